@@ -1,0 +1,1 @@
+//! Settings: defaults < file < environment < flags, all mistakes at once (rank 4).

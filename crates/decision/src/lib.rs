@@ -1,0 +1,1 @@
+//! Presented -> Resolved -> Permit -> Admitted -> Verdict (rank 3, pure).

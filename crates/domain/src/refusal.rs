@@ -1,0 +1,210 @@
+//! Refusals: answers that tell a caller what to change. A refusal is deterministic, is replicated with the command
+//! that it answers, and changed nothing.
+
+use crate::{DurationMillis, Duty, Scope, UnixMillis};
+use alloc::string::String;
+
+/// What kind of resource a refusal speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceKind {
+    /// `tenants/{tenant}`
+    Tenant,
+    /// `tenants/{tenant}/keyspaces/{keyspace}`
+    Keyspace,
+    /// `tenants/{tenant}/owners/{owner}`
+    Owner,
+    /// `tenants/{tenant}/identities/{identity}`
+    Identity,
+    /// `…/keys/{key}`
+    Key,
+    /// `…/versions/{version}`
+    Version,
+}
+
+impl ResourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [Self::Tenant, Self::Keyspace, Self::Owner, Self::Identity, Self::Key, Self::Version];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Keyspace => "keyspace",
+            Self::Owner => "owner",
+            Self::Identity => "identity",
+            Self::Key => "key",
+            Self::Version => "version",
+        }
+    }
+}
+
+/// A bound that a tenant, keyspace or the cluster has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Quota {
+    /// Living and dead keys of one keyspace.
+    KeysOfKeyspace,
+    /// Keyspaces of one tenant.
+    KeyspacesOfTenant,
+    /// Owners of one tenant.
+    OwnersOfTenant,
+    /// Identities of one tenant.
+    IdentitiesOfTenant,
+    /// Tenants of the cluster.
+    Tenants,
+    /// Requests remembered for their `request_id`.
+    RememberedRequests,
+}
+
+impl Quota {
+    /// Every quota.
+    pub const ALL: [Self; 6] = [
+        Self::KeysOfKeyspace,
+        Self::KeyspacesOfTenant,
+        Self::OwnersOfTenant,
+        Self::IdentitiesOfTenant,
+        Self::Tenants,
+        Self::RememberedRequests,
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KeysOfKeyspace => "keys_of_keyspace",
+            Self::KeyspacesOfTenant => "keyspaces_of_tenant",
+            Self::OwnersOfTenant => "owners_of_tenant",
+            Self::IdentitiesOfTenant => "identities_of_tenant",
+            Self::Tenants => "tenants",
+            Self::RememberedRequests => "remembered_requests",
+        }
+    }
+}
+
+/// Why a command was refused, with the facts that let the caller act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The identity holds no grant for this.
+    PermissionDenied {
+        /// The duty that would have been enough.
+        duty: Duty,
+        /// Where it was needed.
+        scope: Scope,
+    },
+    /// The identity would give away more than it holds.
+    GrantExceedsCaller {
+        /// The duty that the caller does not hold there.
+        duty: Duty,
+        /// Where it was to be granted.
+        scope: Scope,
+    },
+    /// There is no such resource.
+    NotFound {
+        /// What was looked for.
+        kind: ResourceKind,
+        /// Its name.
+        name: String,
+    },
+    /// There is one of that name.
+    AlreadyExists {
+        /// What was to be made.
+        kind: ResourceKind,
+        /// Its name.
+        name: String,
+    },
+    /// Another keyspace has this prefix; prefixes are unique in the cluster.
+    PrefixTaken {
+        /// The prefix.
+        prefix: String,
+    },
+    /// The same `request_id` came earlier with another request.
+    RequestIdReused,
+    /// The etag given is not the current one.
+    EtagMismatch {
+        /// The current etag.
+        current: String,
+    },
+    /// A bound is reached.
+    QuotaExceeded {
+        /// Which.
+        quota: Quota,
+        /// Its value.
+        limit: u64,
+    },
+    /// A permission is not among those that the keyspace allows.
+    PermissionNotAllowed {
+        /// The permission or pattern.
+        permission: String,
+    },
+    /// The expiry is not after now.
+    ExpiryPast {
+        /// What was asked for.
+        expire_time: UnixMillis,
+        /// The replicated clock.
+        now: UnixMillis,
+    },
+    /// The life asked for is longer than the keyspace's maximum.
+    LifetimeTooLong {
+        /// What was asked for.
+        asked: DurationMillis,
+        /// The keyspace's maximum.
+        maximum: DurationMillis,
+    },
+    /// The not-before lies at or after the expiry.
+    NotBeforeAfterExpiry {
+        /// From when the key was to be accepted.
+        not_before: UnixMillis,
+        /// When it was to end.
+        expire_time: UnixMillis,
+    },
+    /// The owner given is of another tenant, or an owner where an identity is needed, or the other way round.
+    OwnerNotAllowed {
+        /// The name given.
+        owner: String,
+        /// What was expected instead.
+        expected: &'static str,
+    },
+    /// The staleness bound is below the cluster's floor.
+    StalenessTooShort {
+        /// What was asked for.
+        asked: DurationMillis,
+        /// The cluster's floor.
+        floor: DurationMillis,
+    },
+    /// The resource is reserved for Latchkey itself.
+    Reserved {
+        /// Its name.
+        name: String,
+    },
+    /// The key is revoked, and a revoked key does not change.
+    KeyRevoked {
+        /// Its name.
+        name: String,
+    },
+    /// The wrapped key that this command refers to is not, or no longer, in the keyring.
+    RingKeyGone {
+        /// Its number.
+        number: u32,
+    },
+    /// The time stamped lies more than an hour ahead of the replicated clock.
+    ClockJump {
+        /// What the leader stamped.
+        at: UnixMillis,
+        /// The replicated clock.
+        clock: UnixMillis,
+    },
+    /// The command needs a newer feature level than the cluster runs at.
+    FeatureLevel {
+        /// What the command needs.
+        needed: u32,
+        /// What the cluster runs at.
+        current: u32,
+    },
+    /// A revision of an older epoch was given; a new one has to be taken.
+    EpochChanged {
+        /// The epoch given.
+        given: u64,
+        /// The cluster's epoch.
+        current: u64,
+    },
+}

@@ -1,0 +1,1 @@
+//! Key-encryption keys: a file today (rank 5).

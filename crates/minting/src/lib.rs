@@ -1,0 +1,1 @@
+//! Ids, secrets, digests and envelopes of new keys (rank 3, pure).

@@ -1,0 +1,1 @@
+//! Permission queries, networks, methods and resources, matched (rank 1, pure).

@@ -1,0 +1,1 @@
+//! openraft + storage + state (rank 7).

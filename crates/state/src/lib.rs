@@ -1,0 +1,1 @@
+//! The replicated state machine: Command -> apply -> Applied (rank 2, pure).

@@ -1,0 +1,1 @@
+//! sled, fenced: the log, the state rows, snapshot files (rank 5).

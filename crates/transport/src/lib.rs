@@ -1,0 +1,1 @@
+//! Tower layers, caller identity, deadlines, shedding, status mapping, health, reflection (rank 5).

@@ -1,0 +1,1 @@
+//! The validation service (rank 8).

@@ -1,0 +1,1 @@
+//! Generated protobuf code and the conversions to and from the domain (rank 4).
