@@ -1,1 +1,20 @@
 //! Permission queries, networks, methods and resources, matched (rank 1, pure).
+//!
+//! In: what a key's [`Terms`](latchkey_domain::Terms) say about a request ([`Query`], [`check_access`]), and whether a new key stays
+//! within its keyspace and parent ([`check_permissions_within`], [`check_terms_within`]). Out: the grammars of the single words, which
+//! are in `domain`; and when these checks run, which is for `decision` and `state`.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod access;
+mod query;
+mod subset;
+#[cfg(test)]
+mod testing;
+mod token;
+
+pub use access::{AccessContext, AccessDenied, check_access};
+pub use query::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_WORDS_MAX, Query, QueryError, QueryRule};
+pub use subset::{Excess, check_permissions_within, check_terms_within};
