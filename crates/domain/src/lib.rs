@@ -25,27 +25,54 @@
 extern crate alloc;
 
 pub mod base62;
+mod bounded_set;
 mod cluster;
+mod environment;
+mod grammar;
 mod grant;
+mod http_method;
 mod id;
+mod metadata;
 mod name;
+mod network;
 mod number;
 mod outcome;
+mod permission;
+mod permission_set;
+mod prefix;
 mod refusal;
+mod resource;
 mod revision;
 mod revocation;
+mod terms;
+mod text;
 mod time;
 
+pub use bounded_set::{BoundedSet, TooMany};
 pub use cluster::{ClusterId, NodeId};
+pub use environment::{ENVIRONMENT_BYTES_MAX, Environment, EnvironmentError, EnvironmentRule};
+pub use grammar::GrammarError;
 pub use grant::{Duty, Grant, Scope, covers};
+pub use http_method::{METHOD_BYTES_MAX, METHODS_MAX, Method, MethodError, MethodRule, MethodSet};
 pub use id::{ID_CHARS, IdError, KeyId, VersionId};
+pub use metadata::{METADATA_BYTES_MAX, METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, Metadata, MetadataError};
 pub use name::{
     IdentityName, KeyName, KeyspaceName, MANAGEMENT_KEYSPACE, NameError, OwnerName, SLUG_CHARS_MAX, SYSTEM_TENANT,
     Slug, TenantName, VersionName,
 };
+pub use network::{NETWORKS_MAX, Network, NetworkError, NetworkSet};
 pub use number::{IdentityNumber, KeyspaceNumber, OwnerNumber, RingNumber, TenantNumber};
 pub use outcome::Outcome;
+pub use permission::{
+    PERMISSION_BYTES_MAX, PERMISSION_SEGMENT_BYTES_MAX, Permission, PermissionError, PermissionPattern, PermissionRef,
+    PermissionRule,
+};
+pub use permission_set::{PERMISSIONS_MAX, PermissionSet};
+pub use prefix::{PREFIX_BYTES_MAX, Prefix, PrefixError, PrefixRule};
 pub use refusal::{Quota, Refusal, ResourceKind};
+pub use resource::{ResourceError, ResourcePath, ResourcePattern, ResourceRule, ResourceSet};
 pub use revision::{Revision, Sequence};
 pub use revocation::RevocationReason;
+pub use terms::Terms;
+pub use text::{DisplayName, Purpose, ReasonText, TextError, TextRule};
 pub use time::{DurationMillis, UnixMillis};

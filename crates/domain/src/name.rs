@@ -41,6 +41,12 @@ impl core::error::Error for NameError {}
 pub struct Slug(Box<str>);
 
 impl Slug {
+    /// Sorts before every slug: where a scan begins. Not itself a slug that parses.
+    #[must_use]
+    pub fn lowest() -> Self {
+        Self("".into())
+    }
+
     /// The only way to make one.
     ///
     /// # Errors

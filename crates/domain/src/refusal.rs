@@ -52,18 +52,21 @@ pub enum Quota {
     IdentitiesOfTenant,
     /// Tenants of the cluster.
     Tenants,
+    /// Keys of one command.
+    KeysOfCommand,
     /// Requests remembered for their `request_id`.
     RememberedRequests,
 }
 
 impl Quota {
     /// Every quota.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::KeysOfKeyspace,
         Self::KeyspacesOfTenant,
         Self::OwnersOfTenant,
         Self::IdentitiesOfTenant,
         Self::Tenants,
+        Self::KeysOfCommand,
         Self::RememberedRequests,
     ];
 
@@ -76,6 +79,7 @@ impl Quota {
             Self::OwnersOfTenant => "owners_of_tenant",
             Self::IdentitiesOfTenant => "identities_of_tenant",
             Self::Tenants => "tenants",
+            Self::KeysOfCommand => "keys_of_command",
             Self::RememberedRequests => "remembered_requests",
         }
     }

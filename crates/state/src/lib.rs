@@ -1,1 +1,51 @@
-//! The replicated state machine: Command -> apply -> Applied (rank 2, pure).
+//! The replicated state machine: `Command` -> [`State::apply`] -> [`Applied`].
+//!
+//! Pure: time, ids and random bytes come with the command, so that every replica computes the same. Ten rules hold here,
+//! each with a test named after it in `tests/rules.rs`; `crates/README.md` lists them.
+//!
+//! In: the records, the rows that they lie in, the commands, what a command does, the events that it leaves, the state
+//! hash. Out: how any of it is written to disk or to the wire, and who may be believed.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod apply;
+mod command;
+mod directory;
+mod encode;
+mod event;
+mod hash;
+mod invariants;
+mod key;
+mod records;
+mod row;
+mod state;
+
+pub use apply::{Answer, Applied, may_give};
+pub use command::{
+    Actor, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateTenant, Cut, CutScope,
+    Expiry, FEATURE_LEVEL_NEWEST, HolderName, KEYS_PER_COMMAND_MAX, NewKey, NewRingKey, Operation, READINGS_MAX,
+    RequestMark, RevokeKey, WrappedKey, bootstrap_ring,
+};
+pub use directory::{Directory, Listed, NO_TENANT};
+pub use event::{Action, EVENT_FORMAT, Entry, Event};
+pub use hash::{HashedAt, StateHash};
+pub use key::{Holder, Key, Revocation, Version};
+pub use records::{
+    Cluster, Identity, Keyspace, KeyspaceSettings, NextNumbers, Owner, Progress, RememberedRequest, RequestSubject,
+    RingKey, RingPurpose, StalenessPolicy, Tenant,
+};
+pub use row::{Changes, Row, RowId};
+pub use state::{Found, LoadError, State};
+
+use latchkey_domain::DurationMillis;
+
+/// How long a `request_id` is remembered.
+pub const REQUEST_MEMORY: DurationMillis = DurationMillis::from_secs(24 * 3_600);
+
+/// How long a repeat gets the key text again.
+pub const REPLAY_WINDOW: DurationMillis = DurationMillis::from_secs(3_600);
+
+/// How long a replay key lives: every box that it sealed has closed by then.
+pub const REPLAY_KEY_LIFE: DurationMillis = DurationMillis::from_secs(2 * 3_600);

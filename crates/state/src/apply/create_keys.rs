@@ -1,0 +1,171 @@
+//! Making keys: all of the command's, or none.
+
+use super::Answer;
+use super::transaction::{Telling, Transaction};
+use crate::command::{CreateKeys, Expiry, HolderName, KEYS_PER_COMMAND_MAX, NewKey};
+use crate::event::Action;
+use crate::key::{Holder, Key};
+use crate::records::{Keyspace, RingPurpose};
+use crate::row::Row;
+use crate::state::State;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use latchkey_domain::{KeyspaceName, Quota, Refusal, ResourceKind, RingNumber, Terms, UnixMillis};
+
+pub(super) fn create_keys(transaction: &mut Transaction<'_>, operation: &CreateKeys) -> Result<Answer, Refusal> {
+    if operation.keys.len() > KEYS_PER_COMMAND_MAX {
+        return Err(Refusal::QuotaExceeded { quota: Quota::KeysOfCommand, limit: KEYS_PER_COMMAND_MAX as u64 });
+    }
+    let name = &operation.keyspace;
+    let mut keyspace = transaction
+        .state()
+        .keyspace(name)
+        .ok_or_else(|| Refusal::NotFound { kind: ResourceKind::Keyspace, name: name.to_string() })?
+        .as_ref()
+        .clone();
+    let mut made = Vec::with_capacity(operation.keys.len());
+    let mut shared = None;
+    for new in &operation.keys {
+        if keyspace.keys >= keyspace.settings.keys_max {
+            return Err(Refusal::QuotaExceeded { quota: Quota::KeysOfKeyspace, limit: keyspace.settings.keys_max });
+        }
+        keyspace.keys += 1;
+        let terms = share(&mut shared, &new.terms);
+        let key = Arc::new(make(transaction, name, &keyspace, new, terms)?);
+        transaction.put(Row::Key(key.clone()));
+        tell(transaction, name, &keyspace, &key, new);
+        made.push((key, new.version));
+    }
+    transaction.put(Row::Keyspace(Arc::new(keyspace)));
+    Ok(Answer::Keys { keys: made, replay: None })
+}
+
+/// Neighbours in a batch mostly say the same, and a million keys live in memory.
+fn share(shared: &mut Option<Arc<Terms>>, terms: &Terms) -> Arc<Terms> {
+    match shared {
+        Some(last) if **last == *terms => last.clone(),
+        _ => shared.insert(Arc::new(terms.clone())).clone(),
+    }
+}
+
+fn make(
+    transaction: &Transaction<'_>,
+    name: &KeyspaceName,
+    keyspace: &Keyspace,
+    new: &NewKey,
+    terms: Arc<Terms>,
+) -> Result<Key, Refusal> {
+    let (state, now) = (transaction.state(), transaction.now());
+    if state.key_at(keyspace.number, new.id).is_some() || state.version(new.version).is_some() {
+        let name = format!("{name}/keys/{}", new.id);
+        return Err(Refusal::AlreadyExists { kind: ResourceKind::Key, name });
+    }
+    need_ring_key(state, new.pepper, RingPurpose::Pepper)?;
+    if let Some(pattern) = not_allowed(keyspace, &terms) {
+        return Err(Refusal::PermissionNotAllowed { permission: pattern });
+    }
+    let expires_at = expiry(keyspace, new.expiry, now)?;
+    if let (Some(not_before), Some(expire_time)) = (new.not_before, expires_at)
+        && not_before >= expire_time
+    {
+        return Err(Refusal::NotBeforeAfterExpiry { not_before, expire_time });
+    }
+    Ok(Key {
+        id: new.id,
+        keyspace: keyspace.number,
+        holder: holder(state, name, &new.holder)?,
+        display_name: new.display_name.clone(),
+        purpose: new.purpose.clone(),
+        terms,
+        metadata: new.metadata.clone(),
+        created: transaction.revision(),
+        created_at: now,
+        changed: transaction.revision(),
+        changed_at: now,
+        not_before: new.not_before,
+        expires_at,
+        revocation: None,
+        versions: Box::new([new.first_version(now)]),
+    })
+}
+
+/// A digest under a pepper that is gone could never be checked again.
+fn need_ring_key(state: &State, number: RingNumber, purpose: RingPurpose) -> Result<(), Refusal> {
+    match state.ring_key(number) {
+        Some(key) if key.purpose == purpose => Ok(()),
+        Some(_) | None => Err(Refusal::RingKeyGone { number: number.0 }),
+    }
+}
+
+fn not_allowed(keyspace: &Keyspace, terms: &Terms) -> Option<alloc::string::String> {
+    let allowed = &keyspace.settings.allowed_permissions;
+    if allowed.is_empty() {
+        return None;
+    }
+    terms.permissions.iter().find(|pattern| !allowed.covers(pattern)).map(|pattern| pattern.as_str().into())
+}
+
+/// When the key ends: never later than the keyspace's maximum allows, and never rounded up.
+fn expiry(keyspace: &Keyspace, asked: Expiry, now: UnixMillis) -> Result<Option<UnixMillis>, Refusal> {
+    let maximum = keyspace.settings.maximum_lifetime;
+    let expires_at = match asked {
+        Expiry::At(time) => Some(time),
+        Expiry::After(span) => Some(now.plus(span)),
+        Expiry::Default => keyspace.settings.default_lifetime.or(maximum).map(|span| now.plus(span)),
+    };
+    let Some(expire_time) = expires_at else { return Ok(None) };
+    if expire_time <= now {
+        return Err(Refusal::ExpiryPast { expire_time, now });
+    }
+    match maximum {
+        Some(maximum) if expire_time.since(now) > maximum => {
+            Err(Refusal::LifetimeTooLong { asked: expire_time.since(now), maximum })
+        }
+        Some(_) | None => Ok(expires_at),
+    }
+}
+
+/// Keys belong to owners of their own tenant; management keys, and only they, to identities of any tenant.
+fn holder(state: &State, keyspace: &KeyspaceName, holder: &HolderName) -> Result<Holder, Refusal> {
+    match holder {
+        HolderName::Identity(name) if keyspace.is_management() => state
+            .identity(name)
+            .map(|identity| Holder::Identity(identity.number))
+            .ok_or_else(|| Refusal::NotFound { kind: ResourceKind::Identity, name: name.to_string() }),
+        HolderName::Owner(name) if !keyspace.is_management() && name.tenant == keyspace.tenant => state
+            .owner(name)
+            .map(|owner| Holder::Owner(owner.number))
+            .ok_or_else(|| Refusal::NotFound { kind: ResourceKind::Owner, name: name.to_string() }),
+        HolderName::None if !keyspace.is_management() => Ok(Holder::None),
+        HolderName::Identity(name) => {
+            Err(Refusal::OwnerNotAllowed { owner: name.to_string(), expected: "an owner of the keyspace's tenant" })
+        }
+        HolderName::Owner(name) if keyspace.is_management() => {
+            Err(Refusal::OwnerNotAllowed { owner: name.to_string(), expected: "an identity" })
+        }
+        HolderName::Owner(name) => {
+            Err(Refusal::OwnerNotAllowed { owner: name.to_string(), expected: "an owner of the keyspace's tenant" })
+        }
+        HolderName::None => Err(Refusal::OwnerNotAllowed { owner: "".to_string(), expected: "an identity" }),
+    }
+}
+
+fn tell(transaction: &mut Transaction<'_>, name: &KeyspaceName, keyspace: &Keyspace, key: &Key, new: &NewKey) {
+    let holder = match &new.holder {
+        HolderName::None => None,
+        HolderName::Owner(name) => Some(name.to_string()),
+        HolderName::Identity(name) => Some(name.to_string()),
+    };
+    let permissions: Vec<_> = key.terms.permissions.iter().map(|permission| permission.as_str()).collect();
+    let mut facts = Vec::new();
+    facts.extend(key.expires_at.map(|time| ("expires_at_ms", time.millis().to_string())));
+    facts.extend(holder.map(|holder| ("owner", holder)));
+    facts.push(("permissions", permissions.join(",")));
+    facts.push(("version", new.version.to_string()));
+    let subject = format!("{name}/keys/{}", key.id);
+    let telling = Telling { tenant: Some(keyspace.tenant), facts, ..Telling::default() };
+    transaction.emit(Action::KeyCreated, subject, telling);
+}

@@ -1,0 +1,197 @@
+//! Making tenants, keyspaces, owners and identities.
+
+use super::Answer;
+use super::ring;
+use super::transaction::{Telling, Transaction};
+use crate::command::{CreateIdentity, CreateKeyspace, CreateOwner, CreateTenant, NewRingKey, WrappedKey};
+use crate::directory::NO_TENANT;
+use crate::event::Action;
+use crate::records::{Identity, Keyspace, KeyspaceSettings, Owner, RingPurpose, Tenant};
+use crate::row::Row;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use latchkey_domain::{
+    IdentityNumber, KeyspaceNumber, OwnerNumber, Quota, Refusal, ResourceKind, RingNumber, SYSTEM_TENANT, Slug,
+    TenantName, TenantNumber,
+};
+
+/// Tenants of one cluster. A list of them all, and their keys, fit in memory with ease.
+const TENANTS_MAX: usize = 10_000;
+/// Keyspaces of one tenant.
+const KEYSPACES_MAX: usize = 1_000;
+/// Owners of one tenant.
+const OWNERS_MAX: usize = 100_000;
+/// Identities of one tenant.
+const IDENTITIES_MAX: usize = 1_000;
+
+pub(super) fn create_tenant(transaction: &mut Transaction<'_>, operation: &CreateTenant) -> Result<Answer, Refusal> {
+    let name = TenantName::new(operation.tenant.clone());
+    if operation.tenant.as_str() == SYSTEM_TENANT {
+        return Err(Refusal::Reserved { name: name.to_string() });
+    }
+    make_tenant(transaction, &name, operation)
+}
+
+/// Also makes the system tenant, which nobody may ask for.
+pub(super) fn make_tenant(
+    transaction: &mut Transaction<'_>,
+    name: &TenantName,
+    operation: &CreateTenant,
+) -> Result<Answer, Refusal> {
+    if transaction.state().tenant(name).is_some() {
+        return Err(Refusal::AlreadyExists { kind: ResourceKind::Tenant, name: name.to_string() });
+    }
+    bound(transaction.state().tenants().count(NO_TENANT), TENANTS_MAX, Quota::Tenants)?;
+    let number = TenantNumber(transaction.next_number(|next| &mut next.tenant));
+    let tenant_key = wrapped(transaction, RingPurpose::Tenant(number), RingNumber(0), &operation.tenant_key);
+    let audit_key = wrapped(transaction, RingPurpose::Audit(number), tenant_key, &operation.audit_key);
+    let tenant = Arc::new(Tenant {
+        number,
+        id: name.tenant.clone(),
+        display_name: operation.display_name.clone(),
+        created_at: transaction.now(),
+        cut: None,
+        tenant_key,
+        audit_key,
+    });
+    transaction.put(Row::Tenant(tenant.clone()));
+    transaction.emit(Action::TenantCreated, name.to_string(), told_of(number, Vec::new()));
+    Ok(Answer::Tenant(tenant))
+}
+
+pub(super) fn create_keyspace(
+    transaction: &mut Transaction<'_>,
+    operation: &CreateKeyspace,
+) -> Result<Answer, Refusal> {
+    let name = &operation.name;
+    if name.tenant.as_str() == SYSTEM_TENANT {
+        return Err(Refusal::Reserved { name: name.to_string() });
+    }
+    make_keyspace(transaction, operation)
+}
+
+/// Also makes the management keyspace, which nobody may ask for.
+pub(super) fn make_keyspace(transaction: &mut Transaction<'_>, operation: &CreateKeyspace) -> Result<Answer, Refusal> {
+    let (name, settings) = (&operation.name, &operation.settings);
+    let tenant = tenant(transaction, &name.parent())?;
+    let state = transaction.state();
+    if state.keyspace(name).is_some() {
+        return Err(Refusal::AlreadyExists { kind: ResourceKind::Keyspace, name: name.to_string() });
+    }
+    if state.keyspace_of_prefix(&settings.prefix).is_some() {
+        return Err(Refusal::PrefixTaken { prefix: settings.prefix.as_str().to_string() });
+    }
+    bound(state.keyspaces().count(tenant.number), KEYSPACES_MAX, Quota::KeyspacesOfTenant)?;
+    let staleness_max = staleness_max(transaction, settings)?;
+    let number = KeyspaceNumber(transaction.next_number(|next| &mut next.keyspace));
+    let data_key = wrapped(transaction, RingPurpose::Keyspace(number), tenant.tenant_key, &operation.data_key);
+    let keyspace = Arc::new(Keyspace {
+        number,
+        tenant: tenant.number,
+        id: name.keyspace.clone(),
+        settings: settings.clone(),
+        staleness_max,
+        created_at: transaction.now(),
+        cut: None,
+        data_key,
+        keys: 0,
+    });
+    transaction.put(Row::Keyspace(keyspace.clone()));
+    let facts = vec![
+        ("environment", settings.environment.as_str().to_string()),
+        ("prefix", settings.prefix.as_str().to_string()),
+    ];
+    transaction.emit(Action::KeyspaceCreated, name.to_string(), told_of(tenant.number, facts));
+    Ok(Answer::Keyspace(keyspace))
+}
+
+fn staleness_max(
+    transaction: &Transaction<'_>,
+    settings: &KeyspaceSettings,
+) -> Result<latchkey_domain::DurationMillis, Refusal> {
+    let cluster = transaction.state().cluster().expect("a tenant exists, so the cluster's first command was applied");
+    let asked = settings.staleness_max.unwrap_or(cluster.staleness_default);
+    if asked < cluster.staleness_floor {
+        return Err(Refusal::StalenessTooShort { asked, floor: cluster.staleness_floor });
+    }
+    Ok(asked)
+}
+
+pub(super) fn create_owner(transaction: &mut Transaction<'_>, operation: &CreateOwner) -> Result<Answer, Refusal> {
+    let name = &operation.name;
+    let tenant = tenant(transaction, &name.parent())?;
+    if transaction.state().owner(name).is_some() {
+        return Err(Refusal::AlreadyExists { kind: ResourceKind::Owner, name: name.to_string() });
+    }
+    bound(transaction.state().owners().count(tenant.number), OWNERS_MAX, Quota::OwnersOfTenant)?;
+    let owner = Arc::new(Owner {
+        number: OwnerNumber(transaction.next_number(|next| &mut next.owner)),
+        tenant: tenant.number,
+        id: name.owner.clone(),
+        display_name: operation.display_name.clone(),
+        contacts: operation.contacts.clone(),
+        created_at: transaction.now(),
+        cut: None,
+    });
+    transaction.put(Row::Owner(owner.clone()));
+    transaction.emit(Action::OwnerCreated, name.to_string(), told_of(tenant.number, Vec::new()));
+    Ok(Answer::Owner(owner))
+}
+
+pub(super) fn create_identity(
+    transaction: &mut Transaction<'_>,
+    operation: &CreateIdentity,
+) -> Result<Answer, Refusal> {
+    let name = &operation.name;
+    let tenant = tenant(transaction, &name.parent())?;
+    if transaction.state().identity(name).is_some() {
+        return Err(Refusal::AlreadyExists { kind: ResourceKind::Identity, name: name.to_string() });
+    }
+    bound(transaction.state().identities().count(tenant.number), IDENTITIES_MAX, Quota::IdentitiesOfTenant)?;
+    let identity = Arc::new(Identity {
+        number: IdentityNumber(transaction.next_number(|next| &mut next.identity)),
+        tenant: tenant.number,
+        id: name.identity.clone(),
+        display_name: operation.display_name.clone(),
+        grants: operation.grants.clone(),
+        created_at: transaction.now(),
+    });
+    transaction.put(Row::Identity(identity.clone()));
+    let grants: Vec<_> = identity.grants.iter().map(|grant| alloc::format!("{}@{}", grant.duty, grant.scope)).collect();
+    let facts = vec![("grants", grants.join(","))];
+    transaction.emit(Action::IdentityCreated, name.to_string(), told_of(tenant.number, facts));
+    Ok(Answer::Identity(identity))
+}
+
+fn tenant(transaction: &Transaction<'_>, name: &TenantName) -> Result<Arc<Tenant>, Refusal> {
+    let not_found = || Refusal::NotFound { kind: ResourceKind::Tenant, name: name.to_string() };
+    transaction.state().tenant(name).cloned().ok_or_else(not_found)
+}
+
+fn bound(count: usize, limit: usize, quota: Quota) -> Result<(), Refusal> {
+    if count >= limit {
+        return Err(Refusal::QuotaExceeded { quota, limit: limit as u64 });
+    }
+    Ok(())
+}
+
+pub(super) fn wrapped(
+    transaction: &mut Transaction<'_>,
+    purpose: RingPurpose,
+    wrapped_by: RingNumber,
+    key: &WrappedKey,
+) -> RingNumber {
+    let new = NewRingKey { id: key.id, purpose, wrapped_by, wrapped: key.wrapped.clone() };
+    ring::add(transaction, &new)
+}
+
+fn told_of(tenant: TenantNumber, facts: Vec<(&'static str, alloc::string::String)>) -> Telling {
+    Telling { tenant: Some(tenant), reason: None, facts }
+}
+
+/// A slug that this build chose and that therefore parses.
+pub(super) fn slug(text: &str) -> Slug {
+    Slug::parse(text).expect("built-in ids are well-formed")
+}

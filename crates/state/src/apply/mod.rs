@@ -1,0 +1,203 @@
+//! What a command does. Total: every decodable command gets an answer, and a refusal is one of them.
+
+mod authority;
+mod bootstrap;
+mod clock;
+mod create_keys;
+mod cut;
+mod directory;
+mod repeat;
+mod revoke_key;
+mod ring;
+mod transaction;
+
+pub use authority::may_give;
+
+use crate::command::{Actor, Command, FEATURE_LEVEL_NEWEST, Operation};
+use crate::event::Entry;
+use crate::key::Key;
+use crate::records::{Identity, Keyspace, Owner, Tenant};
+use crate::row::{Changes, Row};
+use crate::state::State;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use latchkey_domain::{Refusal, Revision, VersionId};
+use transaction::Transaction;
+
+/// The level of commands that a cluster understands before its first command said so.
+const FEATURE_LEVEL_FIRST: u32 = 1;
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The answer.
+    pub answer: Result<Answer, Refusal>,
+    /// The revision that the answer is of: this record's, or the first one's where the request is a repeat.
+    pub revision: Revision,
+    /// Whether the request came earlier and this is the first answer again.
+    pub repeated: bool,
+    /// Exactly the difference between the state before and after.
+    pub changes: Changes,
+    /// The entries that the audit tree gained.
+    pub entries: Vec<Entry>,
+    /// Whether there was more to sweep than one record may.
+    pub more_to_sweep: bool,
+}
+
+/// The answer of a command that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing to tell.
+    Done,
+    /// The tenant made.
+    Tenant(Arc<Tenant>),
+    /// The keyspace made.
+    Keyspace(Arc<Keyspace>),
+    /// The owner made.
+    Owner(Arc<Owner>),
+    /// The identity made.
+    Identity(Arc<Identity>),
+    /// The keys made, each with its first version.
+    Keys {
+        /// In the order of the request.
+        keys: Vec<(Arc<Key>, VersionId)>,
+        /// On a repeat within the replay window: the key texts, sealed.
+        replay: Option<Box<[u8]>>,
+    },
+    /// The key, revoked, or with a version revoked.
+    Revoked {
+        /// The key as it is now.
+        key: Arc<Key>,
+        /// The version, where only that was meant.
+        version: Option<VersionId>,
+    },
+}
+
+impl State {
+    /// Carries out one command as the record at `revision`.
+    ///
+    /// Never fails: a refusal is an answer. A refused command moves the clock and nothing else.
+    pub fn apply(&mut self, revision: Revision, command: &Command) -> Applied {
+        // A clone shares everything, so that a refusal half way restores the state for the price of a pointer.
+        let before = self.clone();
+        let mut applied = match clock::advance(self, command) {
+            Err(refusal) => Applied::refused(revision, refusal),
+            Ok(()) => {
+                let clocked = self.clone();
+                let applied = decide(self, revision, command);
+                if applied.answer.is_err() {
+                    *self = clocked;
+                }
+                applied
+            }
+        };
+        if applied.answer.is_err() {
+            applied.changes.clear();
+            applied.entries.clear();
+        }
+        let mut sweep = Transaction::new(self, revision, command);
+        applied.more_to_sweep = repeat::sweep(&mut sweep);
+        applied.changes.extend(sweep.into_changes());
+        self.finish_record(revision, &before, &mut applied.changes);
+        applied
+    }
+
+    /// Takes note of a record without a command: a blank one, or a change of membership.
+    pub fn skip(&mut self, revision: Revision) -> Changes {
+        let before = self.clone();
+        let mut changes = Changes::new();
+        self.finish_record(revision, &before, &mut changes);
+        changes
+    }
+
+    fn finish_record(&mut self, revision: Revision, before: &Self, changes: &mut Changes) {
+        let mut progress = self.progress().clone();
+        progress.last = revision;
+        if progress != *before.progress() {
+            let row = Row::Progress(progress);
+            self.install(row.clone());
+            changes.insert(row.id(), Some(row));
+        }
+    }
+}
+
+fn decide(state: &mut State, revision: Revision, command: &Command) -> Applied {
+    let current = state.progress().feature_level.max(FEATURE_LEVEL_FIRST);
+    if command.feature_level > current {
+        return Applied::refused(revision, Refusal::FeatureLevel { needed: command.feature_level, current });
+    }
+    if let Err(refusal) = authority::check(state, command) {
+        return Applied::refused(revision, refusal);
+    }
+    match repeat::find(state, command) {
+        Err(refusal) => return Applied::refused(revision, refusal),
+        Ok(Some(first)) => return first,
+        Ok(None) => {}
+    }
+    let mut transaction = Transaction::new(state, revision, command);
+    let answer = carry_out(&mut transaction, command).and_then(|answer| {
+        repeat::remember(&mut transaction, &answer)?;
+        Ok(answer)
+    });
+    let (changes, entries) = transaction.into_parts();
+    Applied { answer, revision, repeated: false, changes, entries, more_to_sweep: false }
+}
+
+fn carry_out(transaction: &mut Transaction<'_>, command: &Command) -> Result<Answer, Refusal> {
+    match &command.operation {
+        Operation::Bootstrap(operation) => bootstrap::bootstrap(transaction, operation),
+        Operation::AdvanceClock { .. } => Ok(Answer::Done),
+        Operation::CreateTenant(operation) => directory::create_tenant(transaction, operation),
+        Operation::CreateKeyspace(operation) => directory::create_keyspace(transaction, operation),
+        Operation::CreateOwner(operation) => directory::create_owner(transaction, operation),
+        Operation::CreateIdentity(operation) => directory::create_identity(transaction, operation),
+        Operation::CreateKeys(operation) => create_keys::create_keys(transaction, operation),
+        Operation::RevokeKey(operation) => revoke_key::revoke_key(transaction, operation),
+        Operation::Cut(operation) => cut::cut(transaction, operation),
+        Operation::AddRingKey(operation) => ring::add_ring_key(transaction, operation),
+        Operation::DropRingKey(number) => ring::drop_ring_key(transaction, *number),
+        Operation::RaiseFeatureLevel(level) => ring::raise_feature_level(transaction, *level),
+    }
+}
+
+impl Applied {
+    fn refused(revision: Revision, refusal: Refusal) -> Self {
+        Self {
+            answer: Err(refusal),
+            revision,
+            repeated: false,
+            changes: Changes::new(),
+            entries: Vec::new(),
+            more_to_sweep: false,
+        }
+    }
+}
+
+impl Command {
+    /// Whether a replica, and nobody else, may ask for this.
+    #[must_use]
+    pub const fn is_of_replica(&self) -> bool {
+        matches!(
+            self.operation,
+            Operation::Bootstrap(_)
+                | Operation::AdvanceClock { .. }
+                | Operation::AddRingKey(_)
+                | Operation::DropRingKey(_)
+                | Operation::RaiseFeatureLevel(_)
+        )
+    }
+
+    /// A command of this build's feature level, not yet stamped.
+    #[must_use]
+    pub const fn new(actor: Actor, opening: [u8; 32], operation: Operation) -> Self {
+        Self {
+            at: latchkey_domain::UnixMillis::new(0),
+            feature_level: FEATURE_LEVEL_NEWEST,
+            opening,
+            actor,
+            request: None,
+            operation,
+        }
+    }
+}

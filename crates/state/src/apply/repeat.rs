@@ -1,0 +1,139 @@
+//! Repeats: the same request by the same identity gets the first answer, and changes nothing.
+
+use super::transaction::Transaction;
+use super::{Answer, Applied};
+use crate::command::{Actor, Command, Operation};
+use crate::records::{RememberedRequest, RequestSubject};
+use crate::row::{Changes, Row, RowId};
+use crate::state::State;
+use crate::{REPLAY_WINDOW, REQUEST_MEMORY};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use latchkey_domain::{IdentityNumber, Quota, Refusal, ResourceKind};
+
+/// Requests remembered at once. At 24 h this is about eleven remembered requests a second, and about 300 MB; none is
+/// ever forgotten early, so beyond it requests that carry a `request_id` are refused.
+pub(crate) const REQUESTS_MAX: usize = 1_000_000;
+
+/// Remembered requests looked at per record: twice what one record can add, so that the sweep keeps up.
+const SWEEP_REQUESTS_MAX: usize = 64;
+
+/// The first answer, where the request was made before.
+pub(super) fn find(state: &State, command: &Command) -> Result<Option<Applied>, Refusal> {
+    let (Some(mark), Some(identity)) = (command.request, identity_of(state, command)) else { return Ok(None) };
+    let Some(first) = state.request(identity, mark.id) else { return Ok(None) };
+    if first.at.plus(REQUEST_MEMORY) <= state.clock() {
+        return Ok(None);
+    }
+    if first.hash != mark.hash {
+        return Err(Refusal::RequestIdReused);
+    }
+    Ok(Some(Applied {
+        answer: first_answer(state, first),
+        revision: first.revision,
+        repeated: true,
+        changes: Changes::new(),
+        entries: Vec::new(),
+        more_to_sweep: false,
+    }))
+}
+
+/// Remembers a request that was carried out.
+pub(super) fn remember(transaction: &mut Transaction<'_>, answer: &Answer) -> Result<(), Refusal> {
+    let command = transaction.command();
+    let (Some(mark), Some(identity)) = (command.request, identity_of(transaction.state(), command)) else {
+        return Ok(());
+    };
+    let Some(subject) = subject(answer) else { return Ok(()) };
+    if transaction.state().request_count() >= REQUESTS_MAX {
+        return Err(Refusal::QuotaExceeded { quota: Quota::RememberedRequests, limit: REQUESTS_MAX as u64 });
+    }
+    let replay = match &command.operation {
+        Operation::CreateKeys(operation) => operation.replay.clone(),
+        _ => None,
+    };
+    let request = RememberedRequest {
+        identity,
+        id: mark.id,
+        hash: mark.hash,
+        at: transaction.now(),
+        revision: transaction.revision(),
+        subject,
+        replay,
+    };
+    transaction.put(Row::Request(Arc::new(request)));
+    Ok(())
+}
+
+/// Forgets what is too old: key texts after the replay window, the whole after the memory. `true` where more remains.
+pub(super) fn sweep(transaction: &mut Transaction<'_>) -> bool {
+    let now = transaction.now();
+    for _ in 0..SWEEP_REQUESTS_MAX {
+        let Some(request) = transaction.state().request_due(now).cloned() else { return false };
+        if request.at.plus(REQUEST_MEMORY) <= now {
+            transaction.delete(RowId::Request(request.identity, request.id));
+        } else {
+            transaction.put(Row::Request(Arc::new(RememberedRequest { replay: None, ..(*request).clone() })));
+        }
+    }
+    transaction.state().request_due(now).is_some()
+}
+
+fn identity_of(state: &State, command: &Command) -> Option<IdentityNumber> {
+    match &command.actor {
+        Actor::Identity(name) => state.identity(name).map(|identity| identity.number),
+        Actor::Replica(_) => None,
+    }
+}
+
+fn subject(answer: &Answer) -> Option<RequestSubject> {
+    match answer {
+        Answer::Done => None,
+        Answer::Tenant(tenant) => Some(RequestSubject::Tenant(tenant.number)),
+        Answer::Keyspace(keyspace) => Some(RequestSubject::Keyspace(keyspace.number)),
+        Answer::Owner(owner) => Some(RequestSubject::Owner(owner.number)),
+        Answer::Identity(identity) => Some(RequestSubject::Identity(identity.number)),
+        Answer::Keys { keys, .. } => {
+            let keyspace = keys.first()?.0.keyspace;
+            Some(RequestSubject::Keys(keyspace, keys.iter().map(|(key, version)| (key.id, *version)).collect()))
+        }
+        Answer::Revoked { key, version } => Some(RequestSubject::Revoked(key.keyspace, key.id, *version)),
+    }
+}
+
+fn first_answer(state: &State, first: &RememberedRequest) -> Result<Answer, Refusal> {
+    let gone = |kind| Refusal::NotFound { kind, name: "made by the first request and gone since".into() };
+    match &first.subject {
+        RequestSubject::Tenant(number) => state
+            .tenants()
+            .by_number(*number)
+            .map(|tenant| Answer::Tenant(tenant.clone()))
+            .ok_or_else(|| gone(ResourceKind::Tenant)),
+        RequestSubject::Keyspace(number) => state
+            .keyspaces()
+            .by_number(*number)
+            .map(|keyspace| Answer::Keyspace(keyspace.clone()))
+            .ok_or_else(|| gone(ResourceKind::Keyspace)),
+        RequestSubject::Owner(number) => state
+            .owners()
+            .by_number(*number)
+            .map(|owner| Answer::Owner(owner.clone()))
+            .ok_or_else(|| gone(ResourceKind::Owner)),
+        RequestSubject::Identity(number) => state
+            .identities()
+            .by_number(*number)
+            .map(|identity| Answer::Identity(identity.clone()))
+            .ok_or_else(|| gone(ResourceKind::Identity)),
+        RequestSubject::Keys(keyspace, keys) => {
+            let keys: Option<Vec<_>> =
+                keys.iter().map(|(key, version)| Some((state.key_at(*keyspace, *key)?.clone(), *version))).collect();
+            // Also where the clock passed the window but no record came to sweep it.
+            let replay = first.replay.clone().filter(|_| state.clock() < first.at.plus(REPLAY_WINDOW));
+            keys.map(|keys| Answer::Keys { keys, replay }).ok_or_else(|| gone(ResourceKind::Key))
+        }
+        RequestSubject::Revoked(keyspace, key, version) => state
+            .key_at(*keyspace, *key)
+            .map(|key| Answer::Revoked { key: key.clone(), version: *version })
+            .ok_or_else(|| gone(ResourceKind::Key)),
+    }
+}

@@ -1,0 +1,76 @@
+//! The keyring and the feature level: what the leader itself asks for.
+
+use super::Answer;
+use super::transaction::{Telling, Transaction};
+use crate::command::{FEATURE_LEVEL_NEWEST, NewRingKey};
+use crate::event::Action;
+use crate::records::{RingKey, RingPurpose};
+use crate::row::{Row, RowId};
+use alloc::format;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec;
+use latchkey_domain::{Refusal, RingNumber, UnixMillis};
+
+pub(super) fn add_ring_key(transaction: &mut Transaction<'_>, operation: &NewRingKey) -> Result<Answer, Refusal> {
+    add(transaction, operation);
+    Ok(Answer::Done)
+}
+
+/// Adds a key and returns its number. Callers have checked what it belongs to.
+pub(super) fn add(transaction: &mut Transaction<'_>, new: &NewRingKey) -> RingNumber {
+    let number = RingNumber(transaction.next_number(|next| &mut next.ring));
+    let key = RingKey {
+        number,
+        id: new.id,
+        purpose: new.purpose,
+        wrapped_by: new.wrapped_by,
+        wrapped: new.wrapped.clone(),
+        created_at: transaction.now(),
+    };
+    transaction.put(Row::RingKey(Arc::new(key)));
+    let tenant = match new.purpose {
+        RingPurpose::Tenant(tenant) | RingPurpose::Audit(tenant) => Some(tenant),
+        RingPurpose::Log | RingPurpose::Pepper | RingPurpose::Replay | RingPurpose::Keyspace(_) => None,
+    };
+    let facts = vec![("purpose", purpose_word(new.purpose).to_string())];
+    transaction.emit(Action::RingKeyAdded, format!("keyring/{}", number.0), Telling { tenant, facts, reason: None });
+    number
+}
+
+/// Only replay keys are destroyed while anything may still need the others.
+pub(super) fn drop_ring_key(transaction: &mut Transaction<'_>, number: RingNumber) -> Result<Answer, Refusal> {
+    let now: UnixMillis = transaction.now();
+    match transaction.state().ring_key(number) {
+        Some(key) if key.purpose == RingPurpose::Replay && key.created_at.plus(crate::REPLAY_KEY_LIFE) <= now => {}
+        Some(_) | None => return Err(Refusal::RingKeyGone { number: number.0 }),
+    }
+    transaction.delete(RowId::RingKey(number));
+    let facts = vec![("purpose", purpose_word(RingPurpose::Replay).to_string())];
+    transaction.emit(Action::RingKeyDropped, format!("keyring/{}", number.0), Telling { facts, ..Telling::default() });
+    Ok(Answer::Done)
+}
+
+pub(super) fn raise_feature_level(transaction: &mut Transaction<'_>, level: u32) -> Result<Answer, Refusal> {
+    let current = transaction.state().progress().feature_level;
+    if level > FEATURE_LEVEL_NEWEST {
+        return Err(Refusal::FeatureLevel { needed: level, current });
+    }
+    if level > current {
+        transaction.change_progress(|progress| progress.feature_level = level);
+        let facts = vec![("level", level.to_string())];
+        transaction.emit(Action::FeatureLevelRaised, "cluster".to_string(), Telling { facts, ..Telling::default() });
+    }
+    Ok(Answer::Done)
+}
+
+const fn purpose_word(purpose: RingPurpose) -> &'static str {
+    match purpose {
+        RingPurpose::Log => "log",
+        RingPurpose::Pepper => "pepper",
+        RingPurpose::Replay => "replay",
+        RingPurpose::Tenant(_) => "tenant",
+        RingPurpose::Audit(_) => "audit",
+        RingPurpose::Keyspace(_) => "keyspace",
+    }
+}

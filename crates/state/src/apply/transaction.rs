@@ -1,0 +1,115 @@
+//! One command's hold on the state: every change goes through here, so that what is reported is what was done.
+
+use crate::command::Command;
+use crate::event::{Action, EVENT_FORMAT, Entry, Event};
+use crate::records::{NextNumbers, Progress};
+use crate::row::{Changes, Row, RowId};
+use crate::state::State;
+use alloc::string::String;
+use alloc::vec::Vec;
+use latchkey_crypto::opening;
+use latchkey_domain::{ReasonText, Revision, RevocationReason, Sequence, TenantNumber, UnixMillis};
+use latchkey_transparency::{commitment, leaf_hash};
+
+pub(super) struct Transaction<'a> {
+    state: &'a mut State,
+    command: &'a Command,
+    revision: Revision,
+    changes: Changes,
+    entries: Vec<Entry>,
+}
+
+/// What an event tells besides what the command says.
+#[derive(Default)]
+pub(super) struct Telling {
+    pub(super) tenant: Option<TenantNumber>,
+    pub(super) reason: Option<(RevocationReason, ReasonText)>,
+    pub(super) facts: Vec<(&'static str, String)>,
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn new(state: &'a mut State, revision: Revision, command: &'a Command) -> Self {
+        Self { state, command, revision, changes: Changes::new(), entries: Vec::new() }
+    }
+
+    pub(super) fn state(&self) -> &State {
+        self.state
+    }
+
+    pub(super) const fn command(&self) -> &'a Command {
+        self.command
+    }
+
+    pub(super) const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The replicated clock, this command's time included.
+    pub(super) fn now(&self) -> UnixMillis {
+        self.state.clock()
+    }
+
+    /// Puts a row; one that is there already in just this form is no change.
+    pub(super) fn put(&mut self, row: Row) {
+        let id = row.id();
+        if self.state.row(id).as_ref() == Some(&row) {
+            return;
+        }
+        self.state.install(row.clone());
+        self.changes.insert(id, Some(row));
+    }
+
+    pub(super) fn delete(&mut self, id: RowId) {
+        if self.state.row(id).is_some() {
+            self.state.remove(id);
+            self.changes.insert(id, None);
+        }
+    }
+
+    /// Takes the next number of a kind.
+    pub(super) fn next_number(&mut self, kind: impl FnOnce(&mut NextNumbers) -> &mut u32) -> u32 {
+        let mut number = 0;
+        self.change_progress(|progress| {
+            let next = kind(&mut progress.next);
+            // Zero means "the KEK" in the keyring and "no tenant" in the directory, so numbers begin at one.
+            *next = next.saturating_add(1);
+            number = *next;
+        });
+        number
+    }
+
+    pub(super) fn change_progress(&mut self, change: impl FnOnce(&mut Progress)) {
+        let mut progress = self.state.progress().clone();
+        change(&mut progress);
+        self.state.install(Row::Progress(progress));
+    }
+
+    /// Emits an event and adds its leaf to the tree.
+    pub(super) fn emit(&mut self, action: Action, subject: String, telling: Telling) {
+        let event = Event {
+            at: self.now(),
+            actor: self.command.actor.clone(),
+            action,
+            subject,
+            tenant: telling.tenant,
+            reason: telling.reason,
+            request: self.command.request,
+            facts: telling.facts,
+        }
+        .encode();
+        let sequence = Sequence(self.state.progress().frontier.size());
+        let o = opening::of_entry(&self.command.opening, sequence);
+        let leaf = leaf_hash(EVENT_FORMAT, sequence, self.revision, &commitment(&o, &event));
+        self.change_progress(|progress| progress.frontier.push(leaf));
+        let root = self.state.progress().frontier.root();
+        self.entries.push(Entry { sequence, revision: self.revision, tenant: telling.tenant, event, o, root });
+    }
+
+    pub(super) fn into_changes(self) -> Changes {
+        self.changes
+    }
+
+    pub(super) fn into_parts(self) -> (Changes, Vec<Entry>) {
+        (self.changes, self.entries)
+    }
+}

@@ -1,0 +1,316 @@
+//! Commands: what a log record asks of the state machine. They carry names, durations and ciphertext; absolute times
+//! are made by apply, and no plaintext secret is ever in one.
+
+use crate::key::Version;
+use crate::records::{KeyspaceSettings, RingPurpose};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use latchkey_domain::{
+    ClusterId, DisplayName, DurationMillis, Grant, IdentityName, KeyId, KeyName, KeyspaceName, Metadata, NodeId,
+    OwnerName, Purpose, ReasonText, RevocationReason, RingNumber, Slug, TenantName, Terms, UnixMillis, VersionId,
+};
+
+/// The feature level of this build: the newest commands that its `apply` knows.
+pub const FEATURE_LEVEL_NEWEST: u32 = 1;
+
+/// Keys that one command may make. Keeps one apply at a few milliseconds.
+pub const KEYS_PER_COMMAND_MAX: usize = 1_000;
+
+/// Readings that one [`Operation::AdvanceClock`] may carry: more replicas than anyone votes with.
+pub const READINGS_MAX: usize = 64;
+
+/// Who asked for a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A management identity, proved to the service that proposed.
+    Identity(IdentityName),
+    /// The leader itself.
+    Replica(NodeId),
+}
+
+/// The mark of a request that must not be carried out twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestMark {
+    /// The caller's UUID.
+    pub id: [u8; 16],
+    /// SHA-256 of the request without it.
+    pub hash: [u8; 32],
+}
+
+/// One command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The leader's clock when it proposed.
+    pub at: UnixMillis,
+    /// The feature level that it needs.
+    pub feature_level: u32,
+    /// Random bytes that hide the audit leaf's content.
+    pub opening: [u8; 32],
+    /// Who asked.
+    pub actor: Actor,
+    /// Set where a repeat has to get the first answer.
+    pub request: Option<RequestMark>,
+    /// What is asked.
+    pub operation: Operation,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// The first command of a cluster.
+    Bootstrap(Box<Bootstrap>),
+    /// Moves the replicated clock to the median of a majority's readings.
+    AdvanceClock {
+        /// One reading a voter.
+        readings: Vec<(NodeId, UnixMillis)>,
+    },
+    /// Makes a tenant.
+    CreateTenant(CreateTenant),
+    /// Makes a keyspace.
+    CreateKeyspace(Box<CreateKeyspace>),
+    /// Makes an owner.
+    CreateOwner(CreateOwner),
+    /// Makes an identity.
+    CreateIdentity(CreateIdentity),
+    /// Makes keys: all or none.
+    CreateKeys(CreateKeys),
+    /// Revokes a key or one version.
+    RevokeKey(RevokeKey),
+    /// Revokes all keys of a scope at one revision.
+    Cut(Cut),
+    /// Adds a key to the keyring.
+    AddRingKey(NewRingKey),
+    /// Destroys a replay key.
+    DropRingKey(RingNumber),
+    /// Lets newer commands pass.
+    RaiseFeatureLevel(u32),
+}
+
+/// A key for the keyring, wrapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRingKey {
+    /// The random bytes that it was wrapped under.
+    pub id: [u8; 16],
+    /// What it is for.
+    pub purpose: RingPurpose,
+    /// The key that wraps it; 0 is the KEK.
+    pub wrapped_by: RingNumber,
+    /// The key, wrapped.
+    pub wrapped: Box<[u8]>,
+}
+
+/// A wrapped key whose purpose follows from where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrappedKey {
+    /// The random bytes that it was wrapped under.
+    pub id: [u8; 16],
+    /// The key, wrapped.
+    pub wrapped: Box<[u8]>,
+}
+
+/// The numbers that [`Bootstrap`] gives its ring keys, in the order of its fields, so that it can use them itself.
+pub mod bootstrap_ring {
+    use latchkey_domain::RingNumber;
+
+    /// The log key.
+    pub const LOG: RingNumber = RingNumber(1);
+    /// The pepper.
+    pub const PEPPER: RingNumber = RingNumber(2);
+    /// The first replay key.
+    pub const REPLAY: RingNumber = RingNumber(3);
+    /// The system tenant's key.
+    pub const TENANT: RingNumber = RingNumber(4);
+    /// The system tenant's audit key.
+    pub const AUDIT: RingNumber = RingNumber(5);
+    /// The management keyspace's data key.
+    pub const KEYSPACE: RingNumber = RingNumber(6);
+}
+
+/// Makes the cluster: the system tenant, the management keyspace, the identity `root` and its first key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// The cluster's id.
+    pub cluster: ClusterId,
+    /// The lowest `staleness_max` that a keyspace may choose.
+    pub staleness_floor: DurationMillis,
+    /// The `staleness_max` of a keyspace that chose none.
+    pub staleness_default: DurationMillis,
+    /// Wrapped by the KEK.
+    pub log_key: WrappedKey,
+    /// Wrapped by the KEK.
+    pub pepper: WrappedKey,
+    /// Wrapped by the KEK.
+    pub replay_key: WrappedKey,
+    /// Wrapped by the KEK.
+    pub tenant_key: WrappedKey,
+    /// Wrapped by the tenant key.
+    pub audit_key: WrappedKey,
+    /// Wrapped by the tenant key.
+    pub keyspace_key: WrappedKey,
+    /// The settings of the management keyspace.
+    pub management: KeyspaceSettings,
+    /// The first key of `root`.
+    pub root_key: NewKey,
+}
+
+/// Makes a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTenant {
+    /// Its id.
+    pub tenant: Slug,
+    /// What people call it.
+    pub display_name: DisplayName,
+    /// Wrapped by the KEK.
+    pub tenant_key: WrappedKey,
+    /// Wrapped by the tenant key; its ciphertext names the number 0, since the tenant key has none yet.
+    pub audit_key: WrappedKey,
+}
+
+/// Makes a keyspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateKeyspace {
+    /// Its name.
+    pub name: KeyspaceName,
+    /// What it chooses.
+    pub settings: KeyspaceSettings,
+    /// Wrapped by the tenant key.
+    pub data_key: WrappedKey,
+}
+
+/// Makes an owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateOwner {
+    /// Its name.
+    pub name: OwnerName,
+    /// What people call it.
+    pub display_name: DisplayName,
+    /// Where notices go.
+    pub contacts: Vec<DisplayName>,
+}
+
+/// Makes an identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateIdentity {
+    /// Its name.
+    pub name: IdentityName,
+    /// What people call it.
+    pub display_name: DisplayName,
+    /// What it may do, and where.
+    pub grants: Vec<Grant>,
+}
+
+/// Makes keys in one keyspace: all or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateKeys {
+    /// Where.
+    pub keyspace: KeyspaceName,
+    /// At most [`KEYS_PER_COMMAND_MAX`].
+    pub keys: Vec<NewKey>,
+    /// The key texts, sealed under a replay key, where the request can be repeated.
+    pub replay: Option<Box<[u8]>>,
+}
+
+/// The holder of a new key, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HolderName {
+    /// Nobody was named.
+    None,
+    /// An owner.
+    Owner(OwnerName),
+    /// An identity: only, and always, in the management keyspace.
+    Identity(IdentityName),
+}
+
+/// How long a new key lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// As the keyspace says.
+    Default,
+    /// Until this time.
+    At(UnixMillis),
+    /// For this long.
+    After(DurationMillis),
+}
+
+/// A key to be made, with its first version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Its first version's id.
+    pub version: VersionId,
+    /// The pepper that the digest was made with.
+    pub pepper: RingNumber,
+    /// See [`Version::digest`].
+    pub digest: latchkey_crypto::Digest,
+    /// See [`Version::inner`].
+    pub inner: Box<[u8]>,
+    /// Whom it belongs to.
+    pub holder: HolderName,
+    /// What people call it.
+    pub display_name: DisplayName,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What it may do and from where.
+    pub terms: Terms,
+    /// The tenant's own words.
+    pub metadata: Metadata,
+    /// From when on it is accepted.
+    pub not_before: Option<UnixMillis>,
+    /// How long it lives.
+    pub expiry: Expiry,
+}
+
+impl NewKey {
+    /// Its first version, made at `at`.
+    #[must_use]
+    pub fn first_version(&self, at: UnixMillis) -> Version {
+        Version {
+            id: self.version,
+            pepper: self.pepper,
+            digest: self.digest,
+            inner: self.inner.clone(),
+            created_at: at,
+            revocation: None,
+        }
+    }
+}
+
+/// Revokes a key, or one version of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokeKey {
+    /// The key.
+    pub key: KeyName,
+    /// Only this version of it.
+    pub version: Option<VersionId>,
+    /// Why, as a word.
+    pub reason: RevocationReason,
+    /// Why, as text.
+    pub text: ReasonText,
+    /// How much longer it is accepted.
+    pub grace: DurationMillis,
+    /// Refuse unless this is the key's etag.
+    pub etag: Option<Box<str>>,
+}
+
+/// What a cut reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CutScope {
+    /// All keys of a tenant.
+    Tenant(TenantName),
+    /// All keys of a keyspace.
+    Keyspace(KeyspaceName),
+    /// All keys of an owner.
+    Owner(OwnerName),
+}
+
+/// Revokes all keys of a scope at one revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// What it reaches.
+    pub scope: CutScope,
+    /// Why, as a word.
+    pub reason: RevocationReason,
+    /// Why, as text.
+    pub text: ReasonText,
+}

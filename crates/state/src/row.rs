@@ -1,0 +1,310 @@
+//! Rows: the state as a flat set of records, which is what lies at rest, what a snapshot carries and what is hashed.
+
+use crate::encode::Encoder;
+use crate::key::{Holder, Key, Revocation, Version};
+use crate::records::{
+    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, RequestSubject, RingKey, RingPurpose,
+    StalenessPolicy, Tenant,
+};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use latchkey_domain::{IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, RingNumber, TenantNumber};
+
+/// Which row. Sorted so that a load meets what others refer to first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowId {
+    /// The one row about progress.
+    Progress,
+    /// The one row about the cluster.
+    Cluster,
+    /// A wrapped key.
+    RingKey(RingNumber),
+    /// A tenant.
+    Tenant(TenantNumber),
+    /// A keyspace.
+    Keyspace(KeyspaceNumber),
+    /// An owner.
+    Owner(OwnerNumber),
+    /// An identity.
+    Identity(IdentityNumber),
+    /// A key.
+    Key(KeyspaceNumber, KeyId),
+    /// A remembered request.
+    Request(IdentityNumber, [u8; 16]),
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// See [`RowId::Progress`].
+    Progress(Progress),
+    /// See [`RowId::Cluster`].
+    Cluster(Arc<Cluster>),
+    /// See [`RowId::RingKey`].
+    RingKey(Arc<RingKey>),
+    /// See [`RowId::Tenant`].
+    Tenant(Arc<Tenant>),
+    /// See [`RowId::Keyspace`].
+    Keyspace(Arc<Keyspace>),
+    /// See [`RowId::Owner`].
+    Owner(Arc<Owner>),
+    /// See [`RowId::Identity`].
+    Identity(Arc<Identity>),
+    /// See [`RowId::Key`].
+    Key(Arc<Key>),
+    /// See [`RowId::Request`].
+    Request(Arc<RememberedRequest>),
+}
+
+/// What one or more commands changed, by row: the new row, or `None` where it went. Later changes replace earlier ones.
+pub type Changes = BTreeMap<RowId, Option<Row>>;
+
+impl RowId {
+    /// The table's number at rest. Never reused.
+    #[must_use]
+    pub const fn table(&self) -> u8 {
+        match self {
+            Self::Progress => 0,
+            Self::Cluster => 1,
+            Self::RingKey(_) => 2,
+            Self::Tenant(_) => 3,
+            Self::Keyspace(_) => 4,
+            Self::Owner(_) => 5,
+            Self::Identity(_) => 6,
+            Self::Key(..) => 7,
+            Self::Request(..) => 8,
+        }
+    }
+
+    /// Its id within the table, at most 20 bytes, sorting as the rows do.
+    #[must_use]
+    pub fn id_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(20);
+        match self {
+            Self::Progress | Self::Cluster => {}
+            Self::RingKey(RingNumber(number))
+            | Self::Tenant(TenantNumber(number))
+            | Self::Keyspace(KeyspaceNumber(number))
+            | Self::Owner(OwnerNumber(number))
+            | Self::Identity(IdentityNumber(number)) => out.extend_from_slice(&number.to_be_bytes()),
+            Self::Key(keyspace, key) => {
+                out.extend_from_slice(&keyspace.0.to_be_bytes());
+                out.extend_from_slice(key.bytes());
+            }
+            Self::Request(identity, id) => {
+                out.extend_from_slice(&identity.0.to_be_bytes());
+                out.extend_from_slice(id);
+            }
+        }
+        out
+    }
+}
+
+impl Row {
+    /// Which row it is.
+    #[must_use]
+    pub fn id(&self) -> RowId {
+        match self {
+            Self::Progress(_) => RowId::Progress,
+            Self::Cluster(_) => RowId::Cluster,
+            Self::RingKey(row) => RowId::RingKey(row.number),
+            Self::Tenant(row) => RowId::Tenant(row.number),
+            Self::Keyspace(row) => RowId::Keyspace(row.number),
+            Self::Owner(row) => RowId::Owner(row.number),
+            Self::Identity(row) => RowId::Identity(row.number),
+            Self::Key(row) => RowId::Key(row.keyspace, row.id),
+            Self::Request(row) => RowId::Request(row.identity, row.id),
+        }
+    }
+
+    /// One byte string for one row: what the state hash sums.
+    #[must_use]
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        let mut out = Encoder::default();
+        out.u8(self.id().table());
+        match self {
+            Self::Progress(row) => progress(&mut out, row),
+            Self::Cluster(row) => cluster(&mut out, row),
+            Self::RingKey(row) => ring_key(&mut out, row),
+            Self::Tenant(row) => tenant(&mut out, row),
+            Self::Keyspace(row) => keyspace(&mut out, row),
+            Self::Owner(row) => owner(&mut out, row),
+            Self::Identity(row) => identity(&mut out, row),
+            Self::Key(row) => key(&mut out, row),
+            Self::Request(row) => request(&mut out, row),
+        }
+        out.finish()
+    }
+}
+
+fn progress(out: &mut Encoder, row: &Progress) {
+    out.revision(row.last);
+    out.time(row.clock);
+    out.u32(row.feature_level);
+    for next in [row.next.tenant, row.next.keyspace, row.next.owner, row.next.identity, row.next.ring] {
+        out.u32(next);
+    }
+    out.u64(row.frontier.size());
+    out.list(row.frontier.peaks().iter(), |out, peak| out.fixed(peak.as_bytes()));
+}
+
+fn cluster(out: &mut Encoder, row: &Cluster) {
+    out.fixed(&row.id.0);
+    out.u64(row.staleness_floor.millis());
+    out.u64(row.staleness_default.millis());
+    out.time(row.created_at);
+}
+
+fn ring_key(out: &mut Encoder, row: &RingKey) {
+    out.u32(row.number.0);
+    out.fixed(&row.id);
+    let (purpose, scope) = match row.purpose {
+        RingPurpose::Log => (0, 0),
+        RingPurpose::Pepper => (1, 0),
+        RingPurpose::Replay => (2, 0),
+        RingPurpose::Tenant(tenant) => (3, tenant.0),
+        RingPurpose::Audit(tenant) => (4, tenant.0),
+        RingPurpose::Keyspace(keyspace) => (5, keyspace.0),
+    };
+    out.u8(purpose);
+    out.u32(scope);
+    out.u32(row.wrapped_by.0);
+    out.bytes(&row.wrapped);
+    out.time(row.created_at);
+}
+
+fn tenant(out: &mut Encoder, row: &Tenant) {
+    out.u32(row.number.0);
+    out.text(row.id.as_str());
+    out.text(row.display_name.as_str());
+    out.time(row.created_at);
+    out.option(row.cut, Encoder::revision);
+    out.u32(row.tenant_key.0);
+    out.u32(row.audit_key.0);
+}
+
+fn keyspace(out: &mut Encoder, row: &Keyspace) {
+    let settings = &row.settings;
+    out.u32(row.number.0);
+    out.u32(row.tenant.0);
+    out.text(row.id.as_str());
+    out.text(settings.display_name.as_str());
+    out.text(settings.prefix.as_str());
+    out.text(settings.environment.as_str());
+    out.list(settings.allowed_permissions.iter(), |out, permission| out.text(permission.as_str()));
+    out.option(settings.default_lifetime, |out, span| out.u64(span.millis()));
+    out.option(settings.maximum_lifetime, |out, span| out.u64(span.millis()));
+    out.list(settings.networks.iter(), |out, network| out.printed(network));
+    out.option(settings.staleness_max, |out, span| out.u64(span.millis()));
+    out.u8(match settings.staleness_policy {
+        StalenessPolicy::Refuse => 0,
+    });
+    out.u64(settings.dead_retention.millis());
+    out.u64(settings.keys_max);
+    out.u64(row.staleness_max.millis());
+    out.time(row.created_at);
+    out.option(row.cut, Encoder::revision);
+    out.u32(row.data_key.0);
+    out.u64(row.keys);
+}
+
+fn owner(out: &mut Encoder, row: &Owner) {
+    out.u32(row.number.0);
+    out.u32(row.tenant.0);
+    out.text(row.id.as_str());
+    out.text(row.display_name.as_str());
+    out.list(row.contacts.iter(), |out, contact| out.text(contact.as_str()));
+    out.time(row.created_at);
+    out.option(row.cut, Encoder::revision);
+}
+
+fn identity(out: &mut Encoder, row: &Identity) {
+    out.u32(row.number.0);
+    out.u32(row.tenant.0);
+    out.text(row.id.as_str());
+    out.text(row.display_name.as_str());
+    out.list(row.grants.iter(), |out, grant| {
+        out.text(grant.duty.as_str());
+        out.printed(&grant.scope);
+    });
+    out.time(row.created_at);
+}
+
+fn key(out: &mut Encoder, row: &Key) {
+    out.fixed(row.id.bytes());
+    out.u32(row.keyspace.0);
+    let (kind, holder) = match row.holder {
+        Holder::None => (0, 0),
+        Holder::Owner(owner) => (1, owner.0),
+        Holder::Identity(identity) => (2, identity.0),
+    };
+    out.u8(kind);
+    out.u32(holder);
+    out.text(row.display_name.as_str());
+    out.text(row.purpose.as_str());
+    out.list(row.terms.permissions.iter(), |out, permission| out.text(permission.as_str()));
+    out.list(row.terms.networks.iter(), |out, network| out.printed(network));
+    out.list(row.terms.methods.iter(), |out, method| out.text(method.as_str()));
+    out.list(row.terms.resources.iter(), |out, resource| out.text(resource.as_str()));
+    out.list(row.metadata.iter(), |out, (name, value)| {
+        out.text(name);
+        out.text(value);
+    });
+    out.revision(row.created);
+    out.time(row.created_at);
+    out.revision(row.changed);
+    out.time(row.changed_at);
+    out.option(row.not_before, Encoder::time);
+    out.option(row.expires_at, Encoder::time);
+    out.option(row.revocation.as_deref(), revocation);
+    out.list(row.versions.iter(), version);
+}
+
+fn version(out: &mut Encoder, version: &Version) {
+    out.fixed(version.id.bytes());
+    out.u32(version.pepper.0);
+    out.fixed(version.digest.as_bytes());
+    out.bytes(&version.inner);
+    out.time(version.created_at);
+    out.option(version.revocation.as_deref(), revocation);
+}
+
+fn revocation(out: &mut Encoder, revocation: &Revocation) {
+    out.time(revocation.effective_at);
+    out.time(revocation.asked_at);
+    out.text(revocation.reason.as_str());
+    out.text(revocation.text.as_str());
+}
+
+fn request(out: &mut Encoder, row: &RememberedRequest) {
+    out.u32(row.identity.0);
+    out.fixed(&row.id);
+    out.fixed(&row.hash);
+    out.time(row.at);
+    out.revision(row.revision);
+    match &row.subject {
+        RequestSubject::Tenant(number) => subject(out, 0, number.0),
+        RequestSubject::Keyspace(number) => subject(out, 1, number.0),
+        RequestSubject::Owner(number) => subject(out, 2, number.0),
+        RequestSubject::Identity(number) => subject(out, 3, number.0),
+        RequestSubject::Keys(keyspace, keys) => {
+            subject(out, 4, keyspace.0);
+            out.list(keys.iter(), |out, (key, version)| {
+                out.fixed(key.bytes());
+                out.fixed(version.bytes());
+            });
+        }
+        RequestSubject::Revoked(keyspace, key, version) => {
+            subject(out, 5, keyspace.0);
+            out.fixed(key.bytes());
+            out.option(*version, |out, version| out.fixed(version.bytes()));
+        }
+    }
+    out.option(row.replay.as_deref(), Encoder::bytes);
+}
+
+fn subject(out: &mut Encoder, kind: u8, number: u32) {
+    out.u8(kind);
+    out.u32(number);
+}
