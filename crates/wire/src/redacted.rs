@@ -1,0 +1,89 @@
+//! `Debug` by hand for the messages that carry a key text: its length is shown, never its text.
+
+use crate::pb::{internal::v1 as internal, v1};
+use core::fmt;
+
+/// Stands for a hidden text.
+struct Hidden(usize);
+
+impl Hidden {
+    fn text(text: &str) -> Self {
+        Self(text.len())
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hidden ({} bytes)", self.0)
+    }
+}
+
+impl fmt::Debug for v1::ValidateKeyRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key_text, keyspace, permission_query, context, consistency } = self;
+        f.debug_struct("ValidateKeyRequest")
+            .field("key_text", &Hidden::text(key_text))
+            .field("keyspace", keyspace)
+            .field("permission_query", permission_query)
+            .field("context", context)
+            .field("consistency", consistency)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::CreateKeyResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, version, key_text, revision, regions, replayed } = self;
+        f.debug_struct("CreateKeyResponse")
+            .field("key", key)
+            .field("version", version)
+            .field("key_text", &Hidden::text(key_text))
+            .field("revision", revision)
+            .field("regions", regions)
+            .field("replayed", replayed)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::IssuedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, version, key_text } = self;
+        f.debug_struct("IssuedKey")
+            .field("key", key)
+            .field("version", version)
+            .field("key_text", &Hidden::text(key_text))
+            .finish()
+    }
+}
+
+impl fmt::Debug for internal::AuthenticateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, key_text, client_ip } = self;
+        f.debug_struct("AuthenticateRequest")
+            .field("target", target)
+            .field("key_text", &Hidden::text(key_text))
+            .field("client_ip", client_ip)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_never_shows_a_key_text() {
+        let key_text = "acme_live_0000000000000001_secret".to_owned();
+        let request = v1::ValidateKeyRequest { key_text: key_text.clone(), ..Default::default() };
+        let batch = v1::BatchValidateKeysItem { id: "1".to_owned(), request: Some(request) };
+        let response = v1::CreateKeyResponse { key_text: key_text.clone(), ..Default::default() };
+        let issued = v1::BatchCreateKeysResponse {
+            keys: vec![v1::IssuedKey { key_text, ..Default::default() }],
+            ..Default::default()
+        };
+        for shown in [format!("{batch:?}"), format!("{response:?}"), format!("{issued:?}")] {
+            assert!(shown.contains("hidden (33 bytes)"), "{shown}");
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+}
