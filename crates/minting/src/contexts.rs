@@ -1,0 +1,182 @@
+//! What each ciphertext is bound to, declared once: minting seals with it, and whoever opens asks here too.
+//!
+//! | ciphertext | tenant | record | sealed under |
+//! |---|---|---|---|
+//! | ring key | 0 | kind (1) \|\| id (16) | the KEK, or its tenant's key |
+//! | inner digest | the keyspace's | version id (12) | the keyspace's data key |
+//! | replay box | 0 | request id (16) \|\| identity name | a replay key |
+//! | page token | 0 | the listing that it continues | a replay key |
+//!
+//! The commands, rows, entries and snapshot frames that only a replica seals are its own affair.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use latchkey_crypto::envelope::{Context, Field};
+use latchkey_domain::{ClusterId, IdentityName, TenantNumber, VersionId};
+use latchkey_state::RingPurpose;
+
+/// What belongs to no tenant, or to one whose number is not known when it is sealed.
+const CLUSTER_WIDE: TenantNumber = TenantNumber(0);
+
+/// Version of the plaintexts: 32 bytes of a key, 32 bytes of an inner digest, a list of key texts, a page token.
+const SCHEMA: u16 = 1;
+
+/// Begins what the KEK is told, so that it never mistakes it for another of its customers' contexts.
+const KEK_LABEL: &[u8] = b"latchkey/ring-key/1";
+
+/// What a ring key is for, without the number of whom it is for: that is given after the key was wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RingKind {
+    /// Seals log records.
+    Log = 1,
+    /// Keys the digests of secrets.
+    Pepper = 2,
+    /// Seals what a repeat gets again.
+    Replay = 3,
+    /// Wraps a tenant's other keys.
+    Tenant = 4,
+    /// Seals a tenant's audit entries.
+    Audit = 5,
+    /// Seals a keyspace's records.
+    Keyspace = 6,
+}
+
+impl From<RingPurpose> for RingKind {
+    fn from(purpose: RingPurpose) -> Self {
+        match purpose {
+            RingPurpose::Log => Self::Log,
+            RingPurpose::Pepper => Self::Pepper,
+            RingPurpose::Replay => Self::Replay,
+            RingPurpose::Tenant(_) => Self::Tenant,
+            RingPurpose::Audit(_) => Self::Audit,
+            RingPurpose::Keyspace(_) => Self::Keyspace,
+        }
+    }
+}
+
+/// The place of a ring key: its kind, so that a pepper never unwraps as a data key, and the random id drawn with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingKeyPlace {
+    cluster: ClusterId,
+    record: [u8; 17],
+}
+
+impl RingKeyPlace {
+    /// Of the ring key with this kind and id.
+    #[must_use]
+    pub fn new(cluster: ClusterId, kind: impl Into<RingKind>, id: [u8; 16]) -> Self {
+        let mut record = [0; 17];
+        record[0] = kind.into() as u8;
+        record[1..].copy_from_slice(&id);
+        Self { cluster, record }
+    }
+
+    /// For a key that another ring key wraps.
+    #[must_use]
+    pub const fn context(&self) -> Context<'_> {
+        Context {
+            cluster: self.cluster,
+            tenant: CLUSTER_WIDE,
+            record: &self.record,
+            field: Field::WRAPPED_KEY,
+            schema: SCHEMA,
+        }
+    }
+
+    /// For a key that the KEK wraps: what `Kms::wrap` and `Kms::unwrap` are told.
+    #[must_use]
+    pub fn kek_context(&self) -> Vec<u8> {
+        [KEK_LABEL, &self.cluster.0, &self.record].concat()
+    }
+}
+
+/// The place of a version's inner digest.
+#[must_use]
+pub const fn inner(cluster: ClusterId, tenant: TenantNumber, version: &VersionId) -> Context<'_> {
+    Context { cluster, tenant, record: version.bytes(), field: Field::INNER, schema: SCHEMA }
+}
+
+/// The place of a replay box: who asked, and under which `request_id`. Nobody else's repeat opens it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayPlace {
+    cluster: ClusterId,
+    record: Vec<u8>,
+}
+
+impl ReplayPlace {
+    /// Of the request that `identity` made under `request_id`.
+    #[must_use]
+    pub fn new(cluster: ClusterId, identity: &IdentityName, request_id: &[u8; 16]) -> Self {
+        let name = identity.to_string();
+        Self { cluster, record: [request_id.as_slice(), name.as_bytes()].concat() }
+    }
+
+    /// Its context.
+    #[must_use]
+    pub fn context(&self) -> Context<'_> {
+        Context {
+            cluster: self.cluster,
+            tenant: CLUSTER_WIDE,
+            record: &self.record,
+            field: Field::REPLAY,
+            schema: SCHEMA,
+        }
+    }
+}
+
+/// The place of a page token: the listing that it continues, and no other.
+#[must_use]
+pub const fn page_token(cluster: ClusterId, listing: &[u8]) -> Context<'_> {
+    Context { cluster, tenant: CLUSTER_WIDE, record: listing, field: Field::PAGE_TOKEN, schema: SCHEMA }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::hex;
+    use latchkey_domain::{KeyspaceNumber, Slug};
+
+    const CLUSTER: ClusterId = ClusterId([0xC1; 16]);
+
+    fn identity(tenant: &str, id: &str) -> IdentityName {
+        IdentityName::new(Slug::parse(tenant).unwrap(), Slug::parse(id).unwrap())
+    }
+
+    #[test]
+    fn keys_of_two_kinds_with_one_id_have_two_places() {
+        let pepper = RingKeyPlace::new(CLUSTER, RingKind::Pepper, [7; 16]);
+        let replay = RingKeyPlace::new(CLUSTER, RingKind::Replay, [7; 16]);
+        assert_ne!(pepper.context(), replay.context());
+        assert_ne!(pepper.kek_context(), replay.kek_context());
+    }
+
+    #[test]
+    fn the_place_does_not_depend_on_a_number_that_is_given_later() {
+        let before = RingKeyPlace::new(CLUSTER, RingKind::Keyspace, [7; 16]);
+        assert_eq!(RingKeyPlace::new(CLUSTER, RingPurpose::Keyspace(KeyspaceNumber(9)), [7; 16]), before);
+    }
+
+    #[test]
+    fn neither_another_identity_nor_another_request_shares_a_replay() {
+        let mine = ReplayPlace::new(CLUSTER, &identity("acme", "deploy"), &[1; 16]);
+        assert_ne!(mine, ReplayPlace::new(CLUSTER, &identity("acme", "deploy"), &[2; 16]));
+        assert_ne!(mine, ReplayPlace::new(CLUSTER, &identity("acme", "deploys"), &[1; 16]));
+    }
+
+    #[test]
+    fn the_places_are_a_contract() {
+        let place = RingKeyPlace::new(CLUSTER, RingKind::Audit, [0xA0; 16]);
+        let record = "05a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0";
+        assert_eq!(hex(place.context().record), record);
+        assert_eq!(
+            hex(&place.kek_context()),
+            format!("6c617463686b65792f72696e672d6b65792f31{}{record}", "c1".repeat(16))
+        );
+        let replay = ReplayPlace::new(CLUSTER, &identity("a", "b"), &[0xB0; 16]);
+        assert_eq!(hex(replay.context().record), format!("{}{}", "b0".repeat(16), hex(b"tenants/a/identities/b")));
+        let version = VersionId::parse("0000000000000010").unwrap();
+        let inner = inner(CLUSTER, TenantNumber(3), &version);
+        assert_eq!((hex(inner.record).as_str(), inner.tenant.0), ("00000000000000000000003e", 3));
+    }
+}
