@@ -1,1 +1,34 @@
 //! Settings: defaults < file < environment < flags, all mistakes at once (rank 4).
+//!
+//! A service says `let settings = ValidationSettings::load(&sources)?`. The [`Mistakes`] that come back instead name every
+//! setting that is wrong, where its value came from, what was expected, and what to do.
+//!
+//! - **File**: TOML, one table for each group: `[raft]`, `heartbeat_ms = 200`.
+//! - **Environment**: `LATCHKEY_` and the name in capitals, `__` between group and setting:
+//!   `LATCHKEY_RAFT__HEARTBEAT_MS=200`; a list is separated by commas. Lists of groups (`members`) are for the file only.
+//! - **Flags**: `name=value` with the name as in the file: `raft.heartbeat_ms=200`.
+//!
+//! A secret is never a value here, only the path of a file. [`documentation`] renders the reference from the same
+//! declarations that read the settings.
+
+mod declare;
+mod document;
+mod field;
+mod issuance;
+mod mistake;
+mod nearest;
+mod profile;
+mod raft;
+mod reader;
+mod sources;
+mod telemetry;
+mod validation;
+
+pub use document::documentation;
+pub use issuance::IssuanceSettings;
+pub use mistake::{Mistake, Mistakes};
+pub use profile::Profile;
+pub use raft::RaftSettings;
+pub use sources::Sources;
+pub use telemetry::{LogFormat, TelemetrySettings};
+pub use validation::{MemberSettings, NodeSettings, ValidationSettings};

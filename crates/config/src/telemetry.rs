@@ -1,0 +1,49 @@
+//! Logs and traces.
+
+use crate::declare::settings;
+use crate::field::Field;
+use crate::reader::Reader;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl Field for LogFormat {
+    const EXPECTED: &'static str = "text or json";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+settings! {
+    /// Logs and traces.
+    TelemetrySettings, checked by check {
+        /// How log lines look: `text` for people, `json` for machines. Default `text`. Since 0.1.
+        value log_format: LogFormat = "text";
+        /// Which events are logged: `target=level`, separated by commas, such as `info,latchkey_registry=debug`.
+        /// Default `info`. Since 0.1.
+        value log_filter: String = "info";
+        /// Where spans are sent (OTLP over gRPC), such as `http://127.0.0.1:4317`. Default empty: nowhere. Since 0.1.
+        value otlp_endpoint: Option<String> = "";
+        /// The share of traces that begin here and are sent, 0 to 1; a caller's trace follows the caller's choice.
+        /// Default 0.01. Since 0.1.
+        value trace_sample_ratio: f64 = "0.01";
+    }
+}
+
+fn check(telemetry: &TelemetrySettings, reader: &mut Reader) {
+    let ratio = telemetry.trace_sample_ratio;
+    let holds = (0.0..=1.0).contains(&ratio);
+    reader.require(holds, "trace_sample_ratio", ratio, "must be 0 to 1".to_owned(), "choose a value in between");
+}

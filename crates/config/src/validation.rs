@@ -1,0 +1,123 @@
+//! The validation service: a replica.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use latchkey_domain::Slug;
+
+use crate::declare::{Group as _, settings};
+use crate::mistake::Mistakes;
+use crate::raft::RaftSettings;
+use crate::reader::Reader;
+use crate::sources::Sources;
+use crate::telemetry::TelemetrySettings;
+
+settings! {
+    /// The validation service.
+    ValidationSettings, checked by check {
+        /// This replica.
+        group node: NodeSettings;
+        /// Where callers reach it: an address and a port. Default `127.0.0.1:7720`. Since 0.1.
+        value listen: SocketAddr = "127.0.0.1:7720";
+        /// Raft between replicas.
+        group raft: RaftSettings;
+        /// Where metrics are scraped: an address and a port. Default `127.0.0.1:7729`. Since 0.1.
+        value metrics_listen: SocketAddr = "127.0.0.1:7729";
+        /// The file with the secret that the services of this cluster share. Mode 0600, outside the data folder.
+        /// Required. Since 0.1.
+        value cluster_secret_file: PathBuf;
+        /// The file with the key-encryption key. Mode 0600, outside the data folder. Required. Since 0.1.
+        value kek_file: PathBuf;
+        /// The replicas that the cluster begins with, this one among them. Read on the first start only; from then on the
+        /// cluster itself knows its members.
+        groups members: MemberSettings;
+        /// Logs and traces.
+        group telemetry: TelemetrySettings;
+    }
+}
+
+settings! {
+    /// This replica.
+    NodeSettings, checked by check_node {
+        /// Its number, 1 or more. Never reused: a replica that lost its data comes back under a new one.
+        /// Required. Since 0.1.
+        value id: u64;
+        /// Its region, a word such as `eu-west-1`. Required. Since 0.1.
+        value region: Slug;
+        /// The folder with its log and state. Nothing else may be in there. Required. Since 0.1.
+        value data_folder: PathBuf;
+    }
+}
+
+settings! {
+    /// One replica that the cluster begins with.
+    MemberSettings {
+        /// Its `node.id`. Required. Since 0.1.
+        value id: u64;
+        /// Its `node.region`. Required. Since 0.1.
+        value region: Slug;
+        /// Where callers reach it (its `listen`). Required. Since 0.1.
+        value api_address: SocketAddr;
+        /// Where other replicas reach it (its `raft.listen`). Required. Since 0.1.
+        value raft_address: SocketAddr;
+    }
+}
+
+impl ValidationSettings {
+    /// Reads the settings.
+    /// # Errors
+    /// [`Mistakes`]: all of them.
+    pub fn load(sources: &Sources) -> Result<Self, Mistakes> {
+        let mut reader = Reader::new(sources);
+        let settings = Self::read(&mut reader);
+        reader.finish(settings)
+    }
+}
+
+fn check_node(node: &NodeSettings, reader: &mut Reader) {
+    reader.in_range("id", node.id, 1..=u64::MAX);
+}
+
+fn check(settings: &ValidationSettings, reader: &mut Reader) {
+    let folder = &settings.node.data_folder;
+    for (name, file) in [("cluster_secret_file", &settings.cluster_secret_file), ("kek_file", &settings.kek_file)] {
+        let expected = format!("must not lie in node.data_folder ({})", folder.display());
+        let remedy = "move it: whoever gets a copy of the data must not get the secret with it";
+        reader.require(!file.starts_with(folder), name, file.display(), expected, remedy);
+    }
+
+    check_listeners(
+        reader,
+        &[
+            ("listen", settings.listen),
+            ("raft.listen", settings.raft.listen),
+            ("metrics_listen", settings.metrics_listen),
+        ],
+    );
+
+    let mut ids = BTreeSet::new();
+    for (index, member) in settings.members.iter().enumerate() {
+        let expected = "must be the id of one member only".to_owned();
+        let remedy = "give each replica a number of its own";
+        reader.require(ids.insert(member.id), &format!("members[{index}].id"), member.id, expected, remedy);
+    }
+    // Without members the replica waits to be added to a cluster.
+    let among = ids.is_empty() || ids.contains(&settings.node.id);
+    let expected = format!("must be among the ids of members ({ids:?})");
+    reader.require(among, "node.id", settings.node.id, expected, "add this replica to members, or correct the number");
+}
+
+/// Two listeners cannot have one address; port 0 is another one for each.
+pub(crate) fn check_listeners(reader: &mut Reader, listeners: &[(&str, SocketAddr)]) {
+    for (index, (name, address)) in listeners.iter().enumerate() {
+        for (other, taken) in &listeners[..index] {
+            let differs = address != taken || address.port() == 0;
+            let expected = format!("must differ from {other} ({taken})");
+            reader.require(differs, name, address, expected, "choose another port");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
