@@ -1,1 +1,51 @@
-//! Tower layers, caller identity, deadlines, shedding, status mapping, health, reflection (rank 5).
+//! How a service is served, and how another one is reached (rank 5).
+//!
+//! ```text
+//! TCP -> connections (bounded) -> HTTP/2 (bounded) -> observe -> shed -> deadline -> catch -> caller -> handler
+//!                                                     span       by      cut at      a panic  who
+//!                                                     metrics    class   its time    answers  calls
+//! ```
+//! In: [`Server`], the one place where that stack is put together; [`Caller`], [`Deadline`]: what a handler finds in
+//! the extensions of its request; [`status`], the one file where refusals become gRPC statuses; [`ClusterSecret`],
+//! which internal services ask for; [`channel`], the client's side. Out: what the services do.
+//!
+//! There is no TLS yet, so every listener is on loopback (the settings refuse any other address).
+//!
+//! # A handler's view
+//! ```ignore
+//! let caller = request.extensions().get::<Caller>();     // peer address, and the management key text, if one came
+//! let deadline = request.extensions().get::<Deadline>(); // absent on streams
+//! return Err(status::refused(&refusal));                 // a refusal
+//! return Err(Unavailable::NoLeader { node: None }.into()); // try again, or elsewhere
+//! ```
+
+mod caller;
+mod catch;
+mod channel;
+mod cluster_guard;
+mod cluster_secret;
+mod connections;
+mod deadline;
+mod health;
+mod held;
+mod limits;
+mod method;
+mod observe;
+mod record;
+mod rule;
+mod server;
+mod shed;
+pub mod status;
+#[cfg(test)]
+mod test_support;
+
+pub use caller::{BearerToken, Caller};
+pub use channel::channel;
+pub use cluster_guard::{AttachClusterSecret, CLUSTER_SECRET_KEY, Guarded, RequireClusterSecret};
+pub use cluster_secret::{ClusterSecret, ClusterSecretError};
+pub use deadline::Deadline;
+pub use health::{Health, Probe};
+pub use limits::{BATCH_MESSAGE_BYTES_MAX, INTERNAL_MESSAGE_BYTES_MAX, Limits, PUBLIC_MESSAGE_BYTES_MAX};
+pub use rule::Class;
+pub use server::{BindError, ServeError, Server};
+pub use status::{Rejection, Unavailable};

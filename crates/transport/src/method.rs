@@ -1,0 +1,114 @@
+//! What is known of each method before its first call: from the descriptors, once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::Request;
+use latchkey_telemetry::names;
+use metrics::{Counter, Histogram};
+use prost_types::FileDescriptorSet;
+use tonic::Code;
+
+use crate::record::code_name;
+use crate::rule::{self, Class, TimeRule};
+
+/// Codes are 0 (`OK`) to 16 (`UNAUTHENTICATED`).
+const CODES: usize = 17;
+
+/// One method, with its rules and its metric handles. The layers find it as `Arc<Method>` in the request's extensions.
+#[derive(Debug)]
+pub(crate) struct Method {
+    /// `/package.Service/Method`.
+    pub(crate) path: Box<str>,
+    /// The answer is a stream, or the request is one.
+    pub(crate) streaming: bool,
+    pub(crate) class: Class,
+    pub(crate) time: TimeRule,
+    // Made on first use: a scrape then shows only what happened, and the recorder may be installed after the table.
+    duration: OnceLock<Histogram>,
+    answered: [OnceLock<Counter>; CODES],
+}
+
+impl Method {
+    fn new(service: &str, method: &str, streaming: bool) -> Self {
+        let class = rule::class(service, method);
+        Self {
+            path: format!("/{service}/{method}").into_boxed_str(),
+            streaming,
+            class,
+            time: rule::time(class, method, streaming),
+            duration: OnceLock::new(),
+            answered: [const { OnceLock::new() }; CODES],
+        }
+    }
+
+    /// The method of a request that has passed the outermost layer.
+    pub(crate) fn of<B>(request: &Request<B>) -> &Arc<Self> {
+        request.extensions().get().expect("`observe` stands outermost and names the method")
+    }
+
+    /// Counts one answer.
+    pub(crate) fn answered(&self, code: Code, took: Duration) {
+        let counter = self.answered.get(code as usize).expect("tonic has 17 codes");
+        counter
+            .get_or_init(
+                || metrics::counter!(names::RPCS_TOTAL, "method" => self.path.to_string(), "code" => code_name(code)),
+            )
+            .increment(1);
+        self.duration
+            .get_or_init(|| metrics::histogram!(names::RPC_DURATION_SECONDS, "method" => self.path.to_string()))
+            .record(took.as_secs_f64());
+    }
+}
+
+/// All methods of one server.
+#[derive(Debug)]
+pub(crate) struct Methods {
+    by_path: HashMap<Box<str>, Arc<Method>>,
+    unknown: Arc<Method>,
+}
+
+impl Methods {
+    /// From the descriptors of what is served.
+    pub(crate) fn new<'a>(descriptors: impl IntoIterator<Item = &'a FileDescriptorSet>) -> Self {
+        let mut by_path = HashMap::new();
+        for file in descriptors.into_iter().flat_map(|set| &set.file) {
+            for service in &file.service {
+                let service_name = format!("{}.{}", file.package(), service.name());
+                for method in &service.method {
+                    let streaming = method.client_streaming() || method.server_streaming();
+                    let method = Arc::new(Method::new(&service_name, method.name(), streaming));
+                    by_path.insert(method.path.clone(), method);
+                }
+            }
+        }
+        // A path that a stranger made up never becomes a metric label: all of them are this one.
+        Self { by_path, unknown: Arc::new(Method::new("unknown", "Unknown", false)) }
+    }
+
+    /// The method of a path; one and the same for every path that is not served.
+    pub(crate) fn find(&self, path: &str) -> &Arc<Method> {
+        self.by_path.get(path).unwrap_or(&self.unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support;
+
+    #[test]
+    fn a_path_that_is_not_served_never_becomes_a_label_of_its_own() {
+        let methods = Methods::new([&test_support::descriptors()]);
+        assert_eq!(&*methods.find("/made.up/ByAStranger").path, "/unknown/Unknown");
+        assert_eq!(&*methods.find("/test.v1.TestService/Facts").path, "/test.v1.TestService/Facts");
+    }
+
+    #[test]
+    fn the_descriptors_say_what_streams() {
+        let methods = Methods::new([&test_support::descriptors()]);
+        assert!(methods.find("/test.v1.TestService/Stream").streaming);
+        assert!(!methods.find("/test.v1.TestService/Facts").streaming);
+    }
+}

@@ -1,0 +1,203 @@
+//! One listener with all that stands in front of a handler. The only place where the stack is put together.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tonic::body::Body;
+use tonic::codegen::StdError;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tower::Service;
+
+use crate::caller::CallerLayer;
+use crate::catch::CatchLayer;
+use crate::connections::Connections;
+use crate::deadline::DeadlineLayer;
+use crate::health::{Health, Probe};
+use crate::limits::{self, Limits};
+use crate::method::Methods;
+use crate::observe::ObserveLayer;
+use crate::shed::{Room, ShedLayer};
+
+/// The address cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct BindError {
+    /// The address asked for.
+    pub address: SocketAddr,
+    /// What the system says.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Serving ended before it was asked to, or could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The descriptors given are not a `google.protobuf.FileDescriptorSet`.
+    #[error("the descriptors cannot be decoded")]
+    Descriptors(#[from] prost::DecodeError),
+    /// The descriptors do not fit together.
+    #[error("reflection cannot be built from the descriptors")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The listener failed.
+    #[error("the listener failed")]
+    Listener(#[from] tonic::transport::Error),
+}
+
+/// A listener that is bound and not yet serving.
+///
+/// ```ignore
+/// let server = Server::bind(settings.listen).await?
+///     .descriptors(latchkey_wire::FILE_DESCRIPTOR_SET)
+///     .service(ValidationServiceServer::new(validation).max_decoding_message_size(PUBLIC_MESSAGE_BYTES_MAX))
+///     .service(secret.guard(RegistryServiceServer::new(registry)));
+/// let (address, health) = (server.address(), server.health());
+/// server.serve(stop).await?;
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    limits: Limits,
+    descriptors: Vec<&'static [u8]>,
+    health: Health,
+    routes: Routes,
+}
+
+impl Server {
+    /// Binds `address`; port 0 takes any free port. Health is served from the start, reflection of what
+    /// [`Self::descriptors`] gives.
+    /// # Errors
+    /// [`BindError`] if the address is taken or not ours.
+    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        let bind_error = |source| BindError { address, source };
+        let listener = TcpListener::bind(address).await.map_err(bind_error)?;
+        let address = listener.local_addr().map_err(bind_error)?;
+        let (reporter, health_server) = tonic_health::server::health_reporter();
+        Ok(Self {
+            listener,
+            address,
+            limits: Limits::PUBLIC,
+            descriptors: vec![tonic_health::pb::FILE_DESCRIPTOR_SET],
+            health: Health::new(reporter),
+            routes: Routes::new(health_server.max_decoding_message_size(limits::PUBLIC_MESSAGE_BYTES_MAX)),
+        })
+    }
+
+    /// Where it really listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The handle with which the service says what it can do.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// Other bounds than [`Limits::PUBLIC`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The encoded `FileDescriptorSet` of the services added. Reflection serves it, and it says which methods stream: a
+    /// method that is in no descriptor counts as `unknown`, with the rules of a unary management call.
+    #[must_use]
+    pub fn descriptors(mut self, encoded: &'static [u8]) -> Self {
+        self.descriptors.push(encoded);
+        self
+    }
+
+    /// Adds a service: a generated server, or one that [`ClusterSecret::guard`](crate::ClusterSecret::guard) made.
+    #[must_use]
+    pub fn service<S, B>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = std::convert::Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError>,
+    {
+        self.routes = self.routes.add_service(service);
+        self
+    }
+
+    /// Serves until `stop` completes, then takes no more connections, tells health watchers, lets calls in progress end,
+    /// and returns after 5 s at the latest.
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
+        let mut sets = Vec::new();
+        let mut reflection = tonic_reflection::server::Builder::configure();
+        for &encoded in &self.descriptors {
+            sets.push(FileDescriptorSet::decode(encoded)?);
+            reflection = reflection.register_encoded_file_descriptor_set(encoded);
+        }
+        sets.push(FileDescriptorSet::decode(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)?);
+        let reflection = reflection.build_v1()?.max_decoding_message_size(limits::PUBLIC_MESSAGE_BYTES_MAX);
+        let routes = self.routes.add_service(reflection).prepare();
+
+        let (drain, draining) = oneshot::channel::<()>();
+        // The outermost layer first: a call that is shed, cut or broken is counted as well.
+        let serving = http2(self.limits)
+            .layer(ObserveLayer::new(Arc::new(Methods::new(&sets))))
+            .layer(ShedLayer::new(Room::new(self.limits)))
+            .layer(DeadlineLayer)
+            .layer(CatchLayer)
+            .layer(CallerLayer)
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(Connections::new(self.listener, self.limits.connections_max), async {
+                // An error means that the other half is gone, which is the end as well.
+                let _ = draining.await;
+            });
+        tokio::pin!(serving);
+        tokio::select! {
+            ended = &mut serving => return Ok(ended?),
+            () = stop => {}
+        }
+        self.health.set(Probe::Process, false).await;
+        drop(drain);
+        match tokio::time::timeout(limits::DRAIN_MAX, serving).await {
+            Ok(ended) => Ok(ended?),
+            Err(_) => {
+                tracing::warn!(address = %self.address, "stopped with calls in progress");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// HTTP/2 with its bounds.
+fn http2(limits: Limits) -> tonic::transport::Server {
+    let server = tonic::transport::Server::builder()
+        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(limits.calls_per_connection_max)
+        .http2_max_header_list_size(limits::HEADER_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(limits::PENDING_RESETS_MAX))
+        .http2_max_local_error_reset_streams(Some(limits::LOCAL_RESETS_MAX))
+        .http2_keepalive_interval(Some(limits::KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT));
+    // No `max_connection_age_grace`: with it tonic 0.14.9 sends no GOAWAY at that age and only cuts at the end of both.
+    match limits.connection_age_max {
+        Some(age) => server.max_connection_age(age),
+        None => server,
+    }
+}
+
+#[cfg(test)]
+mod tests;

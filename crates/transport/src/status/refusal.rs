@@ -1,0 +1,163 @@
+//! Refusals of the state machine.
+
+use std::time::Duration;
+
+use latchkey_domain::Refusal;
+use latchkey_wire::pb::v1::ErrorReason as Reason;
+use tonic::{Code, Status};
+
+use super::answer::Answer;
+
+/// The process that sealed with a key that is gone takes the current one with its next event.
+const RING_KEY_RETRY: Duration = Duration::from_millis(100);
+
+/// A leader with a wrong clock is replaced, or set right by an operator.
+const CLOCK_RETRY: Duration = Duration::from_secs(5);
+
+/// The status of a refusal.
+#[must_use]
+pub fn refused(refusal: &Refusal) -> Status {
+    answer(refusal).into_status()
+}
+
+fn answer(refusal: &Refusal) -> Answer {
+    match refusal {
+        Refusal::PermissionDenied { duty, scope } => Answer::new(
+            Code::PermissionDenied,
+            Reason::PermissionDenied,
+            format!("the identity needs the duty {duty} on {}", place(scope)),
+        )
+        .with("duty", duty)
+        .with("scope", scope),
+        Refusal::GrantExceedsCaller { duty, scope } => Answer::new(
+            Code::PermissionDenied,
+            Reason::GrantExceedsCaller,
+            format!("the identity cannot grant {duty} on {}, which it does not hold itself", place(scope)),
+        )
+        .with("duty", duty)
+        .with("scope", scope),
+        Refusal::NotFound { kind, name } => {
+            let kind = kind.as_str();
+            Answer::new(Code::NotFound, Reason::NotFound, format!("there is no {kind} {name}"))
+                .with("kind", kind)
+                .with("name", name)
+        }
+        Refusal::AlreadyExists { kind, name } => {
+            let kind = kind.as_str();
+            Answer::new(Code::AlreadyExists, Reason::AlreadyExists, format!("there is a {kind} {name} already"))
+                .with("kind", kind)
+                .with("name", name)
+        }
+        Refusal::PrefixTaken { prefix } => Answer::new(
+            Code::AlreadyExists,
+            Reason::PrefixTaken,
+            format!("another keyspace has the prefix {prefix}; prefixes are unique in the cluster"),
+        )
+        .with("prefix", prefix),
+        Refusal::RequestIdReused => Answer::new(
+            Code::AlreadyExists,
+            Reason::RequestIdReused,
+            "the same request_id came earlier with another request",
+        ),
+        Refusal::EtagMismatch { current } => {
+            Answer::new(Code::Aborted, Reason::EtagMismatch, format!("the etag is not the current one, {current}"))
+                .with("current", current)
+        }
+        Refusal::QuotaExceeded { quota, limit } => {
+            let quota = quota.as_str();
+            Answer::new(
+                Code::ResourceExhausted,
+                Reason::QuotaExceeded,
+                format!("the bound {quota} of {limit} is reached"),
+            )
+            .with("quota", quota)
+            .with("limit", limit)
+            .quota(quota)
+        }
+        Refusal::PermissionNotAllowed { permission } => failed(
+            Reason::PermissionNotAllowed,
+            permission,
+            format!("the keyspace does not allow the permission {permission}"),
+        )
+        .with("permission", permission),
+        Refusal::ExpiryPast { expire_time, now } => failed(
+            Reason::ExpiryPast,
+            "expire_time",
+            format!("the expiry ({expire_time}) must lie after the time of the cluster ({now})"),
+        )
+        .with("expire_time_ms", &expire_time.millis())
+        .with("now_ms", &now.millis()),
+        Refusal::LifetimeTooLong { asked, maximum } => failed(
+            Reason::LifetimeTooLong,
+            "lifetime",
+            format!("the lifetime ({asked}) must be at most the keyspace's maximum ({maximum})"),
+        )
+        .with("asked_ms", &asked.millis())
+        .with("maximum_ms", &maximum.millis()),
+        Refusal::NotBeforeAfterExpiry { not_before, expire_time } => failed(
+            Reason::NotBeforeAfterExpiry,
+            "not_before",
+            format!("the not-before ({not_before}) must lie before the expiry ({expire_time})"),
+        )
+        .with("not_before_ms", &not_before.millis())
+        .with("expire_time_ms", &expire_time.millis()),
+        Refusal::OwnerNotAllowed { owner, expected } => {
+            failed(Reason::OwnerNotAllowed, "owner", format!("the owner {owner} must be {expected}"))
+                .with("owner", owner)
+                .with("expected", expected)
+        }
+        Refusal::StalenessTooShort { asked, floor } => failed(
+            Reason::StalenessTooShort,
+            "staleness_max",
+            format!("staleness_max ({asked}) must be at least the cluster's floor ({floor})"),
+        )
+        .with("asked_ms", &asked.millis())
+        .with("floor_ms", &floor.millis()),
+        Refusal::Reserved { name } => {
+            failed(Reason::Reserved, name, format!("{name} is reserved for Latchkey itself")).with("name", name)
+        }
+        Refusal::KeyRevoked { name } => {
+            failed(Reason::KeyRevoked, name, format!("{name} is revoked, and a revoked key does not change"))
+                .with("name", name)
+        }
+        Refusal::RingKeyGone { number } => Answer::new(
+            Code::Unavailable,
+            Reason::RingKeyGone,
+            format!("the wrapped key {number} is not, or no longer, in the keyring"),
+        )
+        .with("number", number)
+        .retry_after(RING_KEY_RETRY),
+        Refusal::ClockJump { at, clock } => Answer::new(
+            Code::Unavailable,
+            Reason::ClockJump,
+            format!("the leader's clock ({at}) is more than an hour ahead of the time of the cluster ({clock})"),
+        )
+        .with("at_ms", &at.millis())
+        .with("clock_ms", &clock.millis())
+        .retry_after(CLOCK_RETRY),
+        Refusal::FeatureLevel { needed, current } => failed(
+            Reason::FeatureLevel,
+            "feature_level",
+            format!("this needs the feature level {needed}, the cluster runs at {current}"),
+        )
+        .with("needed", needed)
+        .with("current", current),
+        Refusal::EpochChanged { given, current } => failed(
+            Reason::EpochChanged,
+            "revision",
+            format!("the revision is of epoch {given}, the cluster is in epoch {current}; take a new one"),
+        )
+        .with("given", given)
+        .with("current", current),
+    }
+}
+
+fn failed(reason: Reason, subject: &str, message: String) -> Answer {
+    Answer::new(Code::FailedPrecondition, reason, message).precondition(subject)
+}
+
+/// A scope in a sentence: the system's text is empty.
+fn place(scope: &latchkey_domain::Scope) -> String {
+    let text = scope.to_string();
+    if text.is_empty() { "the system".to_owned() } else { text }
+}
