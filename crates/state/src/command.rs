@@ -10,7 +10,8 @@ use latchkey_domain::{
     OwnerName, Purpose, ReasonText, RevocationReason, RingNumber, Slug, TenantName, Terms, UnixMillis, VersionId,
 };
 
-/// The feature level of this build: the newest commands that its `apply` knows.
+/// The feature level of this build: the newest commands that its `apply` knows. Never asked within `apply`, where the
+/// replicated level decides: builds of two ages run side by side.
 pub const FEATURE_LEVEL_NEWEST: u32 = 1;
 
 /// Keys that one command may make. Keeps one apply at a few milliseconds.
@@ -84,6 +85,28 @@ pub enum Operation {
     DropRingKey(RingNumber),
     /// Lets newer commands pass.
     RaiseFeatureLevel(u32),
+}
+
+impl Operation {
+    /// The lowest feature level that knows it. The first command of a cluster brings the newest: all its replicas are
+    /// of one build then.
+    #[must_use]
+    pub const fn feature_level(&self) -> u32 {
+        match self {
+            Self::Bootstrap(_) => FEATURE_LEVEL_NEWEST,
+            Self::AdvanceClock { .. }
+            | Self::CreateTenant(_)
+            | Self::CreateKeyspace(_)
+            | Self::CreateOwner(_)
+            | Self::CreateIdentity(_)
+            | Self::CreateKeys(_)
+            | Self::RevokeKey(_)
+            | Self::Cut(_)
+            | Self::AddRingKey(_)
+            | Self::DropRingKey(_)
+            | Self::RaiseFeatureLevel(_) => 1,
+        }
+    }
 }
 
 /// A key for the keyring, wrapped.

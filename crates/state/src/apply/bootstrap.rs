@@ -24,14 +24,16 @@ pub(super) fn bootstrap(transaction: &mut Transaction<'_>, operation: &Bootstrap
         let name = TenantName::system().to_string();
         return Err(Refusal::AlreadyExists { kind: ResourceKind::Tenant, name });
     }
+    transaction.advance_clock(transaction.command().at);
     let created_at = transaction.now();
+    let feature_level = transaction.command().feature_level;
     transaction.put(Row::Cluster(Arc::new(Cluster {
         id: operation.cluster,
         staleness_floor: operation.staleness_floor,
         staleness_default: operation.staleness_default,
         created_at,
     })));
-    transaction.change_progress(|progress| progress.feature_level = transaction_level());
+    transaction.change_progress(|progress| progress.feature_level = feature_level);
     let facts = vec![("cluster", operation.cluster.to_string())];
     transaction.emit(Action::ClusterBootstrapped, "cluster".to_string(), Telling { facts, ..Telling::default() });
 
@@ -74,11 +76,6 @@ pub(super) fn bootstrap(transaction: &mut Transaction<'_>, operation: &Bootstrap
         transaction,
         &CreateKeys { keyspace: KeyspaceName::management(), keys: vec![operation.root_key.clone()], replay: None },
     )
-}
-
-/// The level that a cluster is born with: a later build's new clusters need no raising.
-const fn transaction_level() -> u32 {
-    crate::command::FEATURE_LEVEL_NEWEST
 }
 
 fn text(text: &str) -> DisplayName {

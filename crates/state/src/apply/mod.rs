@@ -13,16 +13,17 @@ mod transaction;
 
 pub use authority::may_give;
 
-use crate::command::{Actor, Command, FEATURE_LEVEL_NEWEST, Operation};
+use crate::command::{Actor, Command, Operation};
 use crate::event::Entry;
 use crate::key::Key;
 use crate::records::{Identity, Keyspace, Owner, Tenant};
 use crate::row::{Changes, Row};
 use crate::state::State;
 use alloc::boxed::Box;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{Refusal, Revision, VersionId};
+use latchkey_domain::{Refusal, ResourceKind, Revision, TenantName, VersionId};
 use transaction::Transaction;
 
 /// The level of commands that a cluster understands before its first command said so.
@@ -81,24 +82,21 @@ impl State {
     pub fn apply(&mut self, revision: Revision, command: &Command) -> Applied {
         // A clone shares everything, so that a refusal half way restores the state for the price of a pointer.
         let before = self.clone();
-        let mut applied = match clock::advance(self, command) {
+        let mut applied = match clock::stamp(self, command) {
             Err(refusal) => Applied::refused(revision, refusal),
             Ok(()) => {
-                let clocked = self.clone();
-                let applied = decide(self, revision, command);
-                if applied.answer.is_err() {
-                    *self = clocked;
-                }
-                applied
+                let stamped = self.clone();
+                decide(self, revision, command).unwrap_or_else(|refusal| {
+                    *self = stamped;
+                    Applied::refused(revision, refusal)
+                })
             }
         };
-        if applied.answer.is_err() {
-            applied.changes.clear();
-            applied.entries.clear();
-        }
         let mut sweep = Transaction::new(self, revision, command);
         applied.more_to_sweep = repeat::sweep(&mut sweep);
         applied.changes.extend(sweep.into_changes());
+        // A row can come and go within one record, where the clock stands at the end of time.
+        applied.changes.retain(|id, row| *row != before.row(*id));
         self.finish_record(revision, &before, &mut applied.changes);
         applied
     }
@@ -122,32 +120,45 @@ impl State {
     }
 }
 
-fn decide(state: &mut State, revision: Revision, command: &Command) -> Applied {
-    let current = state.progress().feature_level.max(FEATURE_LEVEL_FIRST);
-    if command.feature_level > current {
-        return Applied::refused(revision, Refusal::FeatureLevel { needed: command.feature_level, current });
-    }
-    if let Err(refusal) = authority::check(state, command) {
-        return Applied::refused(revision, refusal);
-    }
-    match repeat::find(state, command) {
-        Err(refusal) => return Applied::refused(revision, refusal),
-        Ok(Some(first)) => return first,
-        Ok(None) => {}
+/// Carries a command out, or says why not; then the state is half changed and worthless.
+fn decide(state: &mut State, revision: Revision, command: &Command) -> Result<Applied, Refusal> {
+    check_level(state, command)?;
+    authority::check(state, command)?;
+    check_born(state, command)?;
+    if let Some(first) = repeat::find(state, command)? {
+        return Ok(first);
     }
     let mut transaction = Transaction::new(state, revision, command);
-    let answer = carry_out(&mut transaction, command).and_then(|answer| {
-        repeat::remember(&mut transaction, &answer)?;
-        Ok(answer)
-    });
+    let answer = carry_out(&mut transaction, command)?;
+    repeat::remember(&mut transaction, &answer)?;
     let (changes, entries) = transaction.into_parts();
-    Applied { answer, revision, repeated: false, changes, entries, more_to_sweep: false }
+    Ok(Applied { answer: Ok(answer), revision, repeated: false, changes, entries, more_to_sweep: false })
+}
+
+/// The replicated level alone decides, so that builds that know more and builds that know less refuse alike.
+fn check_level(state: &State, command: &Command) -> Result<(), Refusal> {
+    let is_first = state.cluster().is_none() && matches!(command.operation, Operation::Bootstrap(_));
+    let current = state.progress().feature_level.max(FEATURE_LEVEL_FIRST);
+    // The first command says at which level the cluster is born.
+    if command.feature_level > current && !is_first {
+        return Err(Refusal::FeatureLevel { needed: command.feature_level, current });
+    }
+    Ok(())
+}
+
+/// The first command counts on an empty keyring; only the clock may have been told before.
+fn check_born(state: &State, command: &Command) -> Result<(), Refusal> {
+    match command.operation {
+        Operation::Bootstrap(_) | Operation::AdvanceClock { .. } => Ok(()),
+        _ if state.cluster().is_some() => Ok(()),
+        _ => Err(Refusal::NotFound { kind: ResourceKind::Tenant, name: TenantName::system().to_string() }),
+    }
 }
 
 fn carry_out(transaction: &mut Transaction<'_>, command: &Command) -> Result<Answer, Refusal> {
     match &command.operation {
         Operation::Bootstrap(operation) => bootstrap::bootstrap(transaction, operation),
-        Operation::AdvanceClock { .. } => Ok(Answer::Done),
+        Operation::AdvanceClock { readings } => Ok(clock::advance(transaction, readings)),
         Operation::CreateTenant(operation) => directory::create_tenant(transaction, operation),
         Operation::CreateKeyspace(operation) => directory::create_keyspace(transaction, operation),
         Operation::CreateOwner(operation) => directory::create_owner(transaction, operation),
@@ -188,12 +199,12 @@ impl Command {
         )
     }
 
-    /// A command of this build's feature level, not yet stamped.
+    /// A command of the level that its operation needs, not yet stamped.
     #[must_use]
     pub const fn new(actor: Actor, opening: [u8; 32], operation: Operation) -> Self {
         Self {
             at: latchkey_domain::UnixMillis::new(0),
-            feature_level: FEATURE_LEVEL_NEWEST,
+            feature_level: operation.feature_level(),
             opening,
             actor,
             request: None,

@@ -84,6 +84,11 @@ impl<'a> Transaction<'a> {
         self.state.install(Row::Progress(progress));
     }
 
+    /// Moves the clock ahead; never back.
+    pub(super) fn advance_clock(&mut self, time: UnixMillis) {
+        self.change_progress(|progress| progress.clock = progress.clock.max(time));
+    }
+
     /// Emits an event and adds its leaf to the tree.
     pub(super) fn emit(&mut self, action: Action, subject: String, telling: Telling) {
         let event = Event {
