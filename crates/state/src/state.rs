@@ -3,6 +3,7 @@
 //! There is one way in: [`State::install`] and [`State::remove`], by row. They keep the derived indexes and the hash,
 //! whoever calls: apply, a load from disk, or a snapshot.
 
+use crate::command::FEATURE_LEVEL_NEWEST;
 use crate::directory::{Directory, Listed, NO_TENANT};
 use crate::hash::{HashedAt, StateHash};
 use crate::key::{Key, Version};
@@ -224,6 +225,13 @@ impl State {
     #[must_use]
     pub const fn revision(&self) -> Revision {
         self.progress.last
+    }
+
+    /// Whether this build knows all that the replicated feature level lets pass. A replica for which this is false
+    /// fences itself: it can keep the log, but not follow it.
+    #[must_use]
+    pub const fn is_understood(&self) -> bool {
+        self.progress.feature_level <= FEATURE_LEVEL_NEWEST
     }
 
     /// The replicated clock.

@@ -2,19 +2,45 @@
 
 use super::Answer;
 use super::transaction::{Telling, Transaction};
-use crate::command::{FEATURE_LEVEL_NEWEST, NewRingKey};
+use crate::command::NewRingKey;
 use crate::event::Action;
 use crate::records::{RingKey, RingPurpose};
 use crate::row::{Row, RowId};
+use crate::state::State;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
-use latchkey_domain::{Refusal, RingNumber, UnixMillis};
+use latchkey_domain::{Refusal, ResourceKind, RingNumber};
+
+/// What wraps the keys at the top: it lies outside the state.
+const KEK: RingNumber = RingNumber(0);
 
 pub(super) fn add_ring_key(transaction: &mut Transaction<'_>, operation: &NewRingKey) -> Result<Answer, Refusal> {
+    check_place(transaction.state(), operation)?;
     add(transaction, operation);
     Ok(Answer::Done)
+}
+
+/// A key that belongs nowhere could never be used, and its entry would be sealed under an audit key that is not there.
+fn check_place(state: &State, new: &NewRingKey) -> Result<(), Refusal> {
+    let (exists, kind, number) = match new.purpose {
+        RingPurpose::Log | RingPurpose::Pepper | RingPurpose::Replay => (true, ResourceKind::Tenant, 0),
+        RingPurpose::Tenant(tenant) | RingPurpose::Audit(tenant) => {
+            (state.tenants().by_number(tenant).is_some(), ResourceKind::Tenant, tenant.0)
+        }
+        RingPurpose::Keyspace(keyspace) => {
+            (state.keyspaces().by_number(keyspace).is_some(), ResourceKind::Keyspace, keyspace.0)
+        }
+    };
+    if !exists {
+        return Err(Refusal::NotFound { kind, name: format!("number {number}") });
+    }
+    match new.wrapped_by {
+        KEK => Ok(()),
+        number if state.ring_key(number).is_some() => Ok(()),
+        number => Err(Refusal::RingKeyGone { number: number.0 }),
+    }
 }
 
 /// Adds a key and returns its number. Callers have checked what it belongs to.
@@ -40,7 +66,7 @@ pub(super) fn add(transaction: &mut Transaction<'_>, new: &NewRingKey) -> RingNu
 
 /// Only replay keys are destroyed while anything may still need the others.
 pub(super) fn drop_ring_key(transaction: &mut Transaction<'_>, number: RingNumber) -> Result<Answer, Refusal> {
-    let now: UnixMillis = transaction.now();
+    let now = transaction.now();
     match transaction.state().ring_key(number) {
         Some(key) if key.purpose == RingPurpose::Replay && key.created_at.plus(crate::REPLAY_KEY_LIFE) <= now => {}
         Some(_) | None => return Err(Refusal::RingKeyGone { number: number.0 }),
@@ -53,7 +79,9 @@ pub(super) fn drop_ring_key(transaction: &mut Transaction<'_>, number: RingNumbe
 
 pub(super) fn raise_feature_level(transaction: &mut Transaction<'_>, level: u32) -> Result<Answer, Refusal> {
     let current = transaction.state().progress().feature_level;
-    if level > FEATURE_LEVEL_NEWEST {
+    // Step by step, and whatever this build knows: it must not differ from others in what it answers. The leader asks
+    // only for what all replicas know, and a replica that knows less fences itself, see `State::is_understood`.
+    if level > current.saturating_add(1) {
         return Err(Refusal::FeatureLevel { needed: level, current });
     }
     if level > current {
