@@ -6,6 +6,9 @@ use crate::records::Identity;
 use crate::state::State;
 use latchkey_domain::{Duty, Grant, IdentityName, KeyName, Refusal, Scope, TenantName, covers};
 
+/// Who may end a key's life.
+const REVOKERS: [Duty; 2] = [Duty::Issuer, Duty::Operator];
+
 /// Whether the command's actor holds a grant for it.
 pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
     let name = match &command.actor {
@@ -26,21 +29,18 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
             need(grants, &[Duty::Admin], Scope::Tenant(operation.name.parent()))?;
             all_may_be_given(grants, &operation.grants)
         }
+        Operation::CreateKeys(operation) if operation.keyspace.is_management() && operation.keys.is_empty() => {
+            need(grants, &[Duty::Issuer], Scope::System)
+        }
         Operation::CreateKeys(operation) if operation.keyspace.is_management() => {
             operation.keys.iter().try_for_each(|key| may_make_management_key(state, grants, &key.holder))
         }
         Operation::CreateKeys(operation) => need(grants, &[Duty::Issuer], Scope::Keyspace(operation.keyspace.clone())),
-        Operation::RevokeKey(operation) => {
-            need(grants, &[Duty::Issuer, Duty::Operator], scope_of_key(state, &operation.key))
+        Operation::RevokeKey(operation) if operation.key.keyspace.is_management() => {
+            may_revoke_management_key(state, grants, &operation.key)
         }
-        Operation::Cut(operation) => {
-            let scope = match &operation.scope {
-                CutScope::Tenant(name) => Scope::Tenant(name.clone()),
-                CutScope::Keyspace(name) => Scope::Keyspace(name.clone()),
-                CutScope::Owner(name) => Scope::Tenant(name.parent()),
-            };
-            need(grants, &[Duty::Operator], scope)
-        }
+        Operation::RevokeKey(operation) => need(grants, &REVOKERS, Scope::Keyspace(operation.key.keyspace.clone())),
+        Operation::Cut(operation) => need(grants, &[Duty::Operator], scope_of_cut(&operation.scope)),
         Operation::Bootstrap(_)
         | Operation::AdvanceClock { .. }
         | Operation::AddRingKey(_)
@@ -60,16 +60,26 @@ fn need(grants: &[Grant], duties: &[Duty], scope: Scope) -> Result<(), Refusal> 
     Err(Refusal::PermissionDenied { duty: duties[0], scope })
 }
 
-/// Where a key lies for its authority: its keyspace, and for a management key the tenant of its identity.
-fn scope_of_key(state: &State, name: &KeyName) -> Scope {
-    if !name.keyspace.is_management() {
-        return Scope::Keyspace(name.keyspace.clone());
-    }
+/// A management key lies, for its authority, in the tenant of its identity.
+fn may_revoke_management_key(state: &State, grants: &[Grant], name: &KeyName) -> Result<(), Refusal> {
     let identity = state.key(name).and_then(|key| match key.holder {
         Holder::Identity(number) => state.identities().by_number(number),
         Holder::None | Holder::Owner(_) => None,
     });
-    identity.map_or(Scope::System, |identity| tenant_scope(state, identity))
+    let scope = identity.map_or(Scope::System, |identity| tenant_scope(state, identity));
+    // Whose key it is, and whether there is one, is not for those to learn who may not touch it.
+    need(grants, &REVOKERS, scope).or_else(|_| need(grants, &REVOKERS, Scope::System))
+}
+
+/// The management keyspace holds keys of all tenants' identities, so no grant within the system tenant is enough.
+fn scope_of_cut(cut: &CutScope) -> Scope {
+    match cut {
+        CutScope::Tenant(name) if *name == TenantName::system() => Scope::System,
+        CutScope::Tenant(name) => Scope::Tenant(name.clone()),
+        CutScope::Keyspace(name) if name.is_management() => Scope::System,
+        CutScope::Keyspace(name) => Scope::Keyspace(name.clone()),
+        CutScope::Owner(name) => Scope::Tenant(name.parent()),
+    }
 }
 
 fn tenant_scope(state: &State, identity: &Identity) -> Scope {
