@@ -201,6 +201,8 @@ pub enum RequestSubject {
     Keys(KeyspaceNumber, Box<[(KeyId, VersionId)]>),
     /// A key or a version of it was revoked.
     Revoked(KeyspaceNumber, KeyId, Option<VersionId>),
+    /// Something that is answered by "done": a cut.
+    Nothing,
 }
 
 /// What the state knows about its own progress; it changes with every record.

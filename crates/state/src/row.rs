@@ -195,7 +195,7 @@ fn keyspace(out: &mut Encoder, row: &Keyspace) {
     out.list(settings.allowed_permissions.iter(), |out, permission| out.text(permission.as_str()));
     out.option(settings.default_lifetime, |out, span| out.u64(span.millis()));
     out.option(settings.maximum_lifetime, |out, span| out.u64(span.millis()));
-    out.list(settings.networks.iter(), |out, network| out.printed(network));
+    out.list(settings.networks.iter(), Encoder::printed);
     out.option(settings.staleness_max, |out, span| out.u64(span.millis()));
     out.u8(match settings.staleness_policy {
         StalenessPolicy::Refuse => 0,
@@ -244,7 +244,7 @@ fn key(out: &mut Encoder, row: &Key) {
     out.text(row.display_name.as_str());
     out.text(row.purpose.as_str());
     out.list(row.terms.permissions.iter(), |out, permission| out.text(permission.as_str()));
-    out.list(row.terms.networks.iter(), |out, network| out.printed(network));
+    out.list(row.terms.networks.iter(), Encoder::printed);
     out.list(row.terms.methods.iter(), |out, method| out.text(method.as_str()));
     out.list(row.terms.resources.iter(), |out, resource| out.text(resource.as_str()));
     out.list(row.metadata.iter(), |out, (name, value)| {
@@ -300,6 +300,7 @@ fn request(out: &mut Encoder, row: &RememberedRequest) {
             out.fixed(key.bytes());
             out.option(*version, |out, version| out.fixed(version.bytes()));
         }
+        RequestSubject::Nothing => subject(out, 6, 0),
     }
     out.option(row.replay.as_deref(), Encoder::bytes);
 }

@@ -9,13 +9,14 @@ use crate::state::State;
 use crate::{REPLAY_WINDOW, REQUEST_MEMORY};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{IdentityNumber, Quota, Refusal, ResourceKind};
+use latchkey_domain::{IdentityNumber, KeyspaceNumber, Quota, Refusal, ResourceKind};
 
 /// Requests remembered at once. At 24 h this is about eleven remembered requests a second, and about 300 MB; none is
 /// ever forgotten early, so beyond it requests that carry a `request_id` are refused.
 pub(crate) const REQUESTS_MAX: usize = 1_000_000;
 
-/// Remembered requests looked at per record: twice what one record can add, so that the sweep keeps up.
+/// Remembered requests looked at per record. One record adds one request, which is looked at twice, so the sweep keeps
+/// up and clears a full hour's backlog in a few thousand records.
 const SWEEP_REQUESTS_MAX: usize = 64;
 
 /// The first answer, where the request was made before.
@@ -44,8 +45,11 @@ pub(super) fn remember(transaction: &mut Transaction<'_>, answer: &Answer) -> Re
     let (Some(mark), Some(identity)) = (command.request, identity_of(transaction.state(), command)) else {
         return Ok(());
     };
-    let Some(subject) = subject(answer) else { return Ok(()) };
     if transaction.state().request_count() >= REQUESTS_MAX {
+        // An emergency does not wait for room: a revocation is carried out all the same, and forgotten.
+        if matches!(command.operation, Operation::RevokeKey(_) | Operation::Cut(_)) {
+            return Ok(());
+        }
         return Err(Refusal::QuotaExceeded { quota: Quota::RememberedRequests, limit: REQUESTS_MAX as u64 });
     }
     let replay = match &command.operation {
@@ -58,7 +62,7 @@ pub(super) fn remember(transaction: &mut Transaction<'_>, answer: &Answer) -> Re
         hash: mark.hash,
         at: transaction.now(),
         revision: transaction.revision(),
-        subject,
+        subject: subject(answer),
         replay,
     };
     transaction.put(Row::Request(Arc::new(request)));
@@ -86,18 +90,19 @@ fn identity_of(state: &State, command: &Command) -> Option<IdentityNumber> {
     }
 }
 
-fn subject(answer: &Answer) -> Option<RequestSubject> {
+fn subject(answer: &Answer) -> RequestSubject {
     match answer {
-        Answer::Done => None,
-        Answer::Tenant(tenant) => Some(RequestSubject::Tenant(tenant.number)),
-        Answer::Keyspace(keyspace) => Some(RequestSubject::Keyspace(keyspace.number)),
-        Answer::Owner(owner) => Some(RequestSubject::Owner(owner.number)),
-        Answer::Identity(identity) => Some(RequestSubject::Identity(identity.number)),
+        Answer::Done => RequestSubject::Nothing,
+        Answer::Tenant(tenant) => RequestSubject::Tenant(tenant.number),
+        Answer::Keyspace(keyspace) => RequestSubject::Keyspace(keyspace.number),
+        Answer::Owner(owner) => RequestSubject::Owner(owner.number),
+        Answer::Identity(identity) => RequestSubject::Identity(identity.number),
         Answer::Keys { keys, .. } => {
-            let keyspace = keys.first()?.0.keyspace;
-            Some(RequestSubject::Keys(keyspace, keys.iter().map(|(key, version)| (key.id, *version)).collect()))
+            // Where no key was made, it does not matter where.
+            let keyspace = keys.first().map_or(KeyspaceNumber(0), |(key, _)| key.keyspace);
+            RequestSubject::Keys(keyspace, keys.iter().map(|(key, version)| (key.id, *version)).collect())
         }
-        Answer::Revoked { key, version } => Some(RequestSubject::Revoked(key.keyspace, key.id, *version)),
+        Answer::Revoked { key, version } => RequestSubject::Revoked(key.keyspace, key.id, *version),
     }
 }
 
@@ -135,5 +140,6 @@ fn first_answer(state: &State, first: &RememberedRequest) -> Result<Answer, Refu
             .key_at(*keyspace, *key)
             .map(|key| Answer::Revoked { key: key.clone(), version: *version })
             .ok_or_else(|| gone(ResourceKind::Key)),
+        RequestSubject::Nothing => Ok(Answer::Done),
     }
 }
