@@ -41,6 +41,22 @@ pub enum Action {
 }
 
 impl Action {
+    /// Every action.
+    pub const ALL: [Self; 12] = [
+        Self::ClusterBootstrapped,
+        Self::FeatureLevelRaised,
+        Self::RingKeyAdded,
+        Self::RingKeyDropped,
+        Self::TenantCreated,
+        Self::KeyspaceCreated,
+        Self::OwnerCreated,
+        Self::IdentityCreated,
+        Self::KeyCreated,
+        Self::KeyRevoked,
+        Self::VersionRevoked,
+        Self::ScopeRevoked,
+    ];
+
     /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

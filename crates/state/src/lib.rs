@@ -1,7 +1,7 @@
 //! The replicated state machine: `Command` -> [`State::apply`] -> [`Applied`].
 //!
 //! Pure: time, ids and random bytes come with the command, so that every replica computes the same. Ten rules hold here,
-//! each with a test named after it in `tests/rules.rs`; `crates/README.md` lists them.
+//! each with a test named after it in `tests/state/rules.rs`; `crates/README.md` lists them.
 //!
 //! In: the records, the rows that they lie in, the commands, what a command does, the events that it leaves, the state
 //! hash. Out: how any of it is written to disk or to the wire, and who may be believed.

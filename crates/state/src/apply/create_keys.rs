@@ -10,10 +10,10 @@ use crate::row::Row;
 use crate::state::State;
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{KeyspaceName, Quota, Refusal, ResourceKind, RingNumber, Terms, UnixMillis};
+use latchkey_domain::{KeyspaceName, PermissionPattern, Quota, Refusal, ResourceKind, RingNumber, Terms, UnixMillis};
 
 pub(super) fn create_keys(transaction: &mut Transaction<'_>, operation: &CreateKeys) -> Result<Answer, Refusal> {
     if operation.keys.len() > KEYS_PER_COMMAND_MAX {
@@ -100,7 +100,7 @@ fn need_ring_key(state: &State, number: RingNumber, purpose: RingPurpose) -> Res
     }
 }
 
-fn not_allowed(keyspace: &Keyspace, terms: &Terms) -> Option<alloc::string::String> {
+fn not_allowed(keyspace: &Keyspace, terms: &Terms) -> Option<String> {
     let allowed = &keyspace.settings.allowed_permissions;
     if allowed.is_empty() {
         return None;
@@ -159,7 +159,7 @@ fn tell(transaction: &mut Transaction<'_>, name: &KeyspaceName, keyspace: &Keysp
         HolderName::Owner(name) => Some(name.to_string()),
         HolderName::Identity(name) => Some(name.to_string()),
     };
-    let permissions: Vec<_> = key.terms.permissions.iter().map(|permission| permission.as_str()).collect();
+    let permissions: Vec<_> = key.terms.permissions.iter().map(PermissionPattern::as_str).collect();
     let mut facts = Vec::new();
     facts.extend(key.expires_at.map(|time| ("expires_at_ms", time.millis().to_string())));
     facts.extend(holder.map(|holder| ("owner", holder)));

@@ -8,7 +8,7 @@ use crate::directory::NO_TENANT;
 use crate::event::Action;
 use crate::records::{Identity, Keyspace, KeyspaceSettings, Owner, RingPurpose, Tenant};
 use crate::row::Row;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -187,7 +187,7 @@ pub(super) fn wrapped(
     ring::add(transaction, &new)
 }
 
-fn told_of(tenant: TenantNumber, facts: Vec<(&'static str, alloc::string::String)>) -> Telling {
+fn told_of(tenant: TenantNumber, facts: Vec<(&'static str, String)>) -> Telling {
     Telling { tenant: Some(tenant), reason: None, facts }
 }
 

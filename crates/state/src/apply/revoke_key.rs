@@ -9,7 +9,7 @@ use crate::key::{Key, Revocation};
 use crate::row::Row;
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
 use latchkey_domain::{Refusal, ResourceKind};
@@ -74,7 +74,7 @@ fn bring_forward(current: &mut Option<Box<Revocation>>, asked: &Revocation) -> b
 impl Key {
     /// Changes whenever the key does, its versions aside.
     #[must_use]
-    pub fn etag(&self) -> alloc::string::String {
+    pub fn etag(&self) -> String {
         format!("{}-{}", self.changed.epoch, self.changed.index)
     }
 }

@@ -1,0 +1,279 @@
+//! The bytes of events and rows are contracts: audit trees and state hashes depend on them. `golden/` holds a file for
+//! each kind; `LATCHKEY_GOLDEN=write` adds those that are missing and never replaces one.
+
+use crate::support::{START, grant, identity, key_id, keyspace, later, permissions, settings, slug, text, version_id};
+use latchkey_crypto::Digest;
+use latchkey_domain::{
+    ClusterId, DurationMillis, Duty, IdentityNumber, KeyspaceNumber, Metadata, Method, MethodSet, Network, NetworkSet,
+    NodeId, OwnerNumber, Purpose, ReasonText, ResourcePattern, ResourceSet, Revision, RevocationReason, RingNumber,
+    TenantNumber, Terms,
+};
+use latchkey_state::{
+    Action, Actor, Cluster, Event, Holder, Identity, Key, Keyspace, KeyspaceSettings, NextNumbers, Owner, Progress,
+    RememberedRequest, RequestMark, RequestSubject, Revocation, RingKey, RingPurpose, Row, Tenant, Version,
+};
+use latchkey_transparency::{Frontier, Hash};
+use std::path::Path;
+use std::sync::Arc;
+
+#[test]
+fn the_bytes_of_events_do_not_change() {
+    for action in Action::ALL {
+        let by_identity = Event {
+            at: START,
+            actor: Actor::Identity(identity("acme/ann")),
+            action,
+            subject: format!("{}/keys/{}", keyspace("acme/live"), key_id(1)),
+            tenant: Some(TenantNumber(2)),
+            reason: Some((RevocationReason::Compromised, ReasonText::parse("found").unwrap())),
+            request: Some(RequestMark { id: [1; 16], hash: [2; 32] }),
+            facts: vec![("expires_at_ms", "5".to_string()), ("owner", String::new())],
+        };
+        let by_replica = Event {
+            actor: Actor::Replica(NodeId(7)),
+            tenant: None,
+            reason: None,
+            request: None,
+            facts: Vec::new(),
+            ..by_identity.clone()
+        };
+        check(&format!("event/{}", action.as_str()), &[by_identity.encode(), by_replica.encode()]);
+    }
+}
+
+#[test]
+fn the_bytes_of_rows_do_not_change() {
+    check("row/progress", &[bytes(&progress())]);
+    check("row/cluster", &[bytes(&cluster())]);
+    check("row/ring_key", &ring_keys().each_ref().map(bytes));
+    check("row/tenant", &[bytes(&tenant_row(None)), bytes(&tenant_row(Some(Revision::new(1, 9))))]);
+    check("row/keyspace", &[bytes(&plain_keyspace()), bytes(&full_keyspace())]);
+    check("row/owner", &[bytes(&owner_row())]);
+    check("row/identity", &[bytes(&identity_row())]);
+    check("row/key", &[bytes(&plain_key()), bytes(&full_key())]);
+    check("row/request", &requests().each_ref().map(bytes));
+}
+
+#[test]
+fn the_ids_of_rows_sort_as_the_rows_do() {
+    let mut rows = vec![progress(), cluster(), tenant_row(None), plain_keyspace(), owner_row(), identity_row()];
+    rows.extend([plain_key(), full_key()]);
+    rows.extend(ring_keys());
+    rows.extend(requests());
+    let mut by_id: Vec<_> = rows.iter().map(Row::id).collect();
+    let mut by_bytes = by_id.clone();
+    by_id.sort();
+    by_bytes.sort_by_key(|id| (id.table(), id.id_bytes()));
+    assert_eq!(by_id, by_bytes);
+}
+
+fn bytes(row: &Row) -> Vec<u8> {
+    row.canonical_bytes()
+}
+
+/// Compares with the file, one line of hexadecimal digits for each example.
+fn check(name: &str, examples: &[Vec<u8>]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{name}.hex"));
+    let found: String = examples.iter().map(|bytes| hex(bytes) + "\n").collect();
+    if !path.exists() && std::env::var("LATCHKEY_GOLDEN").is_ok_and(|value| value == "write") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &found).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(found, golden, "{name} is encoded in another way than before");
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn progress() -> Row {
+    let mut frontier = Frontier::new();
+    (0..3).for_each(|byte| frontier.push(Hash::new([byte; 32])));
+    let next = NextNumbers { tenant: 1, keyspace: 2, owner: 3, identity: 4, ring: 5 };
+    Row::Progress(Progress { last: Revision::new(1, 2), clock: START, feature_level: 1, next, frontier })
+}
+
+fn cluster() -> Row {
+    Row::Cluster(Arc::new(Cluster {
+        id: ClusterId([0xC1; 16]),
+        staleness_floor: DurationMillis::from_secs(2),
+        staleness_default: DurationMillis::from_secs(5),
+        created_at: START,
+    }))
+}
+
+fn ring_keys() -> [Row; 6] {
+    let purposes = [
+        RingPurpose::Log,
+        RingPurpose::Pepper,
+        RingPurpose::Replay,
+        RingPurpose::Tenant(TenantNumber(2)),
+        RingPurpose::Audit(TenantNumber(2)),
+        RingPurpose::Keyspace(KeyspaceNumber(3)),
+    ];
+    purposes.map(|purpose| {
+        let (number, wrapped_by) = (RingNumber(8), RingNumber(4));
+        let wrapped = Box::new([6; 60]);
+        Row::RingKey(Arc::new(RingKey { number, id: [5; 16], purpose, wrapped_by, wrapped, created_at: START }))
+    })
+}
+
+fn tenant_row(cut: Option<Revision>) -> Row {
+    Row::Tenant(Arc::new(Tenant {
+        number: TenantNumber(2),
+        id: slug("acme"),
+        display_name: text("Acme"),
+        created_at: START,
+        cut,
+        tenant_key: RingNumber(7),
+        audit_key: RingNumber(8),
+    }))
+}
+
+fn keyspace_with(settings: KeyspaceSettings, cut: Option<Revision>) -> Row {
+    Row::Keyspace(Arc::new(Keyspace {
+        number: KeyspaceNumber(3),
+        tenant: TenantNumber(2),
+        id: slug("live"),
+        settings,
+        staleness_max: DurationMillis::from_secs(5),
+        created_at: START,
+        cut,
+        data_key: RingNumber(9),
+        keys: 12,
+    }))
+}
+
+fn plain_keyspace() -> Row {
+    keyspace_with(settings("acme_live"), None)
+}
+
+fn full_keyspace() -> Row {
+    let settings = KeyspaceSettings {
+        allowed_permissions: permissions(&["orders:*", "refunds:read"]),
+        default_lifetime: Some(DurationMillis::from_days(30)),
+        maximum_lifetime: Some(DurationMillis::from_days(90)),
+        networks: networks(),
+        staleness_max: Some(DurationMillis::from_secs(9)),
+        ..settings("acme_live")
+    };
+    keyspace_with(settings, Some(Revision::new(1, 9)))
+}
+
+fn networks() -> NetworkSet {
+    let texts = ["192.0.2.0/24", "2001:db8::/32"];
+    NetworkSet::from_values(texts.map(|text| Network::parse(text).unwrap())).unwrap()
+}
+
+fn owner_row() -> Row {
+    Row::Owner(Arc::new(Owner {
+        number: OwnerNumber(4),
+        tenant: TenantNumber(2),
+        id: slug("shop"),
+        display_name: text("Shop"),
+        contacts: vec![text("keys@example.com"), text("https://example.com/hook")],
+        created_at: START,
+        cut: Some(Revision::new(1, 9)),
+    }))
+}
+
+fn identity_row() -> Row {
+    Row::Identity(Arc::new(Identity {
+        number: IdentityNumber(5),
+        tenant: TenantNumber(2),
+        id: slug("ann"),
+        display_name: text("Ann"),
+        grants: [(Duty::Root, ""), (Duty::Admin, "acme"), (Duty::Issuer, "acme/live")]
+            .map(|(duty, place)| grant(duty, place))
+            .to_vec(),
+        created_at: START,
+    }))
+}
+
+fn version(number: u8, revocation: Option<Box<Revocation>>) -> Version {
+    Version {
+        id: version_id(number),
+        pepper: RingNumber(2),
+        digest: Digest::new([number; 32]),
+        inner: Box::new([number; 101]),
+        created_at: START,
+        revocation,
+    }
+}
+
+fn key() -> Key {
+    Key {
+        id: key_id(1),
+        keyspace: KeyspaceNumber(3),
+        holder: Holder::None,
+        display_name: text(""),
+        purpose: Purpose::default(),
+        terms: Arc::default(),
+        metadata: Metadata::default(),
+        created: Revision::new(1, 6),
+        created_at: START,
+        changed: Revision::new(1, 7),
+        changed_at: later(START, 1),
+        not_before: None,
+        expires_at: None,
+        revocation: None,
+        versions: Box::new([version(1, None)]),
+    }
+}
+
+fn plain_key() -> Row {
+    Row::Key(Arc::new(key()))
+}
+
+fn full_key() -> Row {
+    let revocation = |reason| {
+        let text = ReasonText::parse("found").unwrap();
+        Some(Box::new(Revocation { effective_at: later(START, 5), asked_at: later(START, 2), reason, text }))
+    };
+    let terms = Terms {
+        permissions: permissions(&["orders:read"]),
+        networks: networks(),
+        methods: MethodSet::from_values(["GET", "POST"].map(|text| Method::parse(text).unwrap())).unwrap(),
+        resources: ResourceSet::from_values([ResourcePattern::parse("/orders/*").unwrap()]).unwrap(),
+    };
+    Row::Key(Arc::new(Key {
+        id: key_id(2),
+        holder: Holder::Owner(OwnerNumber(4)),
+        display_name: text("Checkout"),
+        purpose: Purpose::parse("reads orders").unwrap(),
+        terms: Arc::new(terms),
+        metadata: Metadata::from_pairs([("team", "checkout"), ("ticket", "")]).unwrap(),
+        not_before: Some(later(START, 3)),
+        expires_at: Some(later(START, 4)),
+        revocation: revocation(RevocationReason::Compromised),
+        versions: Box::new([version(2, revocation(RevocationReason::Superseded)), version(3, None)]),
+        ..key()
+    }))
+}
+
+fn requests() -> [Row; 8] {
+    let (of, id, at) = (KeyspaceNumber(3), key_id(1), version_id(1));
+    let subjects = [
+        RequestSubject::Tenant(TenantNumber(2)),
+        RequestSubject::Keyspace(of),
+        RequestSubject::Owner(OwnerNumber(4)),
+        RequestSubject::Identity(IdentityNumber(5)),
+        RequestSubject::Keys(of, Box::new([(id, at)])),
+        RequestSubject::Revoked(of, id, None),
+        RequestSubject::Revoked(of, id, Some(at)),
+        RequestSubject::Nothing,
+    ];
+    subjects.map(|subject| {
+        let replay = matches!(subject, RequestSubject::Keys(..)).then(|| Box::<[u8]>::from([9; 40]));
+        Row::Request(Arc::new(RememberedRequest {
+            identity: IdentityNumber(5),
+            id: [1; 16],
+            hash: [2; 32],
+            at: START,
+            revision: Revision::new(1, 6),
+            subject,
+            replay,
+        }))
+    })
+}

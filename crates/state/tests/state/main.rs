@@ -1,0 +1,13 @@
+//! What is proved of the state machine. `rules` holds one test for each of the ten rules; the others go into detail.
+#![expect(clippy::unwrap_used, reason = "a test that finds nothing has failed")]
+
+mod clock;
+mod cuts;
+mod golden;
+mod grants;
+mod keyring;
+mod measure;
+mod repeats;
+mod revocation;
+mod rules;
+mod support;

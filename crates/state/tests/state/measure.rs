@@ -1,0 +1,76 @@
+//! What a key costs in memory and time. Nothing is asserted of time: machines differ. Run with
+//! `cargo test --release -p latchkey-state --test state measure -- --ignored --nocapture`.
+
+use crate::support::{START, World, by_root, create_keys, new_key};
+use latchkey_domain::{KeyId, Revision, VersionId};
+use latchkey_state::{Command, KEYS_PER_COMMAND_MAX, Key, NewKey, State, Version};
+use sha2::{Digest as _, Sha256};
+use std::time::{Duration, Instant};
+
+const KEYS: usize = 100_000;
+
+#[test]
+#[ignore = "measures, proves nothing"]
+fn the_cost_of_a_key() {
+    println!("size_of Key {} B, Version {} B", size_of::<Key>(), size_of::<Version>());
+    let mut state = World::furnished().state;
+    let mut index = state.revision().index;
+    let before = resident_bytes();
+    let mut slowest = Duration::ZERO;
+    let filling = now();
+    for batch in 0..KEYS / KEYS_PER_COMMAND_MAX {
+        index += 1;
+        let keys = (0..KEYS_PER_COMMAND_MAX).map(|number| random_key(batch * KEYS_PER_COMMAND_MAX + number)).collect();
+        slowest = slowest.max(apply(&mut state, index, &by_root(create_keys("acme/live", keys))));
+    }
+    println!("{KEYS} keys in batches of {KEYS_PER_COMMAND_MAX}: {:?}, slowest batch {slowest:?}", filling.elapsed());
+    println!("resident {} B a key after batches", resident_bytes().saturating_sub(before) / KEYS);
+
+    let singles = 1_000;
+    let mut total = Duration::ZERO;
+    for number in 0..singles {
+        index += 1;
+        let command = by_root(create_keys("acme/live", vec![random_key(KEYS + number)]));
+        total += apply(&mut state, index, &command);
+    }
+    println!("one create at {KEYS} keys: {:?} on average", total / u32::try_from(singles).unwrap());
+
+    let rows: Vec<_> = state.rows().collect();
+    let loading = now();
+    let loaded = State::load(rows.into_iter()).unwrap();
+    println!("load of {} keys: {:?}", loaded.key_count(), loading.elapsed());
+
+    let looking = now();
+    let found = (0..KEYS).filter(|number| loaded.version(random_key(*number).version).is_some()).count();
+    println!("{found} look-ups with making the id: {:?}", looking.elapsed());
+    let cloning = now();
+    let clones: Vec<_> = (0..1_000).map(|_| loaded.clone()).collect();
+    println!("clone {:?}", cloning.elapsed() / u32::try_from(clones.len()).unwrap());
+    assert_eq!(loaded, state);
+}
+
+fn apply(state: &mut State, index: u64, command: &Command) -> Duration {
+    let start = now();
+    let applied = state.apply(Revision::new(1, index), command);
+    let took = start.elapsed();
+    assert!(applied.answer.is_ok() && state.clock() == START);
+    took
+}
+
+/// A key as most are: ids all over the place, some permissions, a short name.
+fn random_key(number: usize) -> NewKey {
+    let random: [u8; 32] = Sha256::digest(number.to_be_bytes()).into();
+    let part = |start: usize| random[start..start + 12].try_into().unwrap();
+    NewKey { id: KeyId::from_random(part(0)), version: VersionId::from_random(part(12)), ..new_key(1) }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is what measures")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap_or(0) * 1_024
+}

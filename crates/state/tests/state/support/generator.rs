@@ -1,0 +1,257 @@
+//! Histories: commands that make sense, commands that do not, and values that nobody would send. Names come from small
+//! pools, so that commands meet each other.
+
+use super::build::{
+    as_request, bootstrap, by, by_replica, command, create_keyspace, create_owner, create_tenant, identity, key_name,
+    keyspace, later, new_key, owner, permissions, readings, ring_key, scope, settings, slug, tenant, terms, text,
+    version_id,
+};
+use latchkey_domain::{
+    DurationMillis, Duty, Grant, KeyspaceNumber, Metadata, NodeId, OwnerName, Purpose, ReasonText, RevocationReason,
+    RingNumber, TenantNumber, UnixMillis,
+};
+use latchkey_state::{
+    Actor, Command, CreateIdentity, CreateKeys, Cut, CutScope, Expiry, HolderName, KeyspaceSettings, NewKey, Operation,
+    RevokeKey, RingPurpose,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// A clock reading, told from the replicated clock, which the generator does not know.
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    Ahead(u64),
+    Behind(u64),
+    Absolute(u64),
+}
+
+/// One record of a history, before its times are known.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    command: Command,
+    stamp: Reading,
+    readings: Vec<Reading>,
+}
+
+impl Step {
+    /// The command, stamped by a leader who knows the replicated clock.
+    pub(crate) fn at(&self, clock: UnixMillis) -> Command {
+        let mut command = self.command.clone();
+        command.at = self.stamp.at(clock);
+        if let Operation::AdvanceClock { .. } = command.operation {
+            let times: Vec<_> = self.readings.iter().map(|reading| reading.at(clock)).collect();
+            command.operation = readings(&times);
+        }
+        command
+    }
+}
+
+impl Reading {
+    fn at(self, clock: UnixMillis) -> UnixMillis {
+        match self {
+            Self::Ahead(millis) => later(clock, millis),
+            Self::Behind(millis) => UnixMillis::new(clock.millis().saturating_sub(millis)),
+            Self::Absolute(millis) => UnixMillis::new(millis),
+        }
+    }
+}
+
+/// Up to `steps_max` records.
+pub(crate) fn history(steps_max: usize) -> impl Strategy<Value = Vec<Step>> {
+    vec(step(), 1..=steps_max)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let request = option::weighted(0.5, (0..6_u8, 0..5_u8));
+    let level = prop_oneof![30 => Just(1), 1 => Just(0), 1 => Just(2), 1 => Just(u32::MAX)];
+    (call(), request, level, any::<[u8; 32]>(), reading(), vec(reading(), 0..5)).prop_map(
+        |(call, request, level, opening, stamp, readings)| {
+            let command = match request {
+                // Most repeats are honest: one body in five differs.
+                Some((id, body)) => as_request(call, id, body / 4),
+                None => call,
+            };
+            Step { command: Command { feature_level: level, opening, ..command }, stamp, readings }
+        },
+    )
+}
+
+fn reading() -> impl Strategy<Value = Reading> {
+    prop_oneof![
+        12 => (0..10 * 60_000_u64).prop_map(Reading::Ahead),
+        4 => (0..14 * 3_600_000_u64).prop_map(Reading::Ahead),
+        2 => (0..3_600_000_u64).prop_map(Reading::Behind),
+        1 => Just(Reading::Ahead(365 * 86_400_000)),
+        1 => select(vec![0, u64::MAX]).prop_map(Reading::Absolute),
+    ]
+}
+
+/// An operation by someone who might ask for it, or by anyone.
+fn call() -> BoxedStrategy<Command> {
+    prop_oneof![
+        6 => operation().prop_map(|operation| by("system/root", operation)),
+        3 => (identity_path(), operation()).prop_map(|(who, operation)| by(who, operation)),
+        3 => operation_of_replica().prop_map(by_replica),
+        1 => (any_actor(), prop_oneof![operation(), operation_of_replica()])
+            .prop_map(|(actor, operation)| command(actor, operation)),
+    ]
+    .boxed()
+}
+
+fn any_actor() -> impl Strategy<Value = Actor> {
+    prop_oneof![
+        any::<u64>().prop_map(|node| Actor::Replica(NodeId(node))),
+        identity_path().prop_map(|path| Actor::Identity(identity(path))),
+    ]
+}
+
+/// Boxed, as are the two around it: together they would not fit on the stack of a test.
+fn operation_of_replica() -> BoxedStrategy<Operation> {
+    prop_oneof![
+        1 => (new_keys(), Just(bootstrap())).prop_map(|(root_key, mut bootstrap)| {
+            bootstrap.root_key = root_key;
+            Operation::Bootstrap(Box::new(bootstrap))
+        }),
+        1 => Just(Operation::Bootstrap(Box::new(bootstrap()))),
+        5 => Just(Operation::AdvanceClock { readings: Vec::new() }),
+        3 => (purpose(), 0..10_u32).prop_map(|(purpose, wrapped_by)| {
+            let mut new = ring_key(purpose);
+            new.wrapped_by = RingNumber(wrapped_by);
+            Operation::AddRingKey(new)
+        }),
+        2 => prop_oneof![0..12_u32, Just(u32::MAX)].prop_map(|number| Operation::DropRingKey(RingNumber(number))),
+        1 => prop_oneof![0..4_u32, Just(u32::MAX)].prop_map(Operation::RaiseFeatureLevel),
+    ]
+    .boxed()
+}
+
+fn operation() -> BoxedStrategy<Operation> {
+    prop_oneof![
+        3 => tenant_id().prop_map(create_tenant),
+        4 => (keyspace_path(), keyspace_settings())
+            .prop_map(|(path, settings)| create_keyspace(path, settings)),
+        3 => owner_path().prop_map(create_owner),
+        4 => (identity_path(), vec(any_grant(), 0..3)).prop_map(|(path, grants)| {
+            Operation::CreateIdentity(CreateIdentity { name: identity(path), display_name: text("x"), grants })
+        }),
+        10 => (keyspace_path(), vec(new_keys(), 0..4), option::of(Just(Box::<[u8]>::from([9; 40]))))
+            .prop_map(|(path, keys, replay)| {
+                Operation::CreateKeys(CreateKeys { keyspace: keyspace(path), keys, replay })
+            }),
+        6 => revocation(),
+        3 => (cut_scope(), reason()).prop_map(|(scope, reason)| {
+            Operation::Cut(Cut { scope, reason, text: ReasonText::default() })
+        }),
+    ]
+    .boxed()
+}
+
+fn tenant_id() -> impl Strategy<Value = &'static str> {
+    select(vec!["acme", "globex", "system"])
+}
+
+fn keyspace_path() -> impl Strategy<Value = &'static str> {
+    select(vec!["acme/live", "acme/test", "globex/live", "system/management", "system/other"])
+}
+
+fn owner_path() -> impl Strategy<Value = &'static str> {
+    select(vec!["acme/shop", "acme/bank", "globex/shop", "system/shop"])
+}
+
+fn identity_path() -> impl Strategy<Value = &'static str> {
+    select(vec!["system/root", "system/ann", "acme/bob", "acme/eve", "globex/joe"])
+}
+
+fn any_grant() -> impl Strategy<Value = Grant> {
+    let scopes = select(vec!["", "acme", "globex", "acme/live", "system", "system/management"]);
+    (select(Duty::ALL.to_vec()), scopes).prop_map(|(duty, path)| Grant { duty, scope: scope(path) })
+}
+
+fn span() -> impl Strategy<Value = DurationMillis> {
+    prop_oneof![(0..48 * 3_600_000_u64), Just(0), Just(u64::MAX)].prop_map(DurationMillis::new)
+}
+
+fn time() -> impl Strategy<Value = UnixMillis> {
+    prop_oneof![1_800_000_000_000..1_800_200_000_000_u64, Just(0), Just(u64::MAX)].prop_map(UnixMillis::new)
+}
+
+fn keyspace_settings() -> impl Strategy<Value = KeyspaceSettings> {
+    let prefix = select(vec!["acme_live", "acme_test", "globex_live", "lkm", "same"]);
+    let bounds = (option::of(span()), option::of(span()), option::of(span()));
+    let keys_max = select(vec![0, 2, 1_000_000, u64::MAX]);
+    (prefix, bounds, keys_max, any::<bool>()).prop_map(|(prefix, bounds, keys_max, orders_only)| KeyspaceSettings {
+        default_lifetime: bounds.0,
+        maximum_lifetime: bounds.1,
+        staleness_max: bounds.2,
+        keys_max,
+        allowed_permissions: if orders_only { permissions(&["orders:*"]) } else { permissions(&[]) },
+        ..settings(prefix)
+    })
+}
+
+fn new_keys() -> BoxedStrategy<NewKey> {
+    let holder = prop_oneof![
+        Just(HolderName::None),
+        owner_path().prop_map(|path| HolderName::Owner(owner(path))),
+        identity_path().prop_map(|path| HolderName::Identity(identity(path))),
+        Just(HolderName::Owner(OwnerName::new(slug("nobody"), slug("here")))),
+    ];
+    let expiry = prop_oneof![
+        3 => Just(Expiry::Default),
+        1 => time().prop_map(Expiry::At),
+        1 => span().prop_map(Expiry::After),
+    ];
+    let words = select(vec!["orders:read", "orders:*", "refunds:write"]);
+    let pepper = prop_oneof![20 => Just(2), 1 => Just(0), 1 => Just(3), 1 => Just(u32::MAX)];
+    let metadata = select(vec![Metadata::default(), Metadata::from_pairs([("team", "checkout")]).unwrap()]);
+    (0..40_u8, 0..40_u8, any::<bool>(), holder, expiry, option::of(time()), words, pepper, metadata)
+        .prop_map(|(id, other, same, holder, expiry, not_before, word, pepper, metadata)| NewKey {
+            version: version_id(if same { id } else { other }),
+            pepper: RingNumber(pepper),
+            holder,
+            expiry,
+            not_before,
+            metadata,
+            purpose: Purpose::parse("one thing").unwrap(),
+            terms: terms(&[word]),
+            ..new_key(id)
+        })
+        .boxed()
+}
+
+fn revocation() -> impl Strategy<Value = Operation> {
+    let version = option::of((0..40_u8).prop_map(version_id));
+    let etag = option::weighted(0.1, select(vec!["", "1-3", "1-9"]));
+    (keyspace_path(), 0..40_u8, version, reason(), span(), etag).prop_map(
+        |(path, key, version, reason, grace, etag)| {
+            let text = ReasonText::parse("because").unwrap();
+            let key = key_name(path, key);
+            Operation::RevokeKey(RevokeKey { key, version, reason, text, grace, etag: etag.map(Into::into) })
+        },
+    )
+}
+
+fn reason() -> impl Strategy<Value = RevocationReason> {
+    select(RevocationReason::ALL.to_vec())
+}
+
+fn cut_scope() -> impl Strategy<Value = CutScope> {
+    prop_oneof![
+        tenant_id().prop_map(|id| CutScope::Tenant(tenant(id))),
+        keyspace_path().prop_map(|path| CutScope::Keyspace(keyspace(path))),
+        owner_path().prop_map(|path| CutScope::Owner(owner(path))),
+    ]
+}
+
+fn purpose() -> impl Strategy<Value = RingPurpose> {
+    prop_oneof![
+        1 => Just(RingPurpose::Log),
+        1 => Just(RingPurpose::Pepper),
+        3 => Just(RingPurpose::Replay),
+        1 => (0..5_u32).prop_map(|number| RingPurpose::Tenant(TenantNumber(number))),
+        1 => (0..5_u32).prop_map(|number| RingPurpose::Audit(TenantNumber(number))),
+        1 => (0..5_u32).prop_map(|number| RingPurpose::Keyspace(KeyspaceNumber(number))),
+    ]
+}

@@ -1,0 +1,11 @@
+//! What the tests share: builders of commands, a world that checks every record, and a generator of histories.
+
+mod build;
+mod generator;
+mod oracle;
+mod world;
+
+pub(crate) use build::*;
+pub(crate) use generator::history;
+pub(crate) use oracle::{defined_root, leaf_of, rows_of};
+pub(crate) use world::World;
