@@ -1,9 +1,9 @@
 //! How a service is served, and how another one is reached (rank 5).
 //!
 //! ```text
-//! TCP -> connections (bounded) -> HTTP/2 (bounded) -> observe -> shed -> deadline -> catch -> caller -> handler
-//!                                                     span       by      cut at      a panic  who
-//!                                                     metrics    class   its time    answers  calls
+//! TCP -> connections -> HTTP/2  -> observe -> shed  -> deadline -> catch   -> explain -> caller -> handler
+//!        (bounded)      (bounded)  span       by       cut at      a panic    tonic's    who
+//!                                  metrics    class    its time    answers    errors     calls
 //! ```
 //! In: [`Server`], the one place where that stack is put together; [`Caller`], [`Deadline`]: what a handler finds in
 //! the extensions of its request; [`status`], the one file where refusals become gRPC statuses; [`ClusterSecret`],
@@ -26,6 +26,7 @@ mod cluster_guard;
 mod cluster_secret;
 mod connections;
 mod deadline;
+mod explain;
 mod health;
 mod held;
 mod limits;

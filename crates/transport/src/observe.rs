@@ -149,3 +149,97 @@ impl http_body::Body for ObservedBody {
         self.inner.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+    use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::test_support;
+
+    /// Calls through the layer, drops what came back, and renders what was counted.
+    async fn counted<F>(path: &str, answer: impl Fn() -> F) -> String
+    where
+        F: Future<Output = Result<Response<Body>, Infallible>>,
+    {
+        let recorder: PrometheusRecorder = PrometheusBuilder::new().build_recorder();
+        let _installed = metrics::set_default_local_recorder(&recorder);
+        let layer = ObserveLayer::new(Arc::new(test_support::methods()));
+        let call = layer.layer(service_fn(|_| answer())).oneshot(Request::get(path).body(Body::empty()).unwrap());
+        tokio::select! {
+            biased;
+            response = call => drop(response),
+            () = tokio::task::yield_now() => {}
+        }
+        recorder.handle().render()
+    }
+
+    fn line(path: &str, code: &str) -> String {
+        format!("latchkey_rpcs_total{{method=\"{path}\",code=\"{code}\"}} 1\n")
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_with_its_code() {
+        let path = "/test.v1.TestService/Facts";
+        let fine = counted(path, || async { Ok(Response::new(Body::empty())) }).await;
+        let failed = counted(path, || async { Ok(Status::aborted("").into_http()) }).await;
+        assert!(fine.contains(&line(path, "OK")), "{fine}");
+        assert!(failed.contains(&line(path, "ABORTED")), "{failed}");
+        assert!(failed.contains("latchkey_rpc_duration_seconds"), "{failed}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_its_caller_abandons_counts_as_cancelled_and_a_stream_as_well() {
+        let unary = "/test.v1.TestService/Facts";
+        let stream = "/test.v1.TestService/Stream";
+        let abandoned = counted(unary, std::future::pending).await;
+        let abandoned_stream = counted(stream, || async { Ok(Response::new(Body::new(Endless))) }).await;
+        assert!(abandoned.contains(&line(unary, "CANCELLED")), "{abandoned}");
+        assert!(abandoned_stream.contains(&line(stream, "CANCELLED")), "{abandoned_stream}");
+    }
+
+    #[tokio::test]
+    async fn a_stream_counts_with_the_code_of_its_trailers() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let _installed = metrics::set_default_local_recorder(&recorder);
+        let path = "/test.v1.TestService/Stream";
+        let layer = ObserveLayer::new(Arc::new(test_support::methods()));
+        let service = layer.layer(service_fn(|_| async { Ok(Response::new(Body::new(Trailers(Some("8"))))) }));
+        let Ok(response) = service.oneshot(Request::get(path).body(Body::empty()).unwrap()).await;
+
+        let mut body = response.into_body();
+        let frame = std::future::poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut body), context));
+        assert!(frame.await.unwrap().unwrap().is_trailers());
+
+        let counted = recorder.handle().render();
+        assert!(counted.contains(&line(path, "RESOURCE_EXHAUSTED")), "{counted}");
+    }
+
+    struct Endless;
+
+    impl http_body::Body for Endless {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            Poll::Pending
+        }
+    }
+
+    struct Trailers(Option<&'static str>);
+
+    impl http_body::Body for Trailers {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            let trailers = self
+                .0
+                .take()
+                .map(|code| Frame::trailers(HeaderMap::from_iter([(Status::GRPC_STATUS, code.parse().unwrap())])));
+            Poll::Ready(trailers.map(Ok))
+        }
+    }
+}

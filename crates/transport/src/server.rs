@@ -1,5 +1,6 @@
 //! One listener with all that stands in front of a handler. The only place where the stack is put together.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,12 +15,13 @@ use tonic::body::Body;
 use tonic::codegen::StdError;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tower::Service;
+use tower::{Layer, Service, ServiceBuilder};
 
 use crate::caller::CallerLayer;
 use crate::catch::CatchLayer;
 use crate::connections::Connections;
 use crate::deadline::DeadlineLayer;
+use crate::explain::ExplainLayer;
 use crate::health::{Health, Probe};
 use crate::limits::{self, Limits};
 use crate::method::Methods;
@@ -122,7 +124,7 @@ impl Server {
     #[must_use]
     pub fn service<S, B>(mut self, service: S) -> Self
     where
-        S: Service<Request<Body>, Response = Response<B>, Error = std::convert::Infallible>
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible>
             + NamedService
             + Clone
             + Send
@@ -152,13 +154,8 @@ impl Server {
         let routes = self.routes.add_service(reflection).prepare();
 
         let (drain, draining) = oneshot::channel::<()>();
-        // The outermost layer first: a call that is shed, cut or broken is counted as well.
         let serving = http2(self.limits)
-            .layer(ObserveLayer::new(Arc::new(Methods::new(&sets))))
-            .layer(ShedLayer::new(Room::new(self.limits)))
-            .layer(DeadlineLayer)
-            .layer(CatchLayer)
-            .layer(CallerLayer)
+            .layer(stack(Methods::new(&sets), Room::new(self.limits)))
             .add_routes(routes)
             .serve_with_incoming_shutdown(Connections::new(self.listener, self.limits.connections_max), async {
                 // An error means that the other half is gone, which is the end as well.
@@ -179,6 +176,28 @@ impl Server {
             }
         }
     }
+}
+
+/// What a call passes through, the outermost first: a call that is shed, cut or broken is counted as well, and a place
+/// is held for as long as its call really takes.
+fn stack(
+    methods: Methods,
+    room: Arc<Room>,
+) -> impl Layer<
+    Routes,
+    Service = impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+              + Clone
+              + Send
+              + 'static,
+> + Clone {
+    ServiceBuilder::new()
+        .layer(ObserveLayer::new(Arc::new(methods)))
+        .layer(ShedLayer::new(room))
+        .layer(DeadlineLayer)
+        .layer(CatchLayer)
+        .layer(ExplainLayer)
+        .layer(CallerLayer)
+        .into_inner()
 }
 
 /// HTTP/2 with its bounds.

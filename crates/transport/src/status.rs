@@ -19,11 +19,8 @@ use tonic::{Code, Status};
 
 use answer::Answer;
 pub use refusal::refused;
-pub use rejection::{InvalidField, Rejection};
+pub use rejection::Rejection;
 pub use unavailable::Unavailable;
-
-/// The `domain` of every `ErrorInfo`.
-pub const ERROR_DOMAIN: &str = "latchkey";
 
 /// The time of a call ran out.
 #[must_use]

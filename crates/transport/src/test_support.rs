@@ -39,7 +39,8 @@ pub(crate) fn descriptors() -> FileDescriptorSet {
         }],
         ..FileDescriptorProto::default()
     };
-    let test = file("test.v1", "TestService", &[("Facts", false), ("Panic", false), ("Hang", false), ("Stream", true)]);
+    let test_methods = [("Facts", false), ("Nothing", false), ("Panic", false), ("Hang", false), ("Stream", true)];
+    let test = file("test.v1", "TestService", &test_methods);
     let validation = file("latchkey.v1", "ValidationService", &[("ValidateKey", false)]);
     FileDescriptorSet { file: vec![test, validation] }
 }
@@ -70,6 +71,7 @@ impl Service<Request<Body>> for TestService {
             "/test.v1.TestService/Facts" => Box::pin(ready(Ok(facts(&request)))),
             "/test.v1.TestService/Panic" => Box::pin(async { panic!("on purpose") }),
             "/test.v1.TestService/Hang" => Box::pin(pending()),
+            "/test.v1.TestService/Nothing" => Box::pin(ready(Ok(Response::new(Body::empty())))),
             _ => Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
         }
     }

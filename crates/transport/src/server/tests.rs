@@ -3,6 +3,7 @@ use std::sync::LazyLock;
 use http::uri::PathAndQuery;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
+use tokio::io::AsyncReadExt as _;
 use tokio_stream::StreamExt as _;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
@@ -22,10 +23,10 @@ async fn test_server() -> Running {
     run(|server| server.descriptors(&DESCRIPTORS).service(TestService)).await
 }
 
-async fn call(channel: Channel, path: &'static str, request: Request<()>) -> Status {
+async fn call<M: prost::Message + 'static>(channel: Channel, path: &'static str, request: Request<M>) -> Status {
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.expect("the server is there");
-    let codec = ProstCodec::<(), ()>::default();
+    let codec = ProstCodec::<M, ()>::default();
     client.unary(request, PathAndQuery::from_static(path), codec).await.expect_err("the test service only fails")
 }
 
@@ -42,6 +43,19 @@ async fn call_without_a_timer(address: SocketAddr, path: &str, timeout: &str) ->
         .body(Body::empty());
     let response = sender.send_request(request.unwrap()).await.unwrap();
     Status::from_header_map(response.headers()).expect("an error is all head")
+}
+
+/// How many bytes the server says first, up to one.
+async fn try_connection(address: SocketAddr) -> io::Result<usize> {
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    stream.read(&mut [0; 1]).await
+}
+
+/// A message whose field 1 is a number, where the health service expects a text.
+#[derive(Clone, PartialEq, prost::Message)]
+struct NumberOne {
+    #[prost(uint32, tag = "1")]
+    number: u32,
 }
 
 #[tokio::test]
@@ -148,17 +162,21 @@ async fn an_internal_service_is_called_with_the_cluster_secret_only() {
 
 #[tokio::test]
 async fn a_listener_with_its_full_number_closes_the_next_connection_and_takes_one_again_later() {
-    use tokio::io::AsyncReadExt as _;
     let one = Limits { connections_max: 1, ..Limits::PUBLIC };
     let server = run(|server| server.limits(one).descriptors(&DESCRIPTORS).service(TestService)).await;
     let first = channel(server.address);
     call(first.clone(), "/test.v1.TestService/Facts", Request::new(())).await;
 
-    let mut second = tokio::net::TcpStream::connect(server.address).await.unwrap();
-    let read = second.read(&mut [0; 1]).await;
+    let read = try_connection(server.address).await;
 
     assert!(matches!(read, Ok(0) | Err(_)), "closed at once: {read:?}");
     drop(first);
+    // The first byte of the server's SETTINGS says that the connection is taken.
+    let mut tries = 0;
+    while !matches!(try_connection(server.address).await, Ok(1)) {
+        tries += 1;
+        assert!(tries < 10_000, "the slot of the first connection is never given back");
+    }
     server.stop().await;
 }
 
@@ -181,4 +199,66 @@ async fn an_address_that_is_taken_is_named() {
     let first = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let error = Server::bind(first.address()).await.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot listen on {}", first.address()));
+}
+
+#[tokio::test]
+async fn what_tonic_refuses_itself_carries_a_reason_as_well() {
+    let server = test_server().await;
+    let channel = channel(server.address);
+    let long = HealthCheckRequest { service: "a".repeat(70_000) };
+
+    let too_long = HealthClient::new(channel.clone()).check(long).await.unwrap_err();
+    let nowhere = call(channel.clone(), "/nowhere.v1.Nothing/Nothing", Request::new(())).await;
+    let no_method = call(channel.clone(), "/grpc.health.v1.Health/Nothing", Request::new(())).await;
+    let malformed = call(channel, "/grpc.health.v1.Health/Check", Request::new(NumberOne { number: 1 })).await;
+
+    let told = [too_long, nowhere, no_method, malformed].map(|status| {
+        let info = status.get_details_error_info().unwrap_or_else(|| panic!("no reason: {status:?}"));
+        (status.code(), info.reason, info.metadata.get("bytes_max").cloned())
+    });
+    let told = told.each_ref().map(|(code, reason, bytes)| (*code, reason.as_str(), bytes.as_deref()));
+    assert_eq!(
+        told,
+        [
+            (Code::ResourceExhausted, "MESSAGE_TOO_LONG", Some("65536")),
+            (Code::Unimplemented, "NOT_SERVED_HERE", None),
+            (Code::Unimplemented, "NOT_SERVED_HERE", None),
+            (Code::InvalidArgument, "FIELD_INVALID", None),
+        ]
+    );
+    server.stop().await;
+}
+
+/// Prints what the layers add to a call that is answered at once; it was 0.7 us when they were written. In release:
+/// `cargo test --release -p latchkey-transport -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement, not a test"]
+async fn the_cost_of_the_stack() {
+    const CALLS: u32 = 300_000;
+    latchkey_telemetry::metrics::recorder();
+    let routes = Routes::new(TestService).prepare();
+    let layered = stack(Methods::new([&descriptors()]), Room::new(Limits::PUBLIC)).layer(routes.clone());
+
+    for _ in 0..3 {
+        let bare = time_calls(routes.clone(), CALLS).await;
+        let whole = time_calls(layered.clone(), CALLS).await;
+        println!("bare {bare:?}, with the stack {whole:?}: the stack takes {:?}", whole.saturating_sub(bare));
+    }
+}
+
+async fn time_calls<S>(mut service: S, calls: u32) -> std::time::Duration
+where
+    S: Service<http::Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let began = tokio::time::Instant::now();
+    for _ in 0..calls {
+        let request = http::Request::post("/test.v1.TestService/Nothing")
+            .header("authorization", "Bearer lkm_0123456789abcdef_0123456789abcdef0123456789abcdef012345")
+            .header("grpc-timeout", "1S")
+            .body(Body::empty())
+            .unwrap();
+        let Ok(response) = service.call(request).await;
+        drop(response);
+    }
+    began.elapsed() / calls
 }

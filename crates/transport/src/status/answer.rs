@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use latchkey_wire::pb::v1::ErrorReason as Reason;
+use latchkey_wire::reason::ERROR_DOMAIN;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
-
-use super::ERROR_DOMAIN;
 
 /// A status in the making.
 pub(super) struct Answer {
@@ -29,7 +28,7 @@ impl Answer {
         self
     }
 
-    /// When trying again makes sense. Clients add jitter (`proto/retry.json`).
+    /// When trying again makes sense. Clients add jitter.
     pub(super) fn retry_after(mut self, delay: Duration) -> Self {
         self.details.set_retry_info(Some(delay));
         self
@@ -43,7 +42,7 @@ impl Answer {
 
     /// What of `subject` has to change before this can be.
     pub(super) fn precondition(mut self, subject: &str) -> Self {
-        self.details.add_precondition_failure_violation(reason_name(self.reason), subject, self.message.clone());
+        self.details.add_precondition_failure_violation(self.reason.word(), subject, self.message.clone());
         self
     }
 
@@ -54,13 +53,7 @@ impl Answer {
     }
 
     pub(super) fn into_status(mut self) -> Status {
-        self.details.set_error_info(reason_name(self.reason), ERROR_DOMAIN, self.metadata);
+        self.details.set_error_info(self.reason.word(), ERROR_DOMAIN, self.metadata);
         Status::with_error_details(self.code, self.message, self.details)
     }
-}
-
-/// `ETAG_MISMATCH` for `ERROR_REASON_ETAG_MISMATCH`.
-pub(super) fn reason_name(reason: Reason) -> &'static str {
-    let name = reason.as_str_name();
-    name.strip_prefix("ERROR_REASON_").unwrap_or(name)
 }

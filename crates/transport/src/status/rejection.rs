@@ -1,6 +1,7 @@
 //! What the edge refuses before anything is proposed: who calls, and whether the request can be read.
 
 use latchkey_wire::pb::v1::ErrorReason as Reason;
+use latchkey_wire::violation::FieldViolations;
 use tonic::{Code, Status};
 use tonic_types::FieldViolation;
 
@@ -13,14 +14,14 @@ pub enum Rejection {
     IdentityMissing,
     /// The call carries an identity that is none. Which of unknown, expired, revoked or from elsewhere is not told.
     IdentityUnknown,
-    /// Fields of the request are not what they must be. All of them at once, at least one.
-    FieldsInvalid(Vec<InvalidField>),
+    /// Fields of the request are not what they must be. All of them at once.
+    FieldsInvalid(FieldViolations),
     /// The page token is none of this listing.
     PageTokenInvalid,
     /// The request is longer than the method's bound.
     MessageTooLong {
-        /// The bound.
-        bytes_max: usize,
+        /// The bound, where it is known.
+        bytes_max: Option<usize>,
     },
     /// This process does not serve the method.
     NotServedHere,
@@ -29,23 +30,6 @@ pub enum Rejection {
         /// The node that was reached.
         node: u64,
     },
-}
-
-/// One field and its rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidField {
-    /// Its path in the request, such as `key.networks[2]`.
-    pub path: String,
-    /// What was expected, and what was found where that is no secret.
-    pub rule: String,
-}
-
-impl InvalidField {
-    /// A field and its rule.
-    #[must_use]
-    pub fn new(path: impl Into<String>, rule: impl Into<String>) -> Self {
-        Self { path: path.into(), rule: rule.into() }
-    }
 }
 
 impl Rejection {
@@ -64,15 +48,11 @@ impl Rejection {
                 "the identity that the call carries is none",
             ),
             Self::FieldsInvalid(fields) => {
-                let count = fields.len();
-                let message = match fields.as_slice() {
-                    [only] => format!("{}: {}", only.path, only.rule),
-                    _ => format!("{count} fields are not what they must be"),
-                };
-                let violations = fields.into_iter().map(|field| FieldViolation::new(field.path, field.rule)).collect();
-                Answer::new(Code::InvalidArgument, Reason::FieldInvalid, message)
-                    .with("fields", &count)
-                    .bad_request(violations)
+                let violations = fields.list().iter();
+                let told = violations.map(|field| FieldViolation::new(&field.field, &field.description)).collect();
+                Answer::new(Code::InvalidArgument, Reason::FieldInvalid, fields.to_string())
+                    .with("fields", &fields.count())
+                    .bad_request(told)
             }
             Self::PageTokenInvalid => Answer::new(
                 Code::InvalidArgument,
@@ -80,12 +60,16 @@ impl Rejection {
                 "the page token is none of this listing; begin with an empty one",
             )
             .bad_request(vec![FieldViolation::new("page_token", "as returned by this listing, or empty")]),
-            Self::MessageTooLong { bytes_max } => Answer::new(
-                Code::ResourceExhausted,
-                Reason::MessageTooLong,
-                format!("the request is longer than {bytes_max} bytes"),
-            )
-            .with("bytes_max", &bytes_max),
+            Self::MessageTooLong { bytes_max } => {
+                let answer = |message| Answer::new(Code::ResourceExhausted, Reason::MessageTooLong, message);
+                match bytes_max {
+                    Some(bytes) => {
+                        answer(format!("the request is longer than {bytes} bytes")).with("bytes_max", &bytes)
+                    }
+                    None => answer("the request is longer than the bound of the method".to_owned()),
+                }
+                .quota("message")
+            }
             Self::NotServedHere => {
                 Answer::new(Code::Unimplemented, Reason::NotServedHere, "this process does not serve the method")
             }
@@ -104,5 +88,11 @@ impl Rejection {
 impl From<Rejection> for Status {
     fn from(rejection: Rejection) -> Self {
         rejection.into_status()
+    }
+}
+
+impl From<FieldViolations> for Rejection {
+    fn from(fields: FieldViolations) -> Self {
+        Self::FieldsInvalid(fields)
     }
 }

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use latchkey_domain::{DurationMillis, Duty, NodeId, Quota, Refusal, ResourceKind, Scope, UnixMillis};
+use latchkey_wire::reason::ERROR_DOMAIN;
+use latchkey_wire::violation::FieldViolations;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic::{Code, Status};
@@ -82,9 +84,9 @@ fn rejections() -> Vec<Rejection> {
     vec![
         Rejection::IdentityMissing,
         Rejection::IdentityUnknown,
-        Rejection::FieldsInvalid(vec![InvalidField::new("a", "one"), InvalidField::new("b[2]", "two")]),
+        Rejection::FieldsInvalid(FieldViolations::one("a", "one")),
         Rejection::PageTokenInvalid,
-        Rejection::MessageTooLong { bytes_max: 65_536 },
+        Rejection::MessageTooLong { bytes_max: Some(65_536) },
         Rejection::NotServedHere,
         Rejection::WrongTarget { node: 3 },
     ]
@@ -130,13 +132,12 @@ fn what_is_full_or_has_to_change_first_says_so_in_its_detail() {
 }
 
 #[test]
-fn all_invalid_fields_are_told_at_once() {
-    let fields = vec![InvalidField::new("owner", "a name"), InvalidField::new("networks[2]", "a CIDR block")];
-    let status = Rejection::FieldsInvalid(fields).into_status();
+fn an_invalid_field_is_told_with_its_path_and_its_rule() {
+    let status = Rejection::from(FieldViolations::one("networks[2]", "must be a CIDR block")).into_status();
     let violations = status.get_details_bad_request().unwrap().field_violations;
     let told = violations.iter().map(|violation| (violation.field.as_str(), violation.description.as_str()));
-    assert_eq!(told.collect::<Vec<_>>(), [("owner", "a name"), ("networks[2]", "a CIDR block")]);
-    assert_eq!(status.message(), "2 fields are not what they must be");
+    assert_eq!(told.collect::<Vec<_>>(), [("networks[2]", "must be a CIDR block")]);
+    assert_eq!(status.message(), "networks[2]: must be a CIDR block");
 }
 
 #[test]
