@@ -1,4 +1,5 @@
 //! What holds for every file of the API, read from the descriptors.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests stop at the first surprise, as tests do")]
 
 use prost::Message as _;
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
@@ -37,7 +38,7 @@ fn elements(file: &FileDescriptorProto) -> Vec<(Vec<i32>, String)> {
     }
     fn of_message(path_of: Vec<i32>, scope: &str, item: &DescriptorProto, found: &mut Vec<(Vec<i32>, String)>) {
         let name = format!("{scope}.{}", item.name());
-        if item.options.as_ref().is_some_and(|options| options.map_entry()) {
+        if item.options.as_ref().is_some_and(prost_types::MessageOptions::map_entry) {
             return;
         }
         for (at, field) in item.field.iter().enumerate() {

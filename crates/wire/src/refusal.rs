@@ -1,0 +1,177 @@
+//! Refusals, as they travel between our services.
+
+use crate::disk::{DecodeError, required};
+use crate::pb::internal::v1 as internal;
+use crate::pb::internal::v1::refusal::{Kind, Numbers, OwnerNotAllowed, Plain, QuotaExceeded, Resource, Spans, Times};
+use crate::pb::v1;
+use crate::words;
+use latchkey_domain::{DurationMillis, Duty, Refusal, ResourceKind, Scope, UnixMillis};
+
+/// What a refusal can say was expected of an owner. It comes from our own code, so the list is closed.
+const EXPECTED_OWNERS: [&str; 2] = ["an owner of the keyspace's tenant", "an identity"];
+
+/// Writes a refusal.
+#[must_use]
+pub fn write_refusal(refusal: &Refusal) -> internal::Refusal {
+    let kind = match refusal.clone() {
+        Refusal::PermissionDenied { duty, scope } => Kind::PermissionDenied(grant(duty, &scope)),
+        Refusal::GrantExceedsCaller { duty, scope } => Kind::GrantExceedsCaller(grant(duty, &scope)),
+        Refusal::NotFound { kind, name } => Kind::NotFound(resource(kind, name)),
+        Refusal::AlreadyExists { kind, name } => Kind::AlreadyExists(resource(kind, name)),
+        Refusal::PrefixTaken { prefix } => Kind::PrefixTaken(prefix),
+        Refusal::RequestIdReused => Kind::RequestIdReused(Plain {}),
+        Refusal::EtagMismatch { current } => Kind::EtagMismatch(current),
+        Refusal::QuotaExceeded { quota, limit } => {
+            Kind::QuotaExceeded(QuotaExceeded { quota: internal::Quota::from(quota).into(), limit })
+        }
+        Refusal::PermissionNotAllowed { permission } => Kind::PermissionNotAllowed(permission),
+        Refusal::ExpiryPast { expire_time, now } => Kind::ExpiryPast(times(expire_time, now)),
+        Refusal::LifetimeTooLong { asked, maximum } => Kind::LifetimeTooLong(spans(asked, maximum)),
+        Refusal::NotBeforeAfterExpiry { not_before, expire_time } => {
+            Kind::NotBeforeAfterExpiry(times(not_before, expire_time))
+        }
+        Refusal::OwnerNotAllowed { owner, expected } => {
+            Kind::OwnerNotAllowed(OwnerNotAllowed { owner, expected: expected.to_owned() })
+        }
+        Refusal::StalenessTooShort { asked, floor } => Kind::StalenessTooShort(spans(asked, floor)),
+        Refusal::Reserved { name } => Kind::Reserved(name),
+        Refusal::KeyRevoked { name } => Kind::KeyRevoked(name),
+        Refusal::RingKeyGone { number } => Kind::RingKeyGone(number),
+        Refusal::ClockJump { at, clock } => Kind::ClockJump(times(at, clock)),
+        Refusal::FeatureLevel { needed, current } => {
+            Kind::FeatureLevel(Numbers { given: needed.into(), current: current.into() })
+        }
+        Refusal::EpochChanged { given, current } => Kind::EpochChanged(Numbers { given, current }),
+    };
+    internal::Refusal { kind: Some(kind) }
+}
+
+/// Reads a refusal.
+///
+/// # Errors
+/// [`DecodeError`] for a kind, word or name that this build does not know.
+pub fn read_refusal(refusal: internal::Refusal) -> Result<Refusal, DecodeError> {
+    let time = UnixMillis::new;
+    let span = DurationMillis::new;
+    Ok(match required(refusal.kind, "refusal.kind")? {
+        Kind::PermissionDenied(grant) => {
+            let (duty, scope) = read_grant(&grant)?;
+            Refusal::PermissionDenied { duty, scope }
+        }
+        Kind::GrantExceedsCaller(grant) => {
+            let (duty, scope) = read_grant(&grant)?;
+            Refusal::GrantExceedsCaller { duty, scope }
+        }
+        Kind::NotFound(Resource { kind, name }) => Refusal::NotFound { kind: read_kind(kind)?, name },
+        Kind::AlreadyExists(Resource { kind, name }) => Refusal::AlreadyExists { kind: read_kind(kind)?, name },
+        Kind::PrefixTaken(prefix) => Refusal::PrefixTaken { prefix },
+        Kind::RequestIdReused(Plain {}) => Refusal::RequestIdReused,
+        Kind::EtagMismatch(current) => Refusal::EtagMismatch { current },
+        Kind::QuotaExceeded(QuotaExceeded { quota, limit }) => {
+            let quota = words::quota(quota).map_err(|error| DecodeError::new("refusal.quota", error))?;
+            Refusal::QuotaExceeded { quota, limit }
+        }
+        Kind::PermissionNotAllowed(permission) => Refusal::PermissionNotAllowed { permission },
+        Kind::ExpiryPast(Times { given_unix_ms, other_unix_ms }) => {
+            Refusal::ExpiryPast { expire_time: time(given_unix_ms), now: time(other_unix_ms) }
+        }
+        Kind::LifetimeTooLong(Spans { asked_ms, bound_ms }) => {
+            Refusal::LifetimeTooLong { asked: span(asked_ms), maximum: span(bound_ms) }
+        }
+        Kind::NotBeforeAfterExpiry(Times { given_unix_ms, other_unix_ms }) => {
+            Refusal::NotBeforeAfterExpiry { not_before: time(given_unix_ms), expire_time: time(other_unix_ms) }
+        }
+        Kind::OwnerNotAllowed(OwnerNotAllowed { owner, expected }) => {
+            let known = EXPECTED_OWNERS.into_iter().find(|known| *known == expected);
+            Refusal::OwnerNotAllowed { owner, expected: known.unwrap_or("another owner") }
+        }
+        Kind::StalenessTooShort(Spans { asked_ms, bound_ms }) => {
+            Refusal::StalenessTooShort { asked: span(asked_ms), floor: span(bound_ms) }
+        }
+        Kind::Reserved(name) => Refusal::Reserved { name },
+        Kind::KeyRevoked(name) => Refusal::KeyRevoked { name },
+        Kind::RingKeyGone(number) => Refusal::RingKeyGone { number },
+        Kind::ClockJump(Times { given_unix_ms, other_unix_ms }) => {
+            Refusal::ClockJump { at: time(given_unix_ms), clock: time(other_unix_ms) }
+        }
+        Kind::FeatureLevel(Numbers { given, current }) => {
+            Refusal::FeatureLevel { needed: level(given)?, current: level(current)? }
+        }
+        Kind::EpochChanged(Numbers { given, current }) => Refusal::EpochChanged { given, current },
+    })
+}
+
+fn grant(duty: Duty, scope: &Scope) -> v1::Grant {
+    v1::Grant { duty: v1::Duty::from(duty).into(), scope: scope.to_string() }
+}
+
+fn read_grant(grant: &v1::Grant) -> Result<(Duty, Scope), DecodeError> {
+    let duty = words::duty(grant.duty).map_err(|error| DecodeError::new("refusal.grant.duty", error))?;
+    let scope = Scope::parse(&grant.scope).map_err(|error| DecodeError::new("refusal.grant.scope", error))?;
+    Ok((duty, scope))
+}
+
+fn resource(kind: ResourceKind, name: String) -> Resource {
+    Resource { kind: internal::ResourceKind::from(kind).into(), name }
+}
+
+fn read_kind(number: i32) -> Result<ResourceKind, DecodeError> {
+    words::resource_kind(number).map_err(|error| DecodeError::new("refusal.resource.kind", error))
+}
+
+fn times(given: UnixMillis, other: UnixMillis) -> Times {
+    Times { given_unix_ms: given.millis(), other_unix_ms: other.millis() }
+}
+
+fn spans(asked: DurationMillis, bound: DurationMillis) -> Spans {
+    Spans { asked_ms: asked.millis(), bound_ms: bound.millis() }
+}
+
+fn level(number: u64) -> Result<u32, DecodeError> {
+    u32::try_from(number).map_err(|error| DecodeError::new("refusal.feature_level", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchkey_domain::Quota;
+
+    #[test]
+    fn a_refusal_of_an_unknown_kind_or_word_is_not_guessed() {
+        assert!(read_refusal(internal::Refusal { kind: None }).is_err());
+        let unknown = Kind::NotFound(Resource { kind: 99, name: String::new() });
+        assert!(read_refusal(internal::Refusal { kind: Some(unknown) }).is_err());
+    }
+
+    #[test]
+    fn every_refusal_reads_as_it_was_written() {
+        let name = || "tenants/acme".to_owned();
+        let scope = Scope::parse("tenants/acme/keyspaces/live").unwrap();
+        let (time, span) = (UnixMillis::new, DurationMillis::new);
+        let mut all = vec![
+            Refusal::PermissionDenied { duty: Duty::Issuer, scope: Scope::System },
+            Refusal::GrantExceedsCaller { duty: Duty::Root, scope },
+            Refusal::PrefixTaken { prefix: "acme".to_owned() },
+            Refusal::RequestIdReused,
+            Refusal::EtagMismatch { current: "3-7".to_owned() },
+            Refusal::PermissionNotAllowed { permission: "orders:*".to_owned() },
+            Refusal::ExpiryPast { expire_time: time(1), now: time(2) },
+            Refusal::LifetimeTooLong { asked: span(3), maximum: span(2) },
+            Refusal::NotBeforeAfterExpiry { not_before: time(5), expire_time: time(4) },
+            Refusal::StalenessTooShort { asked: span(1), floor: span(2) },
+            Refusal::Reserved { name: name() },
+            Refusal::KeyRevoked { name: name() },
+            Refusal::RingKeyGone { number: 7 },
+            Refusal::ClockJump { at: time(9), clock: time(8) },
+            Refusal::FeatureLevel { needed: 2, current: 1 },
+            Refusal::EpochChanged { given: 2, current: 3 },
+        ];
+        all.extend(EXPECTED_OWNERS.map(|expected| Refusal::OwnerNotAllowed { owner: name(), expected }));
+        all.extend(ResourceKind::ALL.map(|kind| Refusal::NotFound { kind, name: name() }));
+        all.extend(ResourceKind::ALL.map(|kind| Refusal::AlreadyExists { kind, name: name() }));
+        all.extend(Quota::ALL.map(|quota| Refusal::QuotaExceeded { quota, limit: 3 }));
+        for refusal in all {
+            assert_eq!(read_refusal(write_refusal(&refusal)), Ok(refusal));
+        }
+    }
+}

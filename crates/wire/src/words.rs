@@ -1,0 +1,100 @@
+//! Enums that protobuf, the domain and the state each have under the same names.
+//!
+//! To protobuf every word has its number. From protobuf `UNSPECIFIED` and unknown numbers are errors, never a default.
+
+use crate::pb::{disk::v1 as disk, internal::v1 as internal, v1};
+use latchkey_domain::{Duty, Outcome, Quota, ResourceKind, RevocationReason};
+use latchkey_state::StalenessPolicy;
+
+/// A number that is no word of the enum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{found} is none of its values")]
+pub(crate) struct UnknownWord {
+    /// The number found; 0 is `UNSPECIFIED`.
+    pub(crate) found: i32,
+}
+
+macro_rules! to_protobuf {
+    ($ours:ty => $theirs:ty { $($word:ident),+ $(,)? }) => {
+        impl From<$ours> for $theirs {
+            fn from(word: $ours) -> Self {
+                match word {
+                    $(<$ours>::$word => Self::$word,)+
+                }
+            }
+        }
+    };
+}
+
+macro_rules! both_ways {
+    ($ours:ty => $theirs:ty as $reader:ident { $($word:ident),+ $(,)? }) => {
+        to_protobuf!($ours => $theirs { $($word),+ });
+
+        /// Reads the number of a field of that enum.
+        pub(crate) fn $reader(number: i32) -> Result<$ours, UnknownWord> {
+            match <$theirs>::try_from(number) {
+                $(Ok(<$theirs>::$word) => Ok(<$ours>::$word),)+
+                Ok(<$theirs>::Unspecified) | Err(_) => Err(UnknownWord { found: number }),
+            }
+        }
+    };
+}
+
+both_ways!(Duty => v1::Duty as duty { Root, Admin, Issuer, Operator, Auditor, Validator });
+both_ways!(Duty => disk::Duty as disk_duty { Root, Admin, Issuer, Operator, Auditor, Validator });
+both_ways!(RevocationReason => v1::RevocationReason as revocation_reason {
+    Compromised, Superseded, PrivilegeWithdrawn, OwnerLeft, Unused, Other,
+});
+both_ways!(RevocationReason => disk::RevocationReason as disk_revocation_reason {
+    Compromised, Superseded, PrivilegeWithdrawn, OwnerLeft, Unused, Other,
+});
+both_ways!(StalenessPolicy => v1::StalenessPolicy as staleness_policy { Refuse });
+both_ways!(StalenessPolicy => disk::StalenessPolicy as disk_staleness_policy { Refuse });
+both_ways!(ResourceKind => internal::ResourceKind as resource_kind {
+    Tenant, Keyspace, Owner, Identity, Key, Version,
+});
+both_ways!(Quota => internal::Quota as quota {
+    KeysOfKeyspace, KeyspacesOfTenant, OwnersOfTenant, IdentitiesOfTenant, Tenants, KeysOfCommand, RememberedRequests,
+});
+to_protobuf!(Outcome => v1::Outcome {
+    Valid, Malformed, NotFound, WrongKeyspace, Revoked, Suspended, NotYetValid, Expired, NetworkNotAllowed,
+    MethodNotAllowed, ResourceNotAllowed, InsufficientPermissions,
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unspecified_and_unknown_numbers_are_no_words() {
+        for number in [0, -1, 7, 99] {
+            assert_eq!(duty(number), Err(UnknownWord { found: number }));
+            assert_eq!(disk_duty(number), Err(UnknownWord { found: number }));
+        }
+        assert!(staleness_policy(0).is_err());
+        assert!(quota(8).is_err());
+    }
+
+    #[test]
+    fn every_word_reads_as_it_was_written_and_is_spelled_alike() {
+        for word in Duty::ALL {
+            assert_eq!(duty(v1::Duty::from(word).into()), Ok(word));
+            assert_eq!(disk_duty(disk::Duty::from(word).into()), Ok(word));
+            assert_eq!(v1::Duty::from(word).as_str_name(), format!("DUTY_{}", word.as_str().to_uppercase()));
+        }
+        for word in RevocationReason::ALL {
+            assert_eq!(revocation_reason(v1::RevocationReason::from(word).into()), Ok(word));
+            assert_eq!(disk_revocation_reason(disk::RevocationReason::from(word).into()), Ok(word));
+            assert_eq!(v1::RevocationReason::from(word).as_str_name(), format!("REVOCATION_REASON_{}", word.as_str()));
+        }
+        for word in ResourceKind::ALL {
+            assert_eq!(resource_kind(internal::ResourceKind::from(word).into()), Ok(word));
+        }
+        for word in Quota::ALL {
+            assert_eq!(quota(internal::Quota::from(word).into()), Ok(word));
+        }
+        for word in Outcome::ALL {
+            assert_eq!(v1::Outcome::from(word).as_str_name(), format!("OUTCOME_{}", word.as_str()));
+        }
+    }
+}

@@ -1,0 +1,502 @@
+//! Bytes at rest: golden files, strictness, round trips.
+//!
+//! The golden files were written by the release that introduced the format. They are never written again: if one of
+//! these tests fails, the format has changed, and replicas of two builds would fence each other.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests stop at the first surprise, as tests do")]
+
+use latchkey_crypto::Digest;
+use latchkey_domain::{
+    ClusterId, DisplayName, DurationMillis, Duty, Environment, Grant, IdentityName, IdentityNumber, KeyId, KeyName,
+    KeyspaceName, KeyspaceNumber, Metadata, Method, MethodSet, Network, NetworkSet, NodeId, OwnerName, OwnerNumber,
+    PermissionPattern, PermissionSet, Prefix, Purpose, ReasonText, ResourcePattern, ResourceSet, Revision,
+    RevocationReason, RingNumber, Scope, Slug, TenantName, TenantNumber, Terms, UnixMillis, VersionId,
+};
+use latchkey_state::{
+    Actor, Bootstrap, Cluster, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateTenant, Cut,
+    CutScope, Expiry, Holder, HolderName, Identity, Key, Keyspace, KeyspaceSettings, NewKey, NewRingKey, NextNumbers,
+    Operation, Owner, Progress, RememberedRequest, RequestMark, RequestSubject, Revocation, RevokeKey, RingKey,
+    RingPurpose, Row, StalenessPolicy, Tenant, Version, WrappedKey,
+};
+use latchkey_transparency::{Frontier, Hash};
+use latchkey_wire::disk::{RowReader, decode_command, decode_message, encode_command, encode_row};
+use latchkey_wire::pb::disk::v1 as disk;
+use proptest::prelude::*;
+use prost::Message as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::{env, fs};
+
+fn text(text: &str) -> DisplayName {
+    DisplayName::parse(text).unwrap()
+}
+
+fn slug(text: &str) -> Slug {
+    Slug::parse(text).unwrap()
+}
+
+fn keyspace_name() -> KeyspaceName {
+    KeyspaceName::parse("tenants/acme/keyspaces/payments-live").unwrap()
+}
+
+fn key_id() -> KeyId {
+    KeyId::parse("0123456789ABCDEF").unwrap()
+}
+
+fn version_id() -> VersionId {
+    VersionId::parse("0123456789abcdef").unwrap()
+}
+
+fn wrapped(byte: u8) -> WrappedKey {
+    WrappedKey { id: [byte; 16], wrapped: vec![byte; 101].into() }
+}
+
+fn terms() -> Terms {
+    let permissions = ["orders:*", "billing:read"].map(|text| PermissionPattern::parse(text).unwrap());
+    let networks = ["10.0.0.0/8", "2001:db8::/32"].map(|text| Network::parse(text).unwrap());
+    Terms {
+        permissions: PermissionSet::from_values(permissions).unwrap(),
+        networks: NetworkSet::from_values(networks).unwrap(),
+        methods: MethodSet::from_values([Method::parse("GET").unwrap()]).unwrap(),
+        resources: ResourceSet::from_values([ResourcePattern::parse("/v1/*/orders/**").unwrap()]).unwrap(),
+    }
+}
+
+fn metadata() -> Metadata {
+    Metadata::from_pairs([("team", "shop"), ("cost-centre", "42")]).unwrap()
+}
+
+fn settings() -> KeyspaceSettings {
+    KeyspaceSettings {
+        display_name: text("Payments, live"),
+        prefix: Prefix::parse("acme_live").unwrap(),
+        environment: Environment::parse("production").unwrap(),
+        allowed_permissions: terms().permissions,
+        default_lifetime: Some(DurationMillis::from_days(30)),
+        maximum_lifetime: Some(DurationMillis::from_days(365)),
+        networks: terms().networks,
+        staleness_max: Some(DurationMillis::from_secs(5)),
+        staleness_policy: StalenessPolicy::Refuse,
+        dead_retention: DurationMillis::from_days(90),
+        keys_max: u64::MAX,
+    }
+}
+
+fn revocation() -> Revocation {
+    Revocation {
+        effective_at: UnixMillis::new(1_800_000_000_000),
+        asked_at: UnixMillis::new(1_799_999_999_999),
+        reason: RevocationReason::Compromised,
+        text: ReasonText::parse("found in a public repository").unwrap(),
+    }
+}
+
+fn new_key(holder: HolderName, expiry: Expiry) -> NewKey {
+    NewKey {
+        id: key_id(),
+        version: version_id(),
+        pepper: RingNumber(2),
+        digest: Digest::new([0xD1; 32]),
+        inner: vec![0x1E; 101].into(),
+        holder,
+        display_name: text("Shop backend"),
+        purpose: Purpose::parse("charges cards").unwrap(),
+        terms: terms(),
+        metadata: metadata(),
+        not_before: Some(UnixMillis::new(1_750_000_000_000)),
+        expiry,
+    }
+}
+
+fn operations() -> Vec<(&'static str, Operation)> {
+    let owner = OwnerName::parse("tenants/acme/owners/shop").unwrap();
+    let identity = IdentityName::parse("tenants/acme/identities/deployer").unwrap();
+    let reason = RevocationReason::OwnerLeft;
+    let bootstrap = Bootstrap {
+        cluster: ClusterId([0xC1; 16]),
+        staleness_floor: DurationMillis::from_secs(5),
+        staleness_default: DurationMillis::from_secs(10),
+        log_key: wrapped(1),
+        pepper: wrapped(2),
+        replay_key: wrapped(3),
+        tenant_key: wrapped(4),
+        audit_key: wrapped(5),
+        keyspace_key: wrapped(6),
+        management: settings(),
+        root_key: new_key(HolderName::Identity(identity.clone()), Expiry::Default),
+    };
+    let keys = vec![
+        new_key(HolderName::Owner(owner.clone()), Expiry::After(DurationMillis::from_days(1))),
+        new_key(HolderName::None, Expiry::At(UnixMillis::new(1_800_000_000_000))),
+    ];
+    let cut = |scope| Operation::Cut(Cut { scope, reason, text: ReasonText::parse("").unwrap() });
+    let revoke = |version, etag: Option<&str>| {
+        Operation::RevokeKey(RevokeKey {
+            key: KeyName { keyspace: keyspace_name(), key: key_id() },
+            version,
+            reason: RevocationReason::Compromised,
+            text: ReasonText::parse("leaked").unwrap(),
+            grace: DurationMillis::from_secs(60),
+            etag: etag.map(Into::into),
+        })
+    };
+    let tenant = CreateTenant {
+        tenant: slug("acme"),
+        display_name: text("Acme"),
+        tenant_key: wrapped(7),
+        audit_key: wrapped(8),
+    };
+    let grants = vec![
+        Grant { duty: Duty::Root, scope: Scope::System },
+        Grant { duty: Duty::Validator, scope: Scope::Keyspace(keyspace_name()) },
+    ];
+    let ring_key = |purpose| {
+        let key = NewRingKey { id: [9; 16], purpose, wrapped_by: RingNumber(0), wrapped: vec![9; 101].into() };
+        Operation::AddRingKey(key)
+    };
+    vec![
+        ("bootstrap", Operation::Bootstrap(Box::new(bootstrap))),
+        ("advance_clock", Operation::AdvanceClock { readings: vec![(NodeId(3), UnixMillis::new(1_750_000_000_000))] }),
+        ("create_tenant", Operation::CreateTenant(tenant)),
+        (
+            "create_keyspace",
+            Operation::CreateKeyspace(Box::new(CreateKeyspace {
+                name: keyspace_name(),
+                settings: settings(),
+                data_key: wrapped(9),
+            })),
+        ),
+        (
+            "create_owner",
+            Operation::CreateOwner(CreateOwner {
+                name: owner.clone(),
+                display_name: text("The shop"),
+                contacts: vec![text("ops@shop.example")],
+            }),
+        ),
+        (
+            "create_identity",
+            Operation::CreateIdentity(CreateIdentity { name: identity, display_name: text("Deployer"), grants }),
+        ),
+        (
+            "create_keys",
+            Operation::CreateKeys(CreateKeys { keyspace: keyspace_name(), keys, replay: Some(vec![0x5E; 150].into()) }),
+        ),
+        ("revoke_key", revoke(None, Some("3-1042"))),
+        ("revoke_version", revoke(Some(version_id()), None)),
+        ("cut_tenant", cut(CutScope::Tenant(TenantName::parse("tenants/acme").unwrap()))),
+        ("cut_keyspace", cut(CutScope::Keyspace(keyspace_name()))),
+        ("cut_owner", cut(CutScope::Owner(owner))),
+        ("add_ring_key_log", ring_key(RingPurpose::Log)),
+        ("add_ring_key_pepper", ring_key(RingPurpose::Pepper)),
+        ("add_ring_key_replay", ring_key(RingPurpose::Replay)),
+        ("add_ring_key_tenant", ring_key(RingPurpose::Tenant(TenantNumber(7)))),
+        ("add_ring_key_audit", ring_key(RingPurpose::Audit(TenantNumber(0)))),
+        ("add_ring_key_keyspace", ring_key(RingPurpose::Keyspace(KeyspaceNumber(8)))),
+        ("drop_ring_key", Operation::DropRingKey(RingNumber(17))),
+        ("raise_feature_level", Operation::RaiseFeatureLevel(2)),
+    ]
+}
+
+fn commands() -> Vec<(&'static str, Command)> {
+    let command = |(name, operation): (&'static str, Operation)| {
+        let of_replica = Command::new(Actor::Replica(NodeId(3)), [0x0E; 32], operation);
+        let command = match of_replica.is_of_replica() {
+            true => of_replica,
+            false => Command {
+                actor: Actor::Identity(IdentityName::parse("tenants/system/identities/root").unwrap()),
+                request: Some(RequestMark { id: [0x1D; 16], hash: [0x4A; 32] }),
+                ..of_replica
+            },
+        };
+        (name, Command { at: UnixMillis::new(1_750_000_000_000), ..command })
+    };
+    operations().into_iter().map(command).collect()
+}
+
+fn rows() -> Vec<(&'static str, Row)> {
+    let at = UnixMillis::new(1_750_000_000_000);
+    let revision = Revision::new(3, 1_042);
+    let mut frontier = Frontier::new();
+    (0..11).for_each(|leaf| frontier.push(Hash::new([leaf; 32])));
+    let progress = Progress {
+        last: revision,
+        clock: at,
+        feature_level: 1,
+        next: NextNumbers { tenant: 2, keyspace: 3, owner: 4, identity: 5, ring: 6 },
+        frontier,
+    };
+    let cluster = Cluster {
+        id: ClusterId([0xC1; 16]),
+        staleness_floor: DurationMillis::from_secs(5),
+        staleness_default: DurationMillis::from_secs(10),
+        created_at: at,
+    };
+    let ring_key = RingKey {
+        number: RingNumber(6),
+        id: [6; 16],
+        purpose: RingPurpose::Keyspace(KeyspaceNumber(2)),
+        wrapped_by: RingNumber(4),
+        wrapped: vec![6; 101].into(),
+        created_at: at,
+    };
+    let tenant = Tenant {
+        number: TenantNumber(1),
+        id: slug("acme"),
+        display_name: text("Acme"),
+        created_at: at,
+        cut: Some(revision),
+        tenant_key: RingNumber(4),
+        audit_key: RingNumber(5),
+    };
+    let keyspace = Keyspace {
+        number: KeyspaceNumber(2),
+        tenant: TenantNumber(1),
+        id: slug("payments-live"),
+        settings: settings(),
+        staleness_max: DurationMillis::from_secs(5),
+        created_at: at,
+        cut: None,
+        data_key: RingNumber(6),
+        keys: 1_000_000,
+    };
+    let owner = Owner {
+        number: OwnerNumber(3),
+        tenant: TenantNumber(1),
+        id: slug("shop"),
+        display_name: text("The shop"),
+        contacts: vec![text("ops@shop.example"), text("https://shop.example/notices")],
+        created_at: at,
+        cut: None,
+    };
+    let identity = Identity {
+        number: IdentityNumber(4),
+        tenant: TenantNumber(1),
+        id: slug("deployer"),
+        display_name: text(""),
+        grants: vec![Grant { duty: Duty::Issuer, scope: Scope::Keyspace(keyspace_name()) }],
+        created_at: at,
+    };
+    let version = |revocation: Option<Revocation>| Version {
+        id: version_id(),
+        pepper: RingNumber(2),
+        digest: Digest::new([0xD1; 32]),
+        inner: vec![0x1E; 101].into(),
+        created_at: at,
+        revocation: revocation.map(Box::new),
+    };
+    let key = Key {
+        id: key_id(),
+        keyspace: KeyspaceNumber(2),
+        holder: Holder::Owner(OwnerNumber(3)),
+        display_name: text("Shop backend"),
+        purpose: Purpose::parse("charges cards").unwrap(),
+        terms: Arc::new(terms()),
+        metadata: metadata(),
+        created: Revision::new(3, 1_000),
+        created_at: at,
+        changed: revision,
+        changed_at: at,
+        not_before: Some(at),
+        expires_at: Some(UnixMillis::new(1_800_000_000_000)),
+        revocation: Some(Box::new(revocation())),
+        versions: [version(None), version(Some(revocation()))].into(),
+    };
+    let plain_key = Key {
+        holder: Holder::None,
+        display_name: text(""),
+        purpose: Purpose::parse("").unwrap(),
+        terms: Arc::default(),
+        metadata: Metadata::default(),
+        not_before: None,
+        expires_at: None,
+        revocation: None,
+        versions: [version(None)].into(),
+        ..key.clone()
+    };
+    let request = |subject, replay: Option<Box<[u8]>>| {
+        Row::Request(Arc::new(RememberedRequest {
+            identity: IdentityNumber(4),
+            id: [0x1D; 16],
+            hash: [0x4A; 32],
+            at,
+            revision,
+            subject,
+            replay,
+        }))
+    };
+    let made = RequestSubject::Keys(KeyspaceNumber(2), [(key_id(), version_id()); 2].into());
+    vec![
+        ("progress", Row::Progress(progress)),
+        ("cluster", Row::Cluster(Arc::new(cluster))),
+        ("ring_key", Row::RingKey(Arc::new(ring_key))),
+        ("tenant", Row::Tenant(Arc::new(tenant))),
+        ("keyspace", Row::Keyspace(Arc::new(keyspace))),
+        ("owner", Row::Owner(Arc::new(owner))),
+        ("identity", Row::Identity(Arc::new(identity))),
+        ("key", Row::Key(Arc::new(key))),
+        ("plain_key", Row::Key(Arc::new(plain_key))),
+        ("request_tenant", request(RequestSubject::Tenant(TenantNumber(1)), None)),
+        ("request_keyspace", request(RequestSubject::Keyspace(KeyspaceNumber(2)), None)),
+        ("request_owner", request(RequestSubject::Owner(OwnerNumber(3)), None)),
+        ("request_identity", request(RequestSubject::Identity(IdentityNumber(4)), None)),
+        ("request_keys", request(made, Some(vec![0x5E; 150].into()))),
+        ("request_revoked", request(RequestSubject::Revoked(KeyspaceNumber(2), key_id(), Some(version_id())), None)),
+        ("request_nothing", request(RequestSubject::Nothing, None)),
+    ]
+}
+
+/// The golden bytes of `name`; written once, when `LATCHKEY_WRITE_GOLDEN` is set and the file is not there.
+fn golden(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(name).with_extension("bin");
+    if env::var_os("LATCHKEY_WRITE_GOLDEN").is_some() && !path.exists() {
+        fs::write(&path, bytes).unwrap();
+    }
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn commands_of_the_first_release_still_read_and_write_alike() {
+    for (name, command) in commands() {
+        let bytes = encode_command(&command);
+        let golden = golden(&format!("command_{name}"), &bytes);
+        assert_eq!(decode_command(&golden).as_ref(), Ok(&command), "{name}");
+        assert_eq!(bytes, golden, "{name}");
+    }
+}
+
+#[test]
+fn rows_of_the_first_release_still_read_and_write_alike() {
+    let mut reader = RowReader::default();
+    for (name, row) in rows() {
+        let bytes = encode_row(&row);
+        let golden = golden(&format!("row_{name}"), &bytes);
+        assert_eq!(reader.decode_row(row.id().table(), &golden).as_ref(), Ok(&row), "{name}");
+        assert_eq!(bytes, golden, "{name}");
+    }
+}
+
+#[test]
+fn log_records_of_the_first_release_still_read_and_write_alike() {
+    let log_id = || Some(disk::LogId { term: 7, node_id: 3, index: 1_042 });
+    let node = |region: &str| disk::Node {
+        region: region.to_owned(),
+        raft_address: format!("{region}.example:7721"),
+        address: format!("{region}.example:7720"),
+    };
+    let payloads = [
+        ("blank", disk::log_record::Payload::Blank(disk::Blank {})),
+        (
+            "command",
+            disk::log_record::Payload::Command(disk::SealedCommand {
+                sealed: vec![0x5E; 200].into(),
+                introduced: vec![disk::IntroducedKey {
+                    number: 1,
+                    id: vec![1; 16],
+                    wrapped_by: 0,
+                    wrapped: vec![1; 101],
+                }],
+            }),
+        ),
+        (
+            "membership",
+            disk::log_record::Payload::Membership(disk::Membership {
+                configurations: vec![disk::VoterSet { node_ids: vec![1, 2, 3] }],
+                nodes: [(1, node("eu")), (2, node("us")), (3, node("ap")), (4, node("sa"))].into(),
+            }),
+        ),
+    ];
+    for (name, payload) in payloads {
+        let record = disk::LogRecord { log_id: log_id(), payload: Some(payload) };
+        let bytes = record.encode_to_vec();
+        let golden = golden(&format!("record_{name}"), &bytes);
+        assert_eq!(decode_message::<disk::LogRecord>(&golden).as_ref(), Ok(&record), "{name}");
+        assert_eq!(bytes, golden, "{name}");
+    }
+}
+
+#[test]
+fn what_a_newer_build_wrote_is_an_error_and_is_never_skipped() {
+    let mut reader = RowReader::default();
+    for (name, row) in rows() {
+        let mut bytes = encode_row(&row);
+        // Field 1,000, a varint: nothing that this build knows.
+        bytes.extend([0xC0, 0x3E, 0x01]);
+        assert!(reader.decode_row(row.id().table(), &bytes).is_err(), "{name}");
+    }
+    for (name, command) in commands() {
+        let mut bytes = encode_command(&command);
+        bytes.extend([0xC0, 0x3E, 0x01]);
+        assert!(decode_command(&bytes).is_err(), "{name}");
+    }
+    assert!(reader.decode_row(9, &[]).is_err());
+}
+
+#[test]
+fn a_missing_part_is_an_error_and_never_a_default() {
+    assert!(decode_command(&[]).is_err());
+    let mut reader = RowReader::default();
+    for table in [0, 1, 2, 3, 4, 5, 6, 7, 8] {
+        assert!(reader.decode_row(table, &[]).is_err(), "table {table}");
+    }
+    let (_, row) = rows().into_iter().find(|(name, _)| *name == "key").unwrap();
+    let whole = disk::KeyRow::decode(encode_row(&row).as_slice()).unwrap();
+    for broken in [
+        disk::KeyRow { terms: None, ..whole.clone() },
+        disk::KeyRow { versions: Vec::new(), ..whole.clone() },
+        disk::KeyRow { created: None, ..whole.clone() },
+        disk::KeyRow { id: vec![0; 11], ..whole.clone() },
+        disk::KeyRow { id: vec![0xFF; 12], ..whole.clone() },
+        disk::KeyRow { created_at_unix_ms: u64::MAX, ..whole.clone() },
+        disk::KeyRow { revocation: Some(disk::Revocation { reason: 0, ..Default::default() }), ..whole.clone() },
+        disk::KeyRow { revocation: Some(disk::Revocation { reason: 99, ..Default::default() }), ..whole },
+    ] {
+        assert!(reader.decode_row(7, &broken.encode_to_vec()).is_err(), "{broken:?}");
+    }
+}
+
+#[test]
+fn keys_that_say_the_same_share_their_terms_after_a_load() {
+    let (_, row) = rows().into_iter().find(|(name, _)| *name == "key").unwrap();
+    let mut reader = RowReader::default();
+    let mut load = || match reader.decode_row(7, &encode_row(&row)).unwrap() {
+        Row::Key(key) => key.terms.clone(),
+        _ => unreachable!("table 7 holds keys"),
+    };
+    assert!(Arc::ptr_eq(&load(), &load()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_make_a_reader_panic_and_what_it_accepts_it_writes_alike(
+        table in 0_u8..10,
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        if let Ok(command) = decode_command(&bytes) {
+            prop_assert_eq!(encode_command(&command).len(), bytes.len());
+        }
+        if let Ok(row) = RowReader::default().decode_row(table, &bytes) {
+            prop_assert_eq!(encode_row(&row).len(), bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_never_makes_a_reader_panic(
+        which in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let commands = commands();
+        let mut bytes = encode_command(&which.get(&commands).1);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let _ = decode_command(&bytes);
+        let rows = rows();
+        let row = &which.get(&rows).1;
+        let mut bytes = encode_row(row);
+        let at = at.min(bytes.len() - 1);
+        bytes[at] = byte;
+        let _ = RowReader::default().decode_row(row.id().table(), &bytes);
+    }
+}
