@@ -1,5 +1,4 @@
 //! What holds for every file of the API, read from the descriptors.
-#![expect(clippy::unwrap_used, reason = "the helpers of tests stop at the first surprise, as tests do")]
 
 use prost::Message as _;
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
@@ -168,4 +167,20 @@ fn the_numbers_of_validate_key_are_those_that_clients_were_written_against() {
     );
     assert_eq!(fields("ValidateKeyResult"), named(&[(1, "id"), (2, "response"), (3, "error")]));
     assert_eq!(fields("Revision"), named(&[(1, "epoch"), (2, "index")]));
+}
+
+#[test]
+fn the_manual_names_every_reason_with_its_code() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    let manual = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let files = our_files();
+    let file = files.iter().find(|file| file.name() == "latchkey/v1/errors.proto").unwrap();
+    let info = file.source_code_info.as_ref().unwrap();
+    for (at, value) in file.enum_type[0].value.iter().enumerate().skip(1) {
+        let path = path(&[FILE_ENUM, 0], ENUM_VALUE, at);
+        let comment = info.location.iter().find(|location| location.path == path).unwrap().leading_comments();
+        let code = comment.trim().split('`').nth(1).unwrap();
+        let reason = value.name().strip_prefix("ERROR_REASON_").unwrap();
+        assert!(manual.contains(&format!("| `{reason}` | `{code}` |")), "{reason}");
+    }
 }

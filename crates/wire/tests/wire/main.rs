@@ -1,0 +1,7 @@
+//! What the crate promises as a whole: about the files of the API, about bytes at rest, about what clients are shown.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests stop at the first surprise, as tests do")]
+
+mod descriptors;
+mod disk;
+mod fixtures;
+mod resources;
