@@ -5,7 +5,6 @@
 //! | ring key | 0 | kind (1) \|\| id (16) | the KEK, or its tenant's key |
 //! | inner digest | the keyspace's | version id (12) | the keyspace's data key |
 //! | replay box | 0 | request id (16) \|\| identity name | a replay key |
-//! | page token | 0 | the listing that it continues | a replay key |
 //!
 //! The commands, rows, entries and snapshot frames that only a replica seals are its own affair.
 
@@ -18,7 +17,7 @@ use latchkey_state::RingPurpose;
 /// What belongs to no tenant, or to one whose number is not known when it is sealed.
 const CLUSTER_WIDE: TenantNumber = TenantNumber(0);
 
-/// Version of the plaintexts: 32 bytes of a key, 32 bytes of an inner digest, a list of key texts, a page token.
+/// Version of the plaintexts: 32 bytes of a key, 32 bytes of an inner digest, a list of key texts.
 const SCHEMA: u16 = 1;
 
 /// Begins what the KEK is told, so that it never mistakes it for another of its customers' contexts.
@@ -123,12 +122,6 @@ impl ReplayPlace {
             schema: SCHEMA,
         }
     }
-}
-
-/// The place of a page token: the listing that it continues, and no other.
-#[must_use]
-pub const fn page_token(cluster: ClusterId, listing: &[u8]) -> Context<'_> {
-    Context { cluster, tenant: CLUSTER_WIDE, record: listing, field: Field::PAGE_TOKEN, schema: SCHEMA }
 }
 
 #[cfg(test)]
