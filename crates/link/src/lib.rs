@@ -1,1 +1,45 @@
-//! The client of latchkey.internal.v1: find the leader, propose, query, follow (rank 6).
+//! The way from a service to the replicated state (rank 6).
+//!
+//! ```text
+//! handler -> identify -> Authorized<T> -> Registry::propose -> answers::told -> regions    / visibility
+//!            who calls   may he?          leader, applied      a refusal      Registry::confirm: who
+//!            (1 s kept)                                        is a status    decides by it
+//! ```
+//! In: [`Registry`], what a handler asks of the state, with two implementers: [`Link`] (over gRPC, from any process) and
+//! the replica's own (`registry`); [`identify`] and [`Authorized`]: no command without a proven identity that holds the
+//! grant; [`Material`]: wrapped keys, unwrapped with this process's own access to the KEK; [`revoke_key`], which issuance
+//! and validation both serve. Out: what the state machine decides (`state`), and who it is served by (`registry`).
+//!
+//! # Decisions
+//! **[`Registry`] speaks the generated messages.** Both implementers answer from the same function, one of them without a
+//! network between; typed reading stands once, in [`answers`].
+//! **A write whose outcome is unknown is repeated only where a repeat cannot do it twice**: it carries a
+//! [`RequestMark`](latchkey_state::RequestMark), or does nothing the second time. Any other gets `DEADLINE_EXCEEDED`, not
+//! `UNAVAILABLE`, which clients repeat by themselves (`proto/retry.json`).
+//! **Reads go to the leader first** and ask for all that this process has seen, so that a caller reads what he wrote; any
+//! other replica answers where the leader does not.
+
+pub mod answers;
+mod authorized;
+mod backoff;
+mod confirm;
+mod identities;
+mod identity;
+mod judgement;
+mod link;
+mod material;
+mod refused;
+mod registry;
+mod replicas;
+mod revoke_key;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use authorized::{Authorized, READERS};
+pub use confirm::{Time, regions, visibility, wait_for};
+pub use identity::{ProvenIdentity, identify};
+pub use link::Link;
+pub use material::{ClusterMaterial, KeyspaceMaterial, Material, TenantMaterial};
+pub use refused::{fields_invalid, list_invalid};
+pub use registry::{Barrier, Query, Registry};
+pub use revoke_key::{revoke_key, scope_of_holder, scope_of_key};

@@ -1,0 +1,295 @@
+//! [`Registry`] over gRPC: finds the leader, tries again while that is safe and there is time.
+
+use crate::backoff::Backoff;
+use crate::identities::{Identities, fingerprint};
+use crate::judgement::{Judgement, judge};
+use crate::replicas::{Reached, Replicas};
+use crate::{Barrier, ProvenIdentity, Query, Registry};
+use latchkey_domain::{ClusterId, Revision};
+use latchkey_state::{Command, Operation};
+use latchkey_transport::{ClusterSecret, Unavailable, status};
+use latchkey_wire::applied::{Proposed, read_applied};
+use latchkey_wire::disk::write_command;
+use latchkey_wire::pb::internal::v1 as pb;
+use latchkey_wire::pb::v1::ErrorReason;
+use latchkey_wire::request::Consistency;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use tonic::{Request, Response, Status};
+use tonic_types::StatusExt as _;
+
+/// How long one replica may take before another is asked, where asking twice is harmless. Longer than a commit over an
+/// ocean, shorter than an election.
+const TRY_MAX: Duration = Duration::from_secs(1);
+
+/// A registry that is reached over gRPC. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Link {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    replicas: Replicas,
+    identities: Identities,
+    /// The newest revision that this process was told: reads are at least as fresh, so that a caller reads his writes.
+    seen: Mutex<Revision>,
+}
+
+/// Whether a call may be carried out twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeat {
+    Harmless,
+    Harmful,
+}
+
+impl Link {
+    /// To the replicas at these addresses. Connects with the first call.
+    #[must_use]
+    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>, secret: &ClusterSecret) -> Self {
+        let shared = Shared {
+            replicas: Replicas::new(addresses, secret),
+            identities: Identities::default(),
+            seen: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Asks the replicas who leads: what the probe `latchkey.write` tells.
+    pub async fn finds_leader(&self, by: Instant) -> bool {
+        let replicas = &self.shared.replicas;
+        replicas.introduce(replicas.round(), by).await;
+        replicas.leader().is_some()
+    }
+
+    /// Calls the leader until it answers, the answer is final, or the time is over.
+    async fn ask_leader<A, T>(
+        &self,
+        repeat: Repeat,
+        by: Instant,
+        call: impl Fn(Reached, Duration) -> A,
+    ) -> Result<T, Status>
+    where
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        let replicas = &self.shared.replicas;
+        let (mut backoff, mut last) = (Backoff::new(), None);
+        loop {
+            let round = replicas.round();
+            let mut introduce = true;
+            if let Some(leader) = replicas.leader() {
+                let asked = latchkey_domain::NodeId(leader.target.node_id);
+                let until = match repeat {
+                    Repeat::Harmless => by.min(Instant::now() + TRY_MAX),
+                    Repeat::Harmful => by,
+                };
+                match one_try(until, |left| call(leader, left)).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => {
+                        match judge(&error) {
+                            Judgement::Final => return Err(error),
+                            Judgement::Unknown if repeat == Repeat::Harmful => return Err(outcome_unknown(&error)),
+                            Judgement::Unknown => {}
+                            Judgement::NotDone { leader: Some(node), .. } if node != asked => {
+                                replicas.leads(node);
+                                introduce = false;
+                            }
+                            Judgement::NotDone { introduce: stale, .. } => introduce = stale,
+                        }
+                        last = Some(error);
+                    }
+                }
+            }
+            if introduce {
+                replicas.introduce(round, by).await;
+                if last.is_none() && replicas.leader().is_some() {
+                    continue;
+                }
+            }
+            if !backoff.pause(by).await {
+                return Err(unavailable(last));
+            }
+        }
+    }
+
+    /// Calls one replica after the other, the leader first, until one answers, an answer is final, or the time is over.
+    async fn ask_any<A, T>(&self, by: Instant, call: impl Fn(Reached, Duration) -> A) -> Result<T, Status>
+    where
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        let replicas = &self.shared.replicas;
+        let (mut backoff, mut last) = (Backoff::new(), None);
+        loop {
+            let round = replicas.round();
+            for reader in replicas.readers() {
+                match one_try(by.min(Instant::now() + TRY_MAX), |left| call(reader, left)).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) if judge(&error) == Judgement::Final => return Err(error),
+                    Err(error) => last = Some(error),
+                }
+            }
+            replicas.introduce(round, by).await;
+            if round == 0 && !replicas.readers().is_empty() {
+                continue;
+            }
+            if !backoff.pause(by).await {
+                return Err(unavailable(last));
+            }
+        }
+    }
+
+    fn saw(&self, revision: Revision) {
+        let mut seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = revision.max(*seen);
+    }
+
+    fn seen(&self) -> Revision {
+        *self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn query_once(
+        &self,
+        query: &Query,
+        consistency: Consistency,
+        by: Instant,
+    ) -> Result<pb::QueryResponse, Status> {
+        self.ask_any(by, |reader, left| {
+            let Reached { mut client, target } = reader;
+            let consistency = Some(consistency.into());
+            let request = pb::QueryRequest { target: Some(target), consistency, query: Some(query.clone()) };
+            async move { client.query(timed(request, left)).await }
+        })
+        .await
+    }
+}
+
+impl Registry for Link {
+    async fn cluster(&self, by: Instant) -> Result<ClusterId, Status> {
+        let replicas = &self.shared.replicas;
+        let mut backoff = Backoff::new();
+        loop {
+            if let Some(cluster) = replicas.cluster() {
+                return Ok(cluster);
+            }
+            replicas.introduce(replicas.round(), by).await;
+            if replicas.cluster().is_none() && !backoff.pause(by).await {
+                return Err(unavailable(None));
+            }
+        }
+    }
+
+    async fn propose(&self, command: &Command, by: Instant) -> Result<Proposed, Status> {
+        let (repeat, command) = (repeat_of(command), write_command(command));
+        let answer = self.ask_leader(repeat, by, |leader, left| {
+            let Reached { mut client, target } = leader;
+            let request = pb::ProposeRequest { target: Some(target), command: Some(command.clone()) };
+            async move { client.propose(timed(request, left)).await }
+        });
+        let applied = answer.await?.applied.ok_or_else(|| status::bug("a proposal was answered with nothing"))?;
+        let proposed = read_applied(applied).map_err(|error| status::bug(&error.to_string()))?;
+        self.saw(proposed.revision);
+        Ok(proposed)
+    }
+
+    async fn query(&self, query: Query, consistency: Consistency, by: Instant) -> Result<pb::QueryResponse, Status> {
+        let seen = self.seen();
+        let own = consistency == Consistency::MinimizeLatency && seen != Revision::default();
+        let asked = if own { Consistency::AtLeastAsFresh(seen) } else { consistency };
+        let mut answer = self.query_once(&query, asked, by).await;
+        if own && answer.as_ref().is_err_and(|error| reason_is(error, ErrorReason::EpochChanged)) {
+            // The cluster was recovered: what was seen before is no measure any more.
+            *self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner) = Revision::default();
+            answer = self.query_once(&query, consistency, by).await;
+        }
+        let answer = answer?;
+        if let Some(revision) = answer.revision {
+            self.saw(revision.into());
+        }
+        Ok(answer)
+    }
+
+    async fn confirm(&self, barrier: Barrier, by: Instant) -> Result<Vec<pb::ReplicaConfirmation>, Status> {
+        let ends = Instant::now() + barrier.wait;
+        // Waiting is what is asked for, so a try is not cut short; asking another leader again is harmless.
+        let answer = self.ask_leader(Repeat::Harmless, by, |leader, left| {
+            let Reached { mut client, target } = leader;
+            let wait = ends.saturating_duration_since(Instant::now()).min(left.saturating_sub(TRY_MAX / 10));
+            let request = pb::ConfirmRequest {
+                target: Some(target),
+                revision: Some(barrier.revision.into()),
+                bound_ms: barrier.bound.millis(),
+                timeout_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            };
+            async move { client.confirm(timed(request, left)).await }
+        });
+        Ok(answer.await?.replicas)
+    }
+
+    async fn authenticate(
+        &self,
+        key_text: &str,
+        client: Option<IpAddr>,
+        by: Instant,
+    ) -> Result<ProvenIdentity, Status> {
+        let (fingerprint, asked) = (fingerprint(key_text, client), Instant::now());
+        if let Some(identity) = self.shared.identities.find(&fingerprint, asked) {
+            return Ok(identity);
+        }
+        let client_ip = client.map(|client| client.to_string()).unwrap_or_default();
+        let answer = self.ask_any(by, |reader, left| {
+            let Reached { mut client, target } = reader;
+            let request = pb::AuthenticateRequest {
+                target: Some(target),
+                key_text: key_text.to_owned(),
+                client_ip: client_ip.clone(),
+            };
+            async move { client.authenticate(timed(request, left)).await }
+        });
+        let identity = ProvenIdentity::read(&answer.await?).map_err(status::bug)?;
+        self.shared.identities.keep(fingerprint, asked, &identity);
+        Ok(identity)
+    }
+}
+
+/// Calls once. What does not answer in time may have happened.
+async fn one_try<A, T>(until: Instant, call: impl FnOnce(Duration) -> A) -> Result<T, Status>
+where
+    A: Future<Output = Result<Response<T>, Status>>,
+{
+    let left = until.saturating_duration_since(Instant::now());
+    match timeout_at(until, call(left)).await {
+        Ok(answer) => answer.map(Response::into_inner),
+        Err(_) => Err(status::deadline_exceeded()),
+    }
+}
+
+fn timed<T>(message: T, left: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(left);
+    request
+}
+
+/// A revocation does nothing the second time, unless it asks for an etag, which the first time changed.
+fn repeat_of(command: &Command) -> Repeat {
+    let idempotent = matches!(&command.operation, Operation::RevokeKey(revoke) if revoke.etag.is_none());
+    if command.request.is_some() || idempotent { Repeat::Harmless } else { Repeat::Harmful }
+}
+
+fn outcome_unknown(error: &Status) -> Status {
+    tracing::warn!(code = %error.code(), message = error.message(), "the outcome of a write is unknown");
+    status::deadline_exceeded()
+}
+
+/// The last error where it says why, else that nobody was found.
+fn unavailable(last: Option<Status>) -> Status {
+    match last {
+        Some(error) if error.get_details_error_info().is_some() => error,
+        Some(_) | None => Unavailable::NoLeader { node: None }.into(),
+    }
+}
+
+fn reason_is(error: &Status, reason: ErrorReason) -> bool {
+    error.get_details_error_info().is_some_and(|info| info.reason == reason.word())
+}

@@ -1,0 +1,77 @@
+//! What a handler asks of the replicated state, wherever that is.
+
+use crate::ProvenIdentity;
+use latchkey_domain::{ClusterId, DurationMillis, Revision};
+use latchkey_state::Command;
+use latchkey_wire::applied::Proposed;
+use latchkey_wire::pb::internal::v1 as pb;
+use latchkey_wire::request::Consistency;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::time::Instant;
+use tonic::Status;
+
+/// What to read: one resource, one page, or what it takes to mint.
+pub type Query = pb::query_request::Query;
+
+/// What is waited for: that no replica decides on a state before a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Barrier {
+    /// The revision that all must know.
+    pub revision: Revision,
+    /// How long a replica may answer after its lease began, for what is confirmed.
+    pub bound: DurationMillis,
+    /// How long to wait; zero tells what is known.
+    pub wait: Duration,
+}
+
+/// The replicated state, asked from a handler. Whoever implements it finds the leader by itself.
+///
+/// `by` is when the answer has to be there; beyond it the answer is `UNAVAILABLE` or `DEADLINE_EXCEEDED`. A refusal is
+/// an answer and not an error. `testing::conformance::suite` is what every implementer must pass.
+pub trait Registry: Send + Sync + 'static {
+    /// Which cluster this is: part of the context of every ciphertext.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE`.
+    fn cluster(&self, by: Instant) -> impl Future<Output = Result<ClusterId, Status>> + Send;
+
+    /// Proposes a command and tells what became of it, once it is applied on the leader.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` and `RESOURCE_EXHAUSTED`: nothing happened. `DEADLINE_EXCEEDED`: it may have happened.
+    fn propose(&self, command: &Command, by: Instant) -> impl Future<Output = Result<Proposed, Status>> + Send;
+
+    /// Reads from a state that knows all that this process was told before.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE`; `FAILED_PRECONDITION` for a revision of an older epoch.
+    fn query(
+        &self,
+        query: Query,
+        consistency: Consistency,
+        by: Instant,
+    ) -> impl Future<Output = Result<pb::QueryResponse, Status>> + Send;
+
+    /// Waits until nobody decides on a state before a revision, or until the wait is over. Each replica whose lease may
+    /// still run is in the answer, ordered by region and id.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE`.
+    fn confirm(
+        &self,
+        barrier: Barrier,
+        by: Instant,
+    ) -> impl Future<Output = Result<Vec<pb::ReplicaConfirmation>, Status>> + Send;
+
+    /// Tells whose management key this is. The answer may be up to 1 s old.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` with reason `IDENTITY_UNKNOWN`; `UNAVAILABLE`.
+    fn authenticate(
+        &self,
+        key_text: &str,
+        client: Option<IpAddr>,
+        by: Instant,
+    ) -> impl Future<Output = Result<ProvenIdentity, Status>> + Send;
+}

@@ -1,0 +1,163 @@
+//! `RevokeKey`: served by issuance and by validation alike, so that a key dies without issuance.
+
+use crate::answers::{self, told, unexpected};
+use crate::{Authorized, Query, Registry, Time, fields_invalid, identify, regions, wait_for};
+use latchkey_domain::{
+    Duty, IdentityName, KeyName, Refusal, ResourceKind, Revision, Scope, UnixMillis, VersionId, VersionName,
+};
+use latchkey_state::{Command, Operation};
+use latchkey_transport::status;
+use latchkey_wire::applied::Told;
+use latchkey_wire::pb::internal::v1::{self as pb, query_response::Answer};
+use latchkey_wire::pb::v1;
+use latchkey_wire::request::{RevokeKey, read_revoke_key};
+use latchkey_wire::time::{read_time, write_time};
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+
+/// Who may revoke.
+const REVOKERS: [Duty; 2] = [Duty::Issuer, Duty::Operator];
+
+/// Revokes a key or a version and tells when each region stopped accepting it. `opening` is 32 fresh random bytes.
+///
+/// # Errors
+/// Those of the RPC: `UNAUTHENTICATED`, `INVALID_ARGUMENT`, `PERMISSION_DENIED`, `NOT_FOUND`, `ABORTED`, `UNAVAILABLE`.
+pub async fn revoke_key(
+    registry: &impl Registry,
+    opening: [u8; 32],
+    request: Request<v1::RevokeKeyRequest>,
+) -> Result<Response<v1::RevokeKeyResponse>, Status> {
+    let (_, extensions, message) = request.into_parts();
+    let identity = identify(registry, &extensions, Time::of(&extensions)).await?;
+    let asked = read_revoke_key(&message).map_err(fields_invalid)?;
+    let by = Time::waiting(&extensions, asked.wait);
+    let scope = scope_of_key(registry, &asked.operation.key, by).await?;
+    let authorized = Authorized::check(asked, identity, &REVOKERS, &scope)?;
+    let answer = if authorized.request().validate_only {
+        rehearse(registry, authorized.request(), by).await?
+    } else {
+        carry_out(registry, opening, authorized, by).await?
+    };
+    Ok(Response::new(answer))
+}
+
+/// Where a key lies for its authority: its keyspace, and for a management key the tenant of its identity. A management
+/// key that is not there lies with the system, so that nobody else learns that it is not.
+///
+/// # Errors
+/// `UNAVAILABLE`.
+pub async fn scope_of_key(registry: &impl Registry, name: &KeyName, by: Instant) -> Result<Scope, Status> {
+    if !name.keyspace.is_management() {
+        return Ok(Scope::Keyspace(name.keyspace.clone()));
+    }
+    match answers::key(registry, name, by).await {
+        Ok((key, _)) => Ok(scope_of_holder(&key)),
+        Err(status) if status.code() == tonic::Code::NotFound => Ok(Scope::System),
+        Err(status) => Err(status),
+    }
+}
+
+/// The tenant of the identity that a management key belongs to.
+#[must_use]
+pub fn scope_of_holder(key: &v1::Key) -> Scope {
+    IdentityName::parse(&key.owner).map_or(Scope::System, |identity| Scope::Tenant(identity.parent()))
+}
+
+async fn carry_out(
+    registry: &impl Registry,
+    opening: [u8; 32],
+    authorized: Authorized<RevokeKey>,
+    by: Instant,
+) -> Result<v1::RevokeKeyResponse, Status> {
+    let actor = authorized.actor();
+    let (RevokeKey { operation, request, wait, .. }, _) = authorized.into_parts();
+    let command = Command { request, ..Command::new(actor, opening, Operation::RevokeKey(operation)) };
+    let (told, revision, replayed) = told(registry.propose(&command, by).await?)?;
+    let Told::Revoked { key, version, bound } = told else { return Err(unexpected("a revocation")) };
+    let shown = shown(key, version, revision)?;
+    let replicas = wait_for(registry, wait, revision, bound, by).await;
+    let revoked_at = shown.revoke_time.as_ref().and_then(|time| read_time(time).ok());
+    let ends_later = if shown.immediate { None } else { revoked_at };
+    Ok(v1::RevokeKeyResponse { regions: regions(&replicas, ends_later), replayed, ..shown })
+}
+
+/// Shows what would be. Nothing is proposed; whether the caller may and whether the etag is current was checked.
+async fn rehearse(registry: &impl Registry, asked: &RevokeKey, by: Instant) -> Result<v1::RevokeKeyResponse, Status> {
+    let operation = &asked.operation;
+    let (mut key, revision) = answers::key(registry, &operation.key, by).await?;
+    if operation.etag.as_deref().is_some_and(|etag| etag != key.etag) {
+        return Err(status::refused(&Refusal::EtagMismatch { current: key.etag }));
+    }
+    let now = time_of_cluster(registry, by).await?;
+    let at = now.plus(operation.grace);
+    let revocation = v1::Revocation {
+        reason: v1::RevocationReason::from(operation.reason).into(),
+        reason_text: operation.text.to_string(),
+        revoke_time: Some(write_time(at)),
+    };
+    match operation.version {
+        None => {
+            bring_forward(&mut key.revocation, revocation);
+            if at <= now {
+                key.set_state(v1::key::State::Revoked);
+            }
+        }
+        Some(id) => {
+            let name = VersionName { key: operation.key.clone(), version: id }.to_string();
+            let Some(version) = key.versions.iter_mut().find(|version| version.name == name) else {
+                return Err(status::refused(&Refusal::NotFound { kind: ResourceKind::Version, name }));
+            };
+            bring_forward(&mut version.revocation, revocation);
+            if at <= now {
+                version.set_state(v1::version::State::Revoked);
+            }
+        }
+    }
+    shown(key, operation.version, revision)
+}
+
+/// As the state machine does: sooner, never later.
+fn bring_forward(current: &mut Option<v1::Revocation>, asked: v1::Revocation) {
+    let time = |revocation: &v1::Revocation| revocation.revoke_time.map(|time| (time.seconds, time.nanos));
+    if current.as_ref().is_none_or(|current| time(current) > time(&asked)) {
+        *current = Some(asked);
+    }
+}
+
+/// The answer without its regions.
+fn shown(key: v1::Key, version: Option<VersionId>, revision: Revision) -> Result<v1::RevokeKeyResponse, Status> {
+    let covered = |one: &&v1::Version| {
+        version.is_none_or(|id| VersionName::parse(&one.name).is_ok_and(|name| name.version == id))
+    };
+    let versions: Vec<_> = key.versions.iter().filter(covered).collect();
+    let key_revoked = key.state() == v1::key::State::Revoked;
+    let immediate = key_revoked || (version.is_some() && versions.iter().all(|one| is_revoked(one)));
+    // A version ends with its key where that ends sooner.
+    let own = version.and_then(|_| versions.first()).and_then(|one| one.revocation.as_ref());
+    let times = [key.revocation.as_ref(), own].into_iter().flatten().filter_map(|revocation| revocation.revoke_time);
+    let revoke_time = times.min_by_key(|time| (time.seconds, time.nanos));
+    if revoke_time.is_none() {
+        return Err(status::bug("a revoked key shows no revocation"));
+    }
+    let versions = versions.into_iter().map(|one| one.name.clone()).collect();
+    Ok(v1::RevokeKeyResponse {
+        key: Some(key),
+        versions,
+        immediate,
+        revoke_time,
+        revision: Some(revision.into()),
+        regions: Vec::new(),
+        replayed: false,
+    })
+}
+
+fn is_revoked(version: &v1::Version) -> bool {
+    version.state() == v1::version::State::Revoked
+}
+
+async fn time_of_cluster(registry: &impl Registry, by: Instant) -> Result<UnixMillis, Status> {
+    match answers::read(registry, Query::Material(pb::MaterialQuery { scope: None }), by).await? {
+        (Answer::Material(material), _) => Ok(UnixMillis::new(material.now_unix_ms)),
+        _ => Err(unexpected("material")),
+    }
+}

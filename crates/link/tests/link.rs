@@ -1,0 +1,273 @@
+//! `Link` against replicas that answer over real connections, and that misbehave as real ones do.
+#![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
+
+use latchkey_crypto::{Entropy as _, KeyText, draw};
+use latchkey_domain::{DisplayName, IdentityName, NodeId};
+use latchkey_kms::testing::SwitchableKms;
+use latchkey_link::testing::{MemoryRegistry, Seeded, conformance};
+use latchkey_link::{Barrier, Link, Material, Registry};
+use latchkey_state::{Actor, Command, CreateIdentity, Operation, RequestMark};
+use latchkey_transport::{ClusterSecret, Rejection, Unavailable};
+use latchkey_wire::applied::Proposed;
+use latchkey_wire::disk::read_command;
+use latchkey_wire::pb::internal::v1 as pb;
+use latchkey_wire::pb::internal::v1::registry_service_server::{RegistryService, RegistryServiceServer};
+use latchkey_wire::refusal::write_refusal;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tonic::{Code, Request, Response, Status};
+
+/// How a replica misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Well,
+    /// Carries a proposal out and breaks off before it answers.
+    BreaksOff,
+    /// Refuses because it stops.
+    Stops,
+}
+
+struct Replica {
+    node: u64,
+    leader: Arc<AtomicU64>,
+    registry: Arc<MemoryRegistry>,
+    manner: Manner,
+    proposals: Arc<AtomicUsize>,
+}
+
+impl Replica {
+    fn check(&self, target: Option<&pb::Target>, leader_only: bool) -> Result<(), Status> {
+        let target = target.ok_or_else(|| Status::from(Rejection::WrongTarget { node: self.node }))?;
+        let meant = target.node_id == self.node || (target.node_id == 0 && !leader_only);
+        if target.cluster_id != [0xC1; 16] || target.epoch != 1 || !meant {
+            return Err(Rejection::WrongTarget { node: self.node }.into());
+        }
+        let leader = self.leader.load(Ordering::Relaxed);
+        if leader_only && leader != self.node {
+            return Err(Unavailable::NoLeader { node: Some(NodeId(leader)) }.into());
+        }
+        Ok(())
+    }
+}
+
+fn by() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+#[tonic::async_trait]
+impl RegistryService for Replica {
+    type FollowStream = tokio_stream::Empty<Result<pb::FollowResponse, Status>>;
+
+    async fn introduce(&self, _: Request<pb::IntroduceRequest>) -> Result<Response<pb::IntroduceResponse>, Status> {
+        let leader = Some(self.leader.load(Ordering::Relaxed));
+        let cluster_id = vec![0xC1; 16];
+        Ok(Response::new(pb::IntroduceResponse { cluster_id, epoch: 1, node_id: self.node, leader }))
+    }
+
+    async fn propose(&self, request: Request<pb::ProposeRequest>) -> Result<Response<pb::ProposeResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref(), true)?;
+        if self.manner == Manner::Stops {
+            return Err(Unavailable::Stopping.into());
+        }
+        self.proposals.fetch_add(1, Ordering::Relaxed);
+        let command = read_command(&request.command.unwrap()).unwrap();
+        let proposed = self.registry.propose(&command, by()).await?;
+        if self.manner == Manner::BreaksOff {
+            // The next one leads from now on, as after a crash.
+            self.leader.store(2, Ordering::Relaxed);
+            return Err(Status::unavailable("connection reset"));
+        }
+        Ok(Response::new(pb::ProposeResponse { applied: Some(written(proposed)) }))
+    }
+
+    async fn query(&self, request: Request<pb::QueryRequest>) -> Result<Response<pb::QueryResponse>, Status> {
+        let pb::QueryRequest { target, consistency, query } = request.into_inner();
+        self.check(target.as_ref(), false)?;
+        let consistency = latchkey_wire::request::read_consistency(consistency.as_ref()).unwrap();
+        self.registry.query(query.unwrap(), consistency, by()).await.map(Response::new)
+    }
+
+    async fn follow(&self, _: Request<pb::FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
+        Err(Rejection::NotServedHere.into())
+    }
+
+    async fn renew_lease(&self, _: Request<pb::RenewLeaseRequest>) -> Result<Response<pb::RenewLeaseResponse>, Status> {
+        Err(Rejection::NotServedHere.into())
+    }
+
+    async fn confirm(&self, request: Request<pb::ConfirmRequest>) -> Result<Response<pb::ConfirmResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref(), true)?;
+        let barrier = Barrier {
+            revision: request.revision.unwrap().into(),
+            bound: latchkey_domain::DurationMillis::new(request.bound_ms),
+            wait: Duration::from_millis(request.timeout_ms),
+        };
+        let replicas = self.registry.confirm(barrier, by()).await?;
+        Ok(Response::new(pb::ConfirmResponse { replicas }))
+    }
+
+    async fn authenticate(
+        &self,
+        request: Request<pb::AuthenticateRequest>,
+    ) -> Result<Response<pb::AuthenticateResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref(), false)?;
+        let identity = self.registry.authenticate(&request.key_text, None, by()).await?;
+        Ok(Response::new(pb::AuthenticateResponse {
+            identity: identity.identity.to_string(),
+            grants: identity.grants.iter().map(Into::into).collect(),
+            revision: Some(identity.revision.into()),
+            key: identity.key.to_string(),
+        }))
+    }
+}
+
+/// As the replica writes it, from what the registry in memory read.
+fn written(proposed: Proposed) -> pb::Applied {
+    use latchkey_wire::applied::Told;
+    use pb::applied::Result as Written;
+    let result = match proposed.answer {
+        Err(refusal) => Written::Refusal(write_refusal(&refusal)),
+        Ok(Told::Done) => Written::Nothing(pb::Nothing {}),
+        Ok(Told::Tenant(tenant)) => Written::Tenant(tenant),
+        Ok(Told::Keyspace(keyspace)) => Written::Keyspace(keyspace),
+        Ok(Told::Owner(owner)) => Written::Owner(owner),
+        Ok(Told::Identity(identity)) => Written::Identity(identity),
+        Ok(Told::Keys { keys, replay, bound }) => {
+            Written::Keys(pb::KeysCreated { keys, replay, bound_ms: bound.millis() })
+        }
+        Ok(Told::Revoked { key, version, bound }) => Written::Revoked(pb::KeyRevoked {
+            key: Some(key),
+            version_id: version.map(|id| id.bytes().to_vec()),
+            bound_ms: bound.millis(),
+        }),
+    };
+    pb::Applied { revision: Some(proposed.revision.into()), replayed: proposed.replayed, result: Some(result) }
+}
+
+struct Cluster {
+    link: Link,
+    registry: Arc<MemoryRegistry>,
+    leader: Arc<AtomicU64>,
+    proposals: Arc<AtomicUsize>,
+    kms: Arc<SwitchableKms>,
+    root: KeyText,
+    entropy: Seeded,
+    addresses: Vec<SocketAddr>,
+    _folder: tempfile::TempDir,
+}
+
+/// Three replicas of one state: the first misbehaves as told, and a fourth address where nobody listens.
+async fn cluster(first: Manner) -> Cluster {
+    let (kms, mut entropy) = (Arc::new(SwitchableKms::new([1; 32])), Seeded(1));
+    let (registry, root) = MemoryRegistry::found(&*kms, &mut entropy).await;
+    let folder = tempfile::tempdir().unwrap();
+    let secret = ClusterSecret::generate(&folder.path().join("secret"), &mut entropy).unwrap();
+    let (registry, leader, proposals) = (Arc::new(registry), Arc::new(AtomicU64::new(1)), Arc::default());
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut addresses: Vec<SocketAddr> = vec![closed];
+    for node in 1..=3 {
+        let replica = Replica {
+            node,
+            leader: leader.clone(),
+            registry: registry.clone(),
+            manner: if node == 1 { first } else { Manner::Well },
+            proposals: Arc::clone(&proposals),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        addresses.push(listener.local_addr().unwrap());
+        let service = secret.guard(RegistryServiceServer::new(replica));
+        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+        tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
+    }
+    let link = Link::new(addresses.clone(), &secret);
+    Cluster { link, registry, leader, proposals, kms, root, entropy, addresses, _folder: folder }
+}
+
+fn create_identity(entropy: &mut Seeded, request: Option<RequestMark>) -> Command {
+    let operation = CreateIdentity {
+        name: IdentityName::parse("tenants/system/identities/deploy").unwrap(),
+        display_name: DisplayName::default(),
+        grants: Vec::new(),
+    };
+    let root = Actor::Identity(IdentityName::parse("tenants/system/identities/root").unwrap());
+    Command { request, ..Command::new(root, draw(entropy), Operation::CreateIdentity(operation)) }
+}
+
+fn mark(entropy: &mut Seeded) -> RequestMark {
+    let mut hash = [0; 32];
+    entropy.fill(&mut hash);
+    RequestMark { id: draw(entropy), hash }
+}
+
+#[tokio::test]
+async fn the_link_passes_the_conformance_suite() {
+    let mut cluster = cluster(Manner::Well).await;
+    let material = Material::new(cluster.kms.clone());
+    conformance::suite(&cluster.link, &material, cluster.root.expose(), &mut cluster.entropy).await;
+}
+
+#[tokio::test]
+async fn a_write_whose_outcome_is_unknown_is_repeated_only_where_it_cannot_happen_twice() {
+    let mut marked = cluster(Manner::BreaksOff).await;
+    let command = create_identity(&mut marked.entropy, Some(mark(&mut Seeded(9))));
+    let proposed = marked.link.propose(&command, by()).await.unwrap();
+    assert!(proposed.replayed && proposed.answer.is_ok(), "{proposed:?}");
+    assert_eq!(marked.proposals.load(Ordering::Relaxed), 2);
+
+    let mut unmarked = cluster(Manner::BreaksOff).await;
+    let command = create_identity(&mut unmarked.entropy, None);
+    let status = unmarked.link.propose(&command, by()).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "clients repeat UNAVAILABLE by themselves");
+    assert_eq!(unmarked.proposals.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_write_that_did_not_happen_goes_to_the_next_leader_unmarked_or_not() {
+    let mut stopping = cluster(Manner::Stops).await;
+    let command = create_identity(&mut stopping.entropy, None);
+    let (leader, link) = (stopping.leader.clone(), stopping.link.clone());
+    let proposing = tokio::spawn(async move { link.propose(&command, by()).await });
+    tokio::task::yield_now().await;
+    leader.store(3, Ordering::Relaxed);
+    let proposed = proposing.await.unwrap().unwrap();
+    assert!(proposed.answer.is_ok() && !proposed.replayed);
+    assert_eq!(stopping.proposals.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn the_leader_that_a_replica_names_is_asked_next() {
+    let mut cluster = cluster(Manner::Well).await;
+    assert!(cluster.link.finds_leader(by()).await);
+    cluster.leader.store(2, Ordering::Relaxed);
+    let command = create_identity(&mut cluster.entropy, None);
+    assert!(cluster.link.propose(&command, by()).await.unwrap().answer.is_ok());
+    assert_eq!(cluster.proposals.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn without_a_leader_a_write_is_unavailable_when_its_time_is_over() {
+    let mut cluster = cluster(Manner::Well).await;
+    cluster.registry.set_unavailable(true);
+    let command = create_identity(&mut cluster.entropy, None);
+    let began = Instant::now();
+    let status = cluster.link.propose(&command, began + Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn whoever_has_another_secret_is_told_nothing() {
+    let cluster = cluster(Manner::Well).await;
+    let folder = tempfile::tempdir().unwrap();
+    let other = ClusterSecret::generate(&folder.path().join("secret"), &mut Seeded(99)).unwrap();
+    let stranger = Link::new(cluster.addresses.clone(), &other);
+    let status = stranger.cluster(Instant::now() + Duration::from_millis(50)).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+}
