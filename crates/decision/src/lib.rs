@@ -1,1 +1,44 @@
-//! Presented -> Resolved -> Permit -> Admitted -> Verdict (rank 3, pure).
+//! Whether a key text is good for a request (rank 3, pure).
+//!
+//! ```text
+//! key text -> Presented -> Resolved -> Fresh -> Permit -> Admitted -> Verdict
+//!             shape,       version,    age of   life,     limits      what the answer may carry,
+//!             checksum     secret,     the      networks, (none       age of the state once more
+//!                          grant       state    query      yet)
+//! ```
+//! Each arrow is a function from one type to the next. Each type is a proof: its fields are private to a module of its
+//! own, so what must have happened before cannot be forgotten and still compile. A step that refuses gives [`Denied`],
+//! which is a proof as well; [`decide`] walks the whole way, and [`authenticate`] walks it with a management key.
+//!
+//! In: which outcome, in which order, and what may be told. Out: clocks, locks, waiting, protobuf: time, peppers and
+//! state are arguments, and nothing here allocates.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod admitted;
+mod authenticate;
+mod bound;
+mod decide;
+mod denied;
+mod fresh;
+mod ground;
+mod permit;
+mod presented;
+mod question;
+mod resolved;
+mod verdict;
+
+pub use admitted::{Admitted, Limit};
+pub use authenticate::{Identified, NotIdentified, authenticate};
+pub use bound::Stale;
+pub use decide::{Undecided, decide};
+pub use denied::Denied;
+pub use fresh::Fresh;
+pub use ground::{Ground, Peppers};
+pub use permit::{Access, Permit};
+pub use presented::{Foreign, Native, Presented};
+pub use question::Question;
+pub use resolved::{PepperMissing, Resolved, resolve};
+pub use verdict::{Decision, Disclosure, Verdict};

@@ -1,0 +1,115 @@
+//! Where a key is looked for: the caller's grant, and the keyspace that he asks for.
+
+use latchkey_domain::{DurationMillis, Duty, Grant, KeyspaceName, MANAGEMENT_KEYSPACE, SYSTEM_TENANT, Scope, Slug};
+use latchkey_state::{Keyspace, State, Tenant};
+
+/// Where a key is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    reach: Reach<'a>,
+    keyspace: Option<&'a KeyspaceName>,
+}
+
+/// Which keyspaces exist as far as the caller is concerned.
+#[derive(Clone, Copy, Debug)]
+enum Reach<'a> {
+    /// Those in which he holds the duty `validator`.
+    Grants(&'a [Grant]),
+    /// The one whose keys prove identities: nobody has proved one yet, and everybody may try.
+    Management,
+}
+
+impl<'a> Question<'a> {
+    /// By a caller with `grants`, for a key of `keyspace`, or of any that he may validate.
+    #[must_use]
+    pub const fn new(grants: &'a [Grant], keyspace: Option<&'a KeyspaceName>) -> Self {
+        Self { reach: Reach::Grants(grants), keyspace }
+    }
+
+    /// By somebody who wants to prove who he is.
+    pub(crate) const fn management() -> Self {
+        Self { reach: Reach::Management, keyspace: None }
+    }
+
+    /// Whether the keyspace lies in the caller's grant.
+    pub(crate) fn reaches(&self, tenant: &Tenant, keyspace: &Keyspace) -> bool {
+        self.reaches_ids(&tenant.id, &keyspace.id)
+    }
+
+    /// Whether the key may be of this keyspace, as far as the caller asked.
+    pub(crate) fn asks_for(&self, tenant: &Tenant, keyspace: &Keyspace) -> bool {
+        self.keyspace.is_none_or(|asked| asked.tenant == tenant.id && asked.keyspace == keyspace.id)
+    }
+
+    /// How old a state may be on which nothing was found: the bound of the keyspace asked for, else the shortest of all
+    /// that the caller may validate, since the key may be of any. A keyspace outside the grant counts as one that does
+    /// not exist.
+    pub(crate) fn staleness_max(&self, state: &State) -> DurationMillis {
+        let asked = self.keyspace.filter(|asked| self.reaches_ids(&asked.tenant, &asked.keyspace));
+        let asked = asked.and_then(|asked| state.keyspace(asked)).map(|keyspace| keyspace.staleness_max);
+        asked.or_else(|| self.shortest(state)).unwrap_or_else(|| staleness_floor(state))
+    }
+
+    fn reaches_ids(&self, tenant: &Slug, keyspace: &Slug) -> bool {
+        match self.reach {
+            Reach::Grants(grants) => grants.iter().any(|grant| validates(grant, tenant, keyspace)),
+            Reach::Management => tenant.as_str() == SYSTEM_TENANT && keyspace.as_str() == MANAGEMENT_KEYSPACE,
+        }
+    }
+
+    fn shortest(&self, state: &State) -> Option<DurationMillis> {
+        match self.reach {
+            Reach::Grants(grants) => {
+                let scopes =
+                    grants.iter().filter(|grant| grant.duty.includes(Duty::Validator)).map(|grant| &grant.scope);
+                scopes.filter_map(|scope| shortest_within(state, scope)).min()
+            }
+            Reach::Management => state.keyspace(&KeyspaceName::management()).map(|keyspace| keyspace.staleness_max),
+        }
+    }
+}
+
+/// The lowest bound that any keyspace has: the state refuses keyspaces that ask for less.
+pub(crate) fn staleness_floor(state: &State) -> DurationMillis {
+    state.cluster().map_or(DurationMillis::ZERO, |cluster| cluster.staleness_floor)
+}
+
+/// As [`Grant::covers`], without a name having to be put together: validation asks this for each key.
+fn validates(grant: &Grant, tenant: &Slug, keyspace: &Slug) -> bool {
+    grant.duty.includes(Duty::Validator)
+        && match &grant.scope {
+            Scope::System => true,
+            Scope::Tenant(name) => name.tenant == *tenant,
+            Scope::Keyspace(name) => name.tenant == *tenant && name.keyspace == *keyspace,
+        }
+}
+
+fn shortest_within(state: &State, scope: &Scope) -> Option<DurationMillis> {
+    match scope {
+        Scope::System => state.keyspaces().iter().map(|keyspace| keyspace.staleness_max).min(),
+        Scope::Tenant(name) => {
+            let tenant = state.tenant(name)?;
+            state.keyspaces().of_tenant(tenant.number, None).map(|keyspace| keyspace.staleness_max).min()
+        }
+        Scope::Keyspace(name) => state.keyspace(name).map(|keyspace| keyspace.staleness_max),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grant_is_read_here_as_everywhere() {
+        let names = ["tenants/a/keyspaces/x", "tenants/a/keyspaces/y", "tenants/ab/keyspaces/x"];
+        for scope in ["", "tenants/a", "tenants/a/keyspaces/x"].map(|text| Scope::parse(text).unwrap()) {
+            for duty in Duty::ALL {
+                let grant = Grant { duty, scope: scope.clone() };
+                for name in names.map(|text| KeyspaceName::parse(text).unwrap()) {
+                    let covers = grant.covers(Duty::Validator, &Scope::Keyspace(name.clone()));
+                    assert_eq!(validates(&grant, &name.tenant, &name.keyspace), covers, "{grant:?} {name}");
+                }
+            }
+        }
+    }
+}

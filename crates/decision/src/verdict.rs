@@ -1,0 +1,96 @@
+//! The end: what is answered, and what the answer may carry.
+
+use crate::bound::{Bound, Stale};
+use crate::{Admitted, Denied};
+use latchkey_domain::{DurationMillis, Outcome};
+use latchkey_state::{Found, Key};
+
+/// What the steps came to. It is no answer before the age of the state was read once more.
+#[derive(Debug)]
+pub struct Decision<'a> {
+    outcome: Outcome,
+    found: Option<Found<'a>>,
+    bound: Bound<'a>,
+}
+
+/// An answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a> {
+    outcome: Outcome,
+    found: Option<Found<'a>>,
+}
+
+/// What an answer may carry besides its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disclosure {
+    /// The names of key, version and keyspace: the secret matched, within the caller's grant.
+    pub names: bool,
+    /// Owner, permissions, metadata and expiry: the key may be used, or could be but for its limits.
+    pub content: bool,
+}
+
+impl<'a> From<Admitted<'a>> for Decision<'a> {
+    fn from(admitted: Admitted<'a>) -> Self {
+        let (found, bound) = admitted.into_parts();
+        Self { outcome: Outcome::Valid, found: Some(found), bound }
+    }
+}
+
+impl<'a> From<Denied<'a>> for Decision<'a> {
+    fn from(denied: Denied<'a>) -> Self {
+        let (outcome, found, bound) = denied.into_parts();
+        Self { outcome, found, bound }
+    }
+}
+
+impl<'a> Decision<'a> {
+    /// Makes it an answer. `age` is read when the answer leaves: a process that stood still since it resolved the key
+    /// must not answer for a time of which it knows nothing.
+    ///
+    /// # Errors
+    /// [`Stale`], with both numbers.
+    pub fn verdict(self, age: DurationMillis) -> Result<Verdict<'a>, Stale> {
+        self.bound.check(age)?;
+        Ok(Verdict { outcome: self.outcome, found: self.found })
+    }
+}
+
+impl<'a> Verdict<'a> {
+    /// What is answered.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The version with all that it belongs to, for its names only; where [`Disclosure::names`] says so.
+    #[must_use]
+    pub fn named(&self) -> Option<Found<'a>> {
+        self.found.filter(|_| Disclosure::of(self.outcome).names)
+    }
+
+    /// The key, for what it says; where [`Disclosure::content`] says so.
+    #[must_use]
+    pub fn content(&self) -> Option<&'a Key> {
+        self.found.filter(|_| Disclosure::of(self.outcome).content).map(|found| &**found.key)
+    }
+}
+
+impl Disclosure {
+    /// The table outcome x field.
+    #[must_use]
+    pub const fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Malformed | Outcome::NotFound => Self { names: false, content: false },
+            Outcome::WrongKeyspace
+            | Outcome::Revoked
+            | Outcome::Suspended
+            | Outcome::NotYetValid
+            | Outcome::Expired
+            | Outcome::NetworkNotAllowed
+            | Outcome::MethodNotAllowed
+            | Outcome::ResourceNotAllowed
+            | Outcome::InsufficientPermissions => Self { names: true, content: false },
+            Outcome::Valid => Self { names: true, content: true },
+        }
+    }
+}
