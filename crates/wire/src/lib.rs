@@ -3,6 +3,7 @@
 //! - [`pb`] is what is generated, as it is.
 //! - [`request`] reads what clients ask for into domain types, once, at the edge; every mistake is told at once.
 //! - [`resource`] shows records of the state as public resources.
+//! - [`verdict`] answers validations.
 //! - [`refusal`] and [`applied`] carry the state machine's answers between our services.
 //! - [`disk`] writes commands and rows as they lie at rest, and reads them strictly.
 //! - [`reason`] and [`violation`] are what errors are made of; the mapping to statuses is `transport`'s.
@@ -17,6 +18,7 @@ pub mod refusal;
 pub mod request;
 pub mod resource;
 pub mod time;
+pub mod verdict;
 pub mod violation;
 mod words;
 

@@ -194,6 +194,6 @@ fn revocation(revocation: &Revocation) -> v1::Revocation {
     }
 }
 
-fn texts<T: Display>(values: impl Iterator<Item = T>) -> Vec<String> {
+pub(crate) fn texts<T: Display>(values: impl Iterator<Item = T>) -> Vec<String> {
     values.map(|value| value.to_string()).collect()
 }
