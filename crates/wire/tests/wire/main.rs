@@ -4,4 +4,5 @@
 mod descriptors;
 mod disk;
 mod fixtures;
+mod measure;
 mod resources;
