@@ -35,7 +35,7 @@ pub struct Revocation {
 /// A key. One row at rest, its versions embedded. A million of these live in memory, so what is seldom set is boxed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Its id, unique in the cluster.
+    /// Its id, unique in its keyspace; drawn at random, so in practice in the cluster.
     pub id: KeyId,
     /// The keyspace it is in.
     pub keyspace: KeyspaceNumber,

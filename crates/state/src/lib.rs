@@ -18,6 +18,7 @@ mod event;
 mod hash;
 mod invariants;
 mod key;
+mod load;
 mod records;
 mod row;
 mod state;
@@ -32,12 +33,13 @@ pub use directory::{Directory, Listed, NO_TENANT};
 pub use event::{Action, EVENT_FORMAT, Entry, Event};
 pub use hash::{HashedAt, StateHash};
 pub use key::{Holder, Key, Revocation, Version};
+pub use load::LoadError;
 pub use records::{
     Cluster, Identity, Keyspace, KeyspaceSettings, NextNumbers, Owner, Progress, RememberedRequest, RequestSubject,
     RingKey, RingPurpose, StalenessPolicy, Tenant,
 };
 pub use row::{Changes, Row, RowId};
-pub use state::{Found, LoadError, State};
+pub use state::{Found, State};
 
 use latchkey_domain::DurationMillis;
 

@@ -7,16 +7,16 @@ use crate::command::FEATURE_LEVEL_NEWEST;
 use crate::directory::{Directory, Listed, NO_TENANT};
 use crate::hash::{HashedAt, StateHash};
 use crate::key::{Key, Version};
+use crate::load::LoadError;
 use crate::records::{Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, RingKey, RingPurpose, Tenant};
 use crate::row::{Row, RowId};
 use crate::{REPLAY_WINDOW, REQUEST_MEMORY};
-use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::ops::Bound::{Excluded, Included};
 use imbl::{OrdMap, OrdSet};
 use latchkey_domain::{
     IdentityName, IdentityNumber, KeyId, KeyName, KeyspaceName, KeyspaceNumber, OwnerName, OwnerNumber, Prefix,
-    Revision, RingNumber, Slug, TenantName, TenantNumber, UnixMillis, VersionId,
+    Revision, RingNumber, Slug, TenantName, TenantNumber, Terms, UnixMillis, VersionId,
 };
 
 macro_rules! listed {
@@ -54,7 +54,7 @@ pub struct State {
     requests: OrdMap<(IdentityNumber, [u8; 16]), Arc<RememberedRequest>>,
     // Derived from the rows above.
     prefixes: OrdMap<Prefix, KeyspaceNumber>,
-    versions: OrdMap<VersionId, (KeyspaceNumber, KeyId)>,
+    versions: OrdMap<VersionId, Arc<Key>>,
     request_ends: OrdSet<(UnixMillis, IdentityNumber, [u8; 16])>,
     hash: StateHash,
 }
@@ -72,15 +72,6 @@ pub struct Found<'a> {
     pub version: &'a Version,
 }
 
-/// Rows that do not make up a state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadError {
-    /// The row that is wrong.
-    pub row: RowId,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
 /// When a remembered request next needs attention: its replay goes first, then the whole.
 fn request_end(request: &RememberedRequest) -> (UnixMillis, IdentityNumber, [u8; 16]) {
     let span = if request.replay.is_some() { REPLAY_WINDOW } else { REQUEST_MEMORY };
@@ -94,35 +85,22 @@ impl State {
     /// [`LoadError`] where a row refers to one that is missing.
     pub fn load(rows: impl Iterator<Item = Row>) -> Result<Self, LoadError> {
         let mut state = Self::default();
-        // The hash of an empty state counts the default progress row, as an installed one would replace it.
-        for row in rows {
+        for mut row in rows {
+            state.share_terms(&mut row);
             state.install(row);
         }
-        state.check_references()?;
+        state.check_rows()?;
         Ok(state)
-    }
-
-    fn check_references(&self) -> Result<(), LoadError> {
-        let missing = |row: RowId, what: &str| Err(LoadError { row, problem: what.to_string() });
-        for keyspace in self.keyspaces.iter() {
-            if self.tenants.by_number(keyspace.tenant).is_none() {
-                return missing(RowId::Keyspace(keyspace.number), "its tenant is missing");
-            }
-        }
-        let mut of = None;
-        for (keyspace, key) in self.keys.keys() {
-            if of != Some(*keyspace) && self.keyspaces.by_number(*keyspace).is_none() {
-                return missing(RowId::Key(*keyspace, *key), "its keyspace is missing");
-            }
-            of = Some(*keyspace);
-        }
-        Ok(())
     }
 
     /// Puts a row, replacing the one that was there.
     pub fn install(&mut self, row: Row) {
         let id = row.id();
         self.remove(id);
+        // Progress that says nothing is the absence of the row, as in an empty state.
+        if matches!(&row, Row::Progress(progress) if *progress == Progress::default()) {
+            return;
+        }
         self.hash = self.hash.plus(&row);
         match row {
             Row::Progress(row) => self.progress = row,
@@ -139,7 +117,7 @@ impl State {
             Row::Identity(row) => self.identities.insert(row),
             Row::Key(row) => {
                 for version in &row.versions {
-                    self.versions.insert(version.id, (row.keyspace, row.id));
+                    self.versions.insert(version.id, row.clone());
                 }
                 self.keys.insert((row.keyspace, row.id), row);
             }
@@ -335,6 +313,10 @@ impl State {
         self.keys.get(&(keyspace, key))
     }
 
+    pub(crate) fn all_keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.values()
+    }
+
     /// The keys of a keyspace in the order of their ids, beginning after `after`.
     pub fn keys_of(&self, keyspace: KeyspaceNumber, after: Option<KeyId>) -> impl Iterator<Item = &Arc<Key>> {
         let start = match after {
@@ -342,6 +324,22 @@ impl State {
             None => Included((keyspace, KeyId::LOWEST)),
         };
         self.keys.range((start, Included((keyspace, KeyId::HIGHEST)))).map(|(_, key)| key)
+    }
+
+    /// The same terms as a neighbour in the keyspace holds them. Most keys of a keyspace may do the same, and a million
+    /// of them live in memory.
+    pub(crate) fn shared_terms(&self, keyspace: KeyspaceNumber, id: KeyId, terms: &Terms) -> Option<&Arc<Terms>> {
+        let (_, neighbour) = self.keys.get_prev(&(keyspace, id))?;
+        (neighbour.keyspace == keyspace && *neighbour.terms == *terms).then_some(&neighbour.terms)
+    }
+
+    fn share_terms(&self, row: &mut Row) {
+        let Row::Key(key) = row else { return };
+        if let Some(terms) = self.shared_terms(key.keyspace, key.id, &key.terms).cloned()
+            && let Some(key) = Arc::get_mut(key)
+        {
+            key.terms = terms;
+        }
     }
 
     /// How many keys there are.
@@ -356,12 +354,11 @@ impl State {
         self.requests.len()
     }
 
-    /// A version by its public id, with all that it belongs to. The hot path: two ordered lookups and two small ones.
+    /// A version by its public id, with all that it belongs to. The hot path: one ordered lookup and two small ones.
     #[must_use]
     pub fn version(&self, id: VersionId) -> Option<Found<'_>> {
-        let at = self.versions.get(&id)?;
-        let key = self.keys.get(at)?;
-        let keyspace = self.keyspaces.by_number(at.0)?;
+        let key = self.versions.get(&id)?;
+        let keyspace = self.keyspaces.by_number(key.keyspace)?;
         let tenant = self.tenants.by_number(keyspace.tenant)?;
         Some(Found { tenant, keyspace, key, version: key.version(id)? })
     }

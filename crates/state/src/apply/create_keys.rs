@@ -27,13 +27,14 @@ pub(super) fn create_keys(transaction: &mut Transaction<'_>, operation: &CreateK
         .as_ref()
         .clone();
     let mut made = Vec::with_capacity(operation.keys.len());
-    let mut shared = None;
+    let mut last = None;
     for new in &operation.keys {
         if keyspace.keys >= keyspace.settings.keys_max {
             return Err(Refusal::QuotaExceeded { quota: Quota::KeysOfKeyspace, limit: keyspace.settings.keys_max });
         }
         keyspace.keys += 1;
-        let terms = share(&mut shared, &new.terms);
+        let neighbour = transaction.state().shared_terms(keyspace.number, new.id, &new.terms);
+        let terms = share(&mut last, neighbour, &new.terms);
         let key = Arc::new(make(transaction, name, &keyspace, new, terms)?);
         transaction.put(Row::Key(key.clone()));
         tell(transaction, name, &keyspace, &key, new);
@@ -43,11 +44,12 @@ pub(super) fn create_keys(transaction: &mut Transaction<'_>, operation: &CreateK
     Ok(Answer::Keys { keys: made, replay: None })
 }
 
-/// Neighbours in a batch mostly say the same, and a million keys live in memory.
-fn share(shared: &mut Option<Arc<Terms>>, terms: &Terms) -> Arc<Terms> {
-    match shared {
-        Some(last) if **last == *terms => last.clone(),
-        _ => shared.insert(Arc::new(terms.clone())).clone(),
+/// Neighbours in the keyspace or in the batch mostly say the same, and a million keys live in memory.
+fn share(last: &mut Option<Arc<Terms>>, neighbour: Option<&Arc<Terms>>, terms: &Terms) -> Arc<Terms> {
+    match (neighbour, &*last) {
+        (Some(neighbour), _) => neighbour.clone(),
+        (None, Some(last)) if **last == *terms => last.clone(),
+        (None, _) => last.insert(Arc::new(terms.clone())).clone(),
     }
 }
 

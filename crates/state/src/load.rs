@@ -1,0 +1,78 @@
+//! What rows must fulfil to make up a state, whatever their order: those that refer to others find them, and no two
+//! claim the same.
+
+use crate::directory::{Directory, Listed};
+use crate::key::{Holder, Key};
+use crate::row::RowId;
+use crate::state::State;
+use alloc::string::{String, ToString};
+use latchkey_domain::TenantNumber;
+
+/// Rows that do not make up a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadError {
+    /// The row that is wrong.
+    pub row: RowId,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl State {
+    pub(crate) fn check_rows(&self) -> Result<(), LoadError> {
+        check_ids(self.tenants(), RowId::Tenant)?;
+        check_ids(self.keyspaces(), RowId::Keyspace)?;
+        check_ids(self.owners(), RowId::Owner)?;
+        check_ids(self.identities(), RowId::Identity)?;
+        self.check_tenants(self.keyspaces(), RowId::Keyspace)?;
+        self.check_tenants(self.owners(), RowId::Owner)?;
+        self.check_tenants(self.identities(), RowId::Identity)?;
+        for keyspace in self.keyspaces().iter() {
+            let holder = self.keyspace_of_prefix(&keyspace.settings.prefix);
+            check(holder.is_some_and(|holder| holder.number == keyspace.number), || {
+                (RowId::Keyspace(keyspace.number), "its prefix is another keyspace's")
+            })?;
+        }
+        self.all_keys().try_for_each(|key| self.check_key(key))
+    }
+
+    fn check_tenants<R: Listed>(&self, directory: &Directory<R>, id: fn(R::Number) -> RowId) -> Result<(), LoadError> {
+        let is_there = |tenant: TenantNumber| self.tenants().by_number(tenant).is_some();
+        directory
+            .iter()
+            .try_for_each(|record| check(is_there(record.tenant()), || (id(record.number()), "its tenant is missing")))
+    }
+
+    fn check_key(&self, key: &Key) -> Result<(), LoadError> {
+        let row = RowId::Key(key.keyspace, key.id);
+        let holder_is_there = match key.holder {
+            Holder::None => true,
+            Holder::Owner(number) => self.owners().by_number(number).is_some(),
+            Holder::Identity(number) => self.identities().by_number(number).is_some(),
+        };
+        check(self.keyspaces().by_number(key.keyspace).is_some(), || (row, "its keyspace is missing"))?;
+        check(holder_is_there, || (row, "its holder is missing"))?;
+        key.versions.iter().try_for_each(|version| {
+            let leads_here = self
+                .version(version.id)
+                .is_some_and(|found| (found.key.keyspace, found.key.id) == (key.keyspace, key.id));
+            check(leads_here, || (row, "a version of it is another key's"))
+        })
+    }
+}
+
+/// Whether each record is the one that its id leads to.
+fn check_ids<R: Listed>(directory: &Directory<R>, id: fn(R::Number) -> RowId) -> Result<(), LoadError> {
+    directory.iter().try_for_each(|record| {
+        let found = directory.by_id(record.tenant(), record.slug());
+        let leads_here = found.is_some_and(|found| found.number() == record.number());
+        check(leads_here, || (id(record.number()), "its id is another record's"))
+    })
+}
+
+fn check(holds: bool, otherwise: impl FnOnce() -> (RowId, &'static str)) -> Result<(), LoadError> {
+    if holds {
+        return Ok(());
+    }
+    let (row, problem) = otherwise();
+    Err(LoadError { row, problem: problem.to_string() })
+}
