@@ -33,7 +33,7 @@ pub(super) fn bootstrap(transaction: &mut Transaction<'_>, operation: &Bootstrap
         staleness_default: operation.staleness_default,
         created_at,
     })));
-    transaction.change_progress(|progress| progress.feature_level = feature_level);
+    transaction.set_feature_level(feature_level);
     let facts = vec![("cluster", operation.cluster.to_string())];
     transaction.emit(Action::ClusterBootstrapped, "cluster".to_string(), Telling { facts, ..Telling::default() });
 

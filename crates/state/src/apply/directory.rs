@@ -26,6 +26,12 @@ const OWNERS_MAX: usize = 100_000;
 /// Identities of one tenant.
 const IDENTITIES_MAX: usize = 1_000;
 
+// Numbers are never given twice, and nothing in the directory goes away yet: so they cannot run out. The keyring, of
+// two keys a tenant, one a keyspace and one an hour, cannot either.
+const _: () = assert!((TENANTS_MAX * OWNERS_MAX) as u64 <= u32::MAX as u64);
+const _: () = assert!((TENANTS_MAX * (KEYSPACES_MAX + 2) + 24 * 366 * 10_000) as u64 <= u32::MAX as u64);
+const _: () = assert!((TENANTS_MAX * IDENTITIES_MAX) as u64 <= u32::MAX as u64);
+
 pub(super) fn create_tenant(transaction: &mut Transaction<'_>, operation: &CreateTenant) -> Result<Answer, Refusal> {
     let name = TenantName::new(operation.tenant.clone());
     if operation.tenant.as_str() == SYSTEM_TENANT {
@@ -85,6 +91,7 @@ pub(super) fn make_keyspace(transaction: &mut Transaction<'_>, operation: &Creat
     }
     bound(state.keyspaces().count(tenant.number), KEYSPACES_MAX, Quota::KeyspacesOfTenant)?;
     let staleness_max = staleness_max(transaction, settings)?;
+    check_lifetimes(settings)?;
     let number = KeyspaceNumber(transaction.next_number(|next| &mut next.keyspace));
     let data_key = wrapped(transaction, RingPurpose::Keyspace(number), tenant.tenant_key, &operation.data_key);
     let keyspace = Arc::new(Keyspace {
@@ -105,6 +112,14 @@ pub(super) fn make_keyspace(transaction: &mut Transaction<'_>, operation: &Creat
     ];
     transaction.emit(Action::KeyspaceCreated, name.to_string(), told_of(tenant.number, facts));
     Ok(Answer::Keyspace(keyspace))
+}
+
+/// A default beyond the maximum would refuse every key that asks for none.
+fn check_lifetimes(settings: &KeyspaceSettings) -> Result<(), Refusal> {
+    match (settings.default_lifetime, settings.maximum_lifetime) {
+        (Some(asked), Some(maximum)) if asked > maximum => Err(Refusal::LifetimeTooLong { asked, maximum }),
+        _ => Ok(()),
+    }
 }
 
 fn staleness_max(

@@ -94,7 +94,7 @@ impl State {
         };
         let mut sweep = Transaction::new(self, revision, command);
         applied.more_to_sweep = repeat::sweep(&mut sweep);
-        applied.changes.extend(sweep.into_changes());
+        applied.changes.extend(sweep.finish().0);
         // A row can come and go within one record, where the clock stands at the end of time.
         applied.changes.retain(|id, row| *row != before.row(*id));
         self.finish_record(revision, &before, &mut applied.changes);
@@ -131,7 +131,7 @@ fn decide(state: &mut State, revision: Revision, command: &Command) -> Result<Ap
     let mut transaction = Transaction::new(state, revision, command);
     let answer = carry_out(&mut transaction, command)?;
     repeat::remember(&mut transaction, &answer)?;
-    let (changes, entries) = transaction.into_parts();
+    let (changes, entries) = transaction.finish();
     Ok(Applied { answer: Ok(answer), revision, repeated: false, changes, entries, more_to_sweep: false })
 }
 

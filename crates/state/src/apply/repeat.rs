@@ -13,7 +13,7 @@ use latchkey_domain::{IdentityNumber, KeyspaceNumber, Quota, Refusal, ResourceKi
 
 /// Requests remembered at once. At 24 h this is about eleven remembered requests a second, and about 300 MB; none is
 /// ever forgotten early, so beyond it requests that carry a `request_id` are refused.
-pub(crate) const REQUESTS_MAX: usize = 1_000_000;
+pub(crate) const REQUESTS_MAX: usize = if cfg!(test) { 3 } else { 1_000_000 };
 
 /// Remembered requests looked at per record. One record adds one request, which is looked at twice, so the sweep keeps
 /// up and clears a full hour's backlog in a few thousand records.
@@ -141,5 +141,75 @@ fn first_answer(state: &State, first: &RememberedRequest) -> Result<Answer, Refu
             .map(|key| Answer::Revoked { key: key.clone(), version: *version })
             .ok_or_else(|| gone(ResourceKind::Key)),
         RequestSubject::Nothing => Ok(Answer::Done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{CreateOwner, Cut, CutScope, RequestMark};
+    use crate::records::{Identity, Tenant};
+    use latchkey_domain::{
+        DisplayName, IdentityName, OwnerName, ReasonText, Revision, RevocationReason, RingNumber, Slug, TenantName,
+        TenantNumber, UnixMillis,
+    };
+
+    fn slug(text: &str) -> Slug {
+        Slug::parse(text).unwrap()
+    }
+
+    /// A state with the identity `acme/ann`, whose requests fill the memory.
+    fn full() -> State {
+        let mut state = State::default();
+        let (display_name, created_at) = (DisplayName::default(), UnixMillis::new(0));
+        let (tenant, key) = (TenantNumber(1), RingNumber(1));
+        let acme = Tenant {
+            number: tenant,
+            id: slug("acme"),
+            display_name: display_name.clone(),
+            created_at,
+            cut: None,
+            tenant_key: key,
+            audit_key: key,
+        };
+        state.install(Row::Tenant(Arc::new(acme)));
+        let (number, id) = (IdentityNumber(1), slug("ann"));
+        let ann = Identity { number, tenant, id, display_name, grants: Vec::new(), created_at };
+        state.install(Row::Identity(Arc::new(ann)));
+        for id in 0..REQUESTS_MAX {
+            remember_as(&mut state, u8::try_from(id).unwrap(), create_owner()).unwrap();
+        }
+        state
+    }
+
+    fn create_owner() -> Operation {
+        let name = OwnerName::new(slug("acme"), slug("shop"));
+        Operation::CreateOwner(CreateOwner { name, display_name: DisplayName::default(), contacts: Vec::new() })
+    }
+
+    fn remember_as(state: &mut State, id: u8, operation: Operation) -> Result<(), Refusal> {
+        let actor = Actor::Identity(IdentityName::new(slug("acme"), slug("ann")));
+        let request = Some(RequestMark { id: [id; 16], hash: [0; 32] });
+        let command = Command { request, ..Command::new(actor, [0; 32], operation) };
+        let mut transaction = Transaction::new(state, Revision::new(1, 1), &command);
+        remember(&mut transaction, &Answer::Done)
+    }
+
+    #[test]
+    fn a_full_memory_refuses_and_forgets_nothing() {
+        let mut state = full();
+        let refusal = remember_as(&mut state, 99, create_owner()).unwrap_err();
+        let limit = REQUESTS_MAX as u64;
+        assert_eq!(refusal, Refusal::QuotaExceeded { quota: Quota::RememberedRequests, limit });
+        assert!((0..3).all(|id| state.request(IdentityNumber(1), [id; 16]).is_some()));
+    }
+
+    #[test]
+    fn a_full_memory_stops_no_revocation() {
+        let mut state = full();
+        let scope = CutScope::Tenant(TenantName::new(slug("acme")));
+        let cut = Cut { scope, reason: RevocationReason::Compromised, text: ReasonText::default() };
+        assert_eq!(remember_as(&mut state, 99, Operation::Cut(cut)), Ok(()));
+        assert_eq!(state.request_count(), REQUESTS_MAX);
     }
 }

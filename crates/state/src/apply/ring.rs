@@ -78,14 +78,14 @@ pub(super) fn drop_ring_key(transaction: &mut Transaction<'_>, number: RingNumbe
 }
 
 pub(super) fn raise_feature_level(transaction: &mut Transaction<'_>, level: u32) -> Result<Answer, Refusal> {
-    let current = transaction.state().progress().feature_level;
+    let current = transaction.progress().feature_level;
     // Step by step, and whatever this build knows: it must not differ from others in what it answers. The leader asks
     // only for what all replicas know, and a replica that knows less fences itself, see `State::is_understood`.
     if level > current.saturating_add(1) {
         return Err(Refusal::FeatureLevel { needed: level, current });
     }
     if level > current {
-        transaction.change_progress(|progress| progress.feature_level = level);
+        transaction.set_feature_level(level);
         let facts = vec![("level", level.to_string())];
         transaction.emit(Action::FeatureLevelRaised, "cluster".to_string(), Telling { facts, ..Telling::default() });
     }

@@ -15,6 +15,8 @@ pub(super) struct Transaction<'a> {
     state: &'a mut State,
     command: &'a Command,
     revision: Revision,
+    // Each entry moves it, and hashing the row each time would cost more than all the rest: it is put back at the end.
+    progress: Progress,
     changes: Changes,
     entries: Vec<Entry>,
 }
@@ -29,9 +31,11 @@ pub(super) struct Telling {
 
 impl<'a> Transaction<'a> {
     pub(super) fn new(state: &'a mut State, revision: Revision, command: &'a Command) -> Self {
-        Self { state, command, revision, changes: Changes::new(), entries: Vec::new() }
+        let progress = state.progress().clone();
+        Self { state, command, revision, progress, changes: Changes::new(), entries: Vec::new() }
     }
 
+    /// The state with the changes so far; its progress is [`Self::progress`].
     pub(super) fn state(&self) -> &State {
         self.state
     }
@@ -44,9 +48,13 @@ impl<'a> Transaction<'a> {
         self.revision
     }
 
+    pub(super) const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
     /// The replicated clock, this command's time included.
-    pub(super) fn now(&self) -> UnixMillis {
-        self.state.clock()
+    pub(super) const fn now(&self) -> UnixMillis {
+        self.progress.clock
     }
 
     /// Puts a row; one that is there already in just this form is no change.
@@ -68,25 +76,19 @@ impl<'a> Transaction<'a> {
 
     /// Takes the next number of a kind.
     pub(super) fn next_number(&mut self, kind: impl FnOnce(&mut NextNumbers) -> &mut u32) -> u32 {
-        let mut number = 0;
-        self.change_progress(|progress| {
-            let next = kind(&mut progress.next);
-            // Zero means "the KEK" in the keyring and "no tenant" in the directory, so numbers begin at one.
-            *next = next.saturating_add(1);
-            number = *next;
-        });
-        number
+        let next = kind(&mut self.progress.next);
+        // Zero means "the KEK" in the keyring and "no tenant" in the directory, so numbers begin at one.
+        *next = next.saturating_add(1);
+        *next
     }
 
-    pub(super) fn change_progress(&mut self, change: impl FnOnce(&mut Progress)) {
-        let mut progress = self.state.progress().clone();
-        change(&mut progress);
-        self.state.install(Row::Progress(progress));
+    pub(super) const fn set_feature_level(&mut self, level: u32) {
+        self.progress.feature_level = level;
     }
 
     /// Moves the clock ahead; never back.
     pub(super) fn advance_clock(&mut self, time: UnixMillis) {
-        self.change_progress(|progress| progress.clock = progress.clock.max(time));
+        self.progress.clock = self.progress.clock.max(time);
     }
 
     /// Emits an event and adds its leaf to the tree.
@@ -102,19 +104,19 @@ impl<'a> Transaction<'a> {
             facts: telling.facts,
         }
         .encode();
-        let sequence = Sequence(self.state.progress().frontier.size());
+        let sequence = Sequence(self.progress.frontier.size());
         let o = opening::of_entry(&self.command.opening, sequence);
         let leaf = leaf_hash(EVENT_FORMAT, sequence, self.revision, &commitment(&o, &event));
-        self.change_progress(|progress| progress.frontier.push(leaf));
-        let root = self.state.progress().frontier.root();
+        self.progress.frontier.push(leaf);
+        let root = self.progress.frontier.root();
         self.entries.push(Entry { sequence, revision: self.revision, tenant: telling.tenant, event, o, root });
     }
 
-    pub(super) fn into_changes(self) -> Changes {
-        self.changes
-    }
-
-    pub(super) fn into_parts(self) -> (Changes, Vec<Entry>) {
+    /// Puts the progress back, and tells what was done. Without it the state is half changed.
+    pub(super) fn finish(self) -> (Changes, Vec<Entry>) {
+        if self.progress != *self.state.progress() {
+            self.state.install(Row::Progress(self.progress));
+        }
         (self.changes, self.entries)
     }
 }
