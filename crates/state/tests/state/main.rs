@@ -3,9 +3,11 @@
 
 mod clock;
 mod cuts;
+mod expiry;
 mod golden;
 mod grants;
 mod keyring;
+mod loading;
 mod measure;
 mod repeats;
 mod revocation;

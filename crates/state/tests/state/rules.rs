@@ -6,9 +6,13 @@ use crate::support::{
 };
 use latchkey_domain::{Quota, Refusal, Revision, Sequence};
 use latchkey_state::{
-    Answer, Applied, Command, FEATURE_LEVEL_NEWEST, KEYS_PER_COMMAND_MAX, NewKey, Operation, READINGS_MAX, Row, State,
+    Action, Answer, Applied, Command, Entry, FEATURE_LEVEL_NEWEST, KEYS_PER_COMMAND_MAX, NewKey, Operation,
+    READINGS_MAX, Row, State,
 };
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use std::collections::BTreeSet;
 
 fn config() -> ProptestConfig {
     // 48 histories of up to 60 records, each record checked against all rows: some seconds in a debug build.
@@ -33,7 +37,7 @@ proptest! {
 
     #[test]
     fn rule_2_two_states_fed_the_same_are_equal(steps in history(60)) {
-        let mut world = World::bootstrapped();
+        let mut world = World::furnished();
         steps.iter().for_each(|step| drop(world.apply(step.at(world.state.clock()))));
         let (mut left, mut right) = (State::default(), State::default());
         prop_assert_eq!(replay(&mut left, &world.log), replay(&mut right, &world.log));
@@ -48,7 +52,7 @@ proptest! {
         steps in history(60),
         point in any::<prop::sample::Index>(),
     ) {
-        let mut world = World::bootstrapped();
+        let mut world = World::furnished();
         steps.iter().for_each(|step| drop(world.apply(step.at(world.state.clock()))));
         let (first, rest) = world.log.split_at(point.index(world.log.len()));
         let mut replayed = State::default();
@@ -79,7 +83,7 @@ proptest! {
 
     #[test]
     fn rule_8_entries_are_numbered_without_gaps_and_make_up_the_tree(steps in history(60)) {
-        let mut world = World::bootstrapped();
+        let mut world = World::furnished();
         steps.iter().for_each(|step| drop(world.apply(step.at(world.state.clock()))));
         let mut state = State::default();
         let entries: Vec<_> = replay(&mut state, &world.log).into_iter().flat_map(|applied| applied.entries).collect();
@@ -93,7 +97,7 @@ proptest! {
 
     #[test]
     fn rule_9_the_hash_depends_on_the_rows_alone(steps in history(60)) {
-        let mut world = World::bootstrapped();
+        let mut world = World::furnished();
         steps.iter().for_each(|step| drop(world.apply(step.at(world.state.clock()))));
         // The invariants were checked after each record; a state that lost a row must not pass for the same.
         for row in world.state.rows() {
@@ -104,6 +108,53 @@ proptest! {
             prop_assert_eq!(&less, &world.state);
         }
     }
+}
+
+/// A property that never meets a cut proves nothing of cuts.
+#[test]
+fn histories_reach_every_action_and_most_refusals() {
+    let mut runner = TestRunner::deterministic();
+    let (mut told, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..300 {
+        let mut world = World::furnished();
+        for step in history(60).new_tree(&mut runner).unwrap().current() {
+            let applied = world.state.apply(Revision::new(1, 0), &step.at(world.state.clock()));
+            told.extend(applied.entries.into_iter().map(|entry| action_of(&entry)));
+            refused.extend(applied.answer.err().map(|refusal| word_of(&refusal)));
+        }
+    }
+    told.insert(Action::ClusterBootstrapped);
+    assert_eq!(told, BTreeSet::from(Action::ALL));
+    for word in [
+        "AlreadyExists",
+        "ClockJump",
+        "EtagMismatch",
+        "ExpiryPast",
+        "FeatureLevel",
+        "GrantExceedsCaller",
+        "LifetimeTooLong",
+        "NotBeforeAfterExpiry",
+        "NotFound",
+        "OwnerNotAllowed",
+        "PermissionDenied",
+        "PrefixTaken",
+        "QuotaExceeded",
+        "RequestIdReused",
+        "Reserved",
+        "RingKeyGone",
+        "StalenessTooShort",
+    ] {
+        assert!(refused.contains(word), "no history meets {word}");
+    }
+}
+
+fn action_of(entry: &Entry) -> Action {
+    let text = String::from_utf8_lossy(&entry.event);
+    Action::ALL.into_iter().find(|action| text.contains(action.as_str())).unwrap()
+}
+
+fn word_of(refusal: &Refusal) -> String {
+    format!("{refusal:?}").chars().take_while(char::is_ascii_alphabetic).collect()
 }
 
 #[test]

@@ -65,8 +65,8 @@ pub(crate) fn history(steps_max: usize) -> impl Strategy<Value = Vec<Step>> {
 
 fn step() -> impl Strategy<Value = Step> {
     let request = option::weighted(0.5, (0..6_u8, 0..5_u8));
-    let level = prop_oneof![30 => Just(1), 1 => Just(0), 1 => Just(2), 1 => Just(u32::MAX)];
-    (call(), request, level, any::<[u8; 32]>(), reading(), vec(reading(), 0..5)).prop_map(
+    let level = prop_oneof![60 => Just(1), 1 => Just(0), 1 => Just(2), 1 => Just(u32::MAX)];
+    (call(), request, level, any::<[u8; 32]>(), stamp(), vec(reading(), 0..5)).prop_map(
         |(call, request, level, opening, stamp, readings)| {
             let command = match request {
                 // Most repeats are honest: one body in five differs.
@@ -78,6 +78,17 @@ fn step() -> impl Strategy<Value = Step> {
     )
 }
 
+/// What a leader stamps: mostly the time, sometimes nonsense.
+fn stamp() -> impl Strategy<Value = Reading> {
+    prop_oneof![
+        30 => (0..10 * 60_000_u64).prop_map(Reading::Ahead),
+        1 => (0..2 * 3_600_000_u64).prop_map(Reading::Ahead),
+        2 => (0..3_600_000_u64).prop_map(Reading::Behind),
+        1 => select(vec![0, u64::MAX]).prop_map(Reading::Absolute),
+    ]
+}
+
+/// What a voter reads: hours may have passed since the last record.
 fn reading() -> impl Strategy<Value = Reading> {
     prop_oneof![
         12 => (0..10 * 60_000_u64).prop_map(Reading::Ahead),
@@ -121,7 +132,8 @@ fn operation_of_replica() -> BoxedStrategy<Operation> {
             new.wrapped_by = RingNumber(wrapped_by);
             Operation::AddRingKey(new)
         }),
-        2 => prop_oneof![0..12_u32, Just(u32::MAX)].prop_map(|number| Operation::DropRingKey(RingNumber(number))),
+        2 => prop_oneof![4 => Just(3), 4 => 0..40_u32, 1 => Just(u32::MAX)]
+            .prop_map(|number| Operation::DropRingKey(RingNumber(number))),
         1 => prop_oneof![0..4_u32, Just(u32::MAX)].prop_map(Operation::RaiseFeatureLevel),
     ]
     .boxed()
@@ -130,17 +142,17 @@ fn operation_of_replica() -> BoxedStrategy<Operation> {
 fn operation() -> BoxedStrategy<Operation> {
     prop_oneof![
         3 => tenant_id().prop_map(create_tenant),
-        4 => (keyspace_path(), keyspace_settings())
+        6 => (keyspace_path(), keyspace_settings())
             .prop_map(|(path, settings)| create_keyspace(path, settings)),
         3 => owner_path().prop_map(create_owner),
         4 => (identity_path(), vec(any_grant(), 0..3)).prop_map(|(path, grants)| {
             Operation::CreateIdentity(CreateIdentity { name: identity(path), display_name: text("x"), grants })
         }),
-        10 => (keyspace_path(), vec(new_keys(), 0..4), option::of(Just(Box::<[u8]>::from([9; 40]))))
+        12 => (keyspace_path(), vec(new_keys(), 0..3), option::of(Just(Box::<[u8]>::from([9; 40]))))
             .prop_map(|(path, keys, replay)| {
                 Operation::CreateKeys(CreateKeys { keyspace: keyspace(path), keys, replay })
             }),
-        6 => revocation(),
+        12 => revocation(),
         3 => (cut_scope(), reason()).prop_map(|(scope, reason)| {
             Operation::Cut(Cut { scope, reason, text: ReasonText::default() })
         }),
@@ -149,11 +161,12 @@ fn operation() -> BoxedStrategy<Operation> {
 }
 
 fn tenant_id() -> impl Strategy<Value = &'static str> {
-    select(vec!["acme", "globex", "system"])
+    select(vec!["acme", "initech", "initech", "system"])
 }
 
 fn keyspace_path() -> impl Strategy<Value = &'static str> {
-    select(vec!["acme/live", "acme/test", "globex/live", "system/management", "system/other"])
+    let others = vec!["acme/test", "globex/live", "initech/new", "system/management", "system/new"];
+    prop_oneof![5 => Just("acme/live"), 4 => Just("acme/new"), 3 => select(others)]
 }
 
 fn owner_path() -> impl Strategy<Value = &'static str> {
@@ -161,7 +174,7 @@ fn owner_path() -> impl Strategy<Value = &'static str> {
 }
 
 fn identity_path() -> impl Strategy<Value = &'static str> {
-    select(vec!["system/root", "system/ann", "acme/bob", "acme/eve", "globex/joe"])
+    select(vec!["system/root", "system/ann", "acme/issuer", "acme/admin", "acme/eve", "globex/operator"])
 }
 
 fn any_grant() -> impl Strategy<Value = Grant> {
@@ -170,17 +183,18 @@ fn any_grant() -> impl Strategy<Value = Grant> {
 }
 
 fn span() -> impl Strategy<Value = DurationMillis> {
-    prop_oneof![(0..48 * 3_600_000_u64), Just(0), Just(u64::MAX)].prop_map(DurationMillis::new)
+    prop_oneof![8 => 0..48 * 3_600_000_u64, 1 => Just(0), 1 => Just(u64::MAX)].prop_map(DurationMillis::new)
 }
 
 fn time() -> impl Strategy<Value = UnixMillis> {
-    prop_oneof![1_800_000_000_000..1_800_200_000_000_u64, Just(0), Just(u64::MAX)].prop_map(UnixMillis::new)
+    prop_oneof![8 => 1_800_000_000_000..1_800_200_000_000_u64, 1 => Just(0), 1 => Just(u64::MAX)]
+        .prop_map(UnixMillis::new)
 }
 
 fn keyspace_settings() -> impl Strategy<Value = KeyspaceSettings> {
-    let prefix = select(vec!["acme_live", "acme_test", "globex_live", "lkm", "same"]);
+    let prefix = select(vec!["acme_live", "new", "other", "same"]);
     let bounds = (option::of(span()), option::of(span()), option::of(span()));
-    let keys_max = select(vec![0, 2, 1_000_000, u64::MAX]);
+    let keys_max = select(vec![0, 1, 2, 2, u64::MAX]);
     (prefix, bounds, keys_max, any::<bool>()).prop_map(|(prefix, bounds, keys_max, orders_only)| KeyspaceSettings {
         default_lifetime: bounds.0,
         maximum_lifetime: bounds.1,
@@ -193,20 +207,30 @@ fn keyspace_settings() -> impl Strategy<Value = KeyspaceSettings> {
 
 fn new_keys() -> BoxedStrategy<NewKey> {
     let holder = prop_oneof![
-        Just(HolderName::None),
-        owner_path().prop_map(|path| HolderName::Owner(owner(path))),
-        identity_path().prop_map(|path| HolderName::Identity(identity(path))),
-        Just(HolderName::Owner(OwnerName::new(slug("nobody"), slug("here")))),
+        4 => Just(HolderName::None),
+        2 => owner_path().prop_map(|path| HolderName::Owner(owner(path))),
+        2 => identity_path().prop_map(|path| HolderName::Identity(identity(path))),
+        1 => Just(HolderName::Owner(OwnerName::new(slug("nobody"), slug("here")))),
     ];
     let expiry = prop_oneof![
-        3 => Just(Expiry::Default),
+        6 => Just(Expiry::Default),
         1 => time().prop_map(Expiry::At),
         1 => span().prop_map(Expiry::After),
     ];
     let words = select(vec!["orders:read", "orders:*", "refunds:write"]);
     let pepper = prop_oneof![20 => Just(2), 1 => Just(0), 1 => Just(3), 1 => Just(u32::MAX)];
     let metadata = select(vec![Metadata::default(), Metadata::from_pairs([("team", "checkout")]).unwrap()]);
-    (0..40_u8, 0..40_u8, any::<bool>(), holder, expiry, option::of(time()), words, pepper, metadata)
+    (
+        0..8_u8,
+        0..8_u8,
+        prop::bool::weighted(0.8),
+        holder,
+        expiry,
+        option::weighted(0.2, time()),
+        words,
+        pepper,
+        metadata,
+    )
         .prop_map(|(id, other, same, holder, expiry, not_before, word, pepper, metadata)| NewKey {
             version: version_id(if same { id } else { other }),
             pepper: RingNumber(pepper),
@@ -222,15 +246,15 @@ fn new_keys() -> BoxedStrategy<NewKey> {
 }
 
 fn revocation() -> impl Strategy<Value = Operation> {
-    let version = option::of((0..40_u8).prop_map(version_id));
-    let etag = option::weighted(0.1, select(vec!["", "1-3", "1-9"]));
-    (keyspace_path(), 0..40_u8, version, reason(), span(), etag).prop_map(
-        |(path, key, version, reason, grace, etag)| {
-            let text = ReasonText::parse("because").unwrap();
-            let key = key_name(path, key);
-            Operation::RevokeKey(RevokeKey { key, version, reason, text, grace, etag: etag.map(Into::into) })
-        },
-    )
+    // Most ask for the version that the key is likely to have.
+    let version = option::of(prop_oneof![4 => Just(None), 1 => (0..8_u8).prop_map(Some)]);
+    let etag = option::weighted(0.3, select(vec!["", "1-3", "1-30"]));
+    (keyspace_path(), 0..8_u8, version, reason(), span(), etag).prop_map(|(path, key, version, reason, grace, etag)| {
+        let text = ReasonText::parse("because").unwrap();
+        let version = version.map(|version| version_id(version.unwrap_or(key)));
+        let key = key_name(path, key);
+        Operation::RevokeKey(RevokeKey { key, version, reason, text, grace, etag: etag.map(Into::into) })
+    })
 }
 
 fn reason() -> impl Strategy<Value = RevocationReason> {
