@@ -1,0 +1,44 @@
+# What this repository can do, a line each: `make help`. Only cargo is needed for run, test, verify, proof and bench.
+#
+# One profile (dev) and one set of features (the whole workspace, its tests included) serve build, test, proof and peers,
+# so that nothing is built twice. `make run` builds the one binary that it needs, and `make bench` in release.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test verify build proof soak peers bench
+
+CARGO ?= cargo
+# Nobody watches in CI: there the lock file is binding everywhere.
+LOCKED := $(if $(CI),--locked,)
+
+help: ## list the targets, a line each
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: ## run every service in one process on loopback: data in ./.latchkey-dev, Ctrl-C ends it
+	@$(CARGO) run $(LOCKED) --package latchkey -- dev
+
+test: ## pass all tests; needs nothing but cargo
+	@$(CARGO) test $(LOCKED) --workspace --quiet
+
+verify: ## check format, lints and documentation; changes nothing
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --locked --workspace --all-targets --quiet -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+build: ## build all that test, proof and peers run
+	@$(CARGO) build $(LOCKED) --workspace --all-targets
+
+proof: build ## kill, cut power, draw new seeds: 13 minutes at most; only a wrong result fails, never a slow one
+	@CARGO="$(CARGO)" ./.ci/proof short
+
+soak: build ## the long form of proof: hours, all counts of the reliability targets
+	@CARGO="$(CARGO)" ./.ci/proof long
+
+peers: build ## install parts that others wrote (apt, pip, npm, go) into .cache, and test against them
+	@CARGO="$(CARGO)" ./.ci/peers
+
+bench: ## measure in release, and print ratios to what the machine can do
+	@if [ -f tests/bench/src/main.rs ]; then \
+		$(CARGO) run $(LOCKED) --quiet --release --package latchkey-bench; \
+	else \
+		echo "bench: there is no bench yet"; \
+	fi
