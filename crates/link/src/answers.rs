@@ -1,7 +1,7 @@
 //! Reading what the registry answered: a refusal becomes a status, and a resource of the wrong kind a bug.
 
 use crate::{Query, Registry};
-use latchkey_domain::{KeyName, Revision};
+use latchkey_domain::{Duty, Grant, KeyName, Revision, Scope};
 use latchkey_transport::status;
 use latchkey_wire::applied::{Proposed, Told};
 use latchkey_wire::pb::internal::v1 as pb;
@@ -64,6 +64,19 @@ readers! {
     keyspace, Keyspace, v1::Keyspace, "a keyspace";
     owner, Owner, v1::Owner, "an owner";
     identity, Identity, v1::Identity, "an identity";
+}
+
+/// Reads grants as the registry shows them.
+///
+/// # Errors
+/// What is wrong with one, which is a bug of one of us.
+pub fn grants(shown: &[v1::Grant]) -> Result<Vec<Grant>, &'static str> {
+    let read = |grant: &v1::Grant| {
+        let duty = Duty::ALL.into_iter().find(|duty| i32::from(v1::Duty::from(*duty)) == grant.duty);
+        let scope = Scope::parse(&grant.scope).map_err(|_| "a grant has no scope")?;
+        Ok(Grant { duty: duty.ok_or("a grant has no known duty")?, scope })
+    };
+    shown.iter().map(read).collect()
 }
 
 /// Reads a key by name, and the revision at which it was read.

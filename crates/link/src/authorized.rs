@@ -27,9 +27,29 @@ impl<T> Authorized<T> {
     /// # Panics
     /// Where `duties` is empty: a method that nobody may call is a mistake of its author.
     pub fn check(request: T, identity: ProvenIdentity, duties: &[Duty], scope: &Scope) -> Result<Self, Status> {
+        Self::check_all(request, identity, duties, [scope])
+    }
+
+    /// As [`Self::check`], on each of several scopes.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`, naming the first scope that is not covered.
+    ///
+    /// # Panics
+    /// Where `duties` or `scopes` is empty.
+    pub fn check_all<'a>(
+        request: T,
+        identity: ProvenIdentity,
+        duties: &[Duty],
+        scopes: impl IntoIterator<Item = &'a Scope>,
+    ) -> Result<Self, Status> {
         let first = *duties.first().expect("a method names the duties that it needs");
-        if !duties.iter().any(|duty| covers(&identity.grants, *duty, scope)) {
-            return Err(status::refused(&Refusal::PermissionDenied { duty: first, scope: scope.clone() }));
+        let mut scopes = scopes.into_iter().peekable();
+        assert!(scopes.peek().is_some(), "what is asked takes place somewhere");
+        for scope in scopes {
+            if !duties.iter().any(|duty| covers(&identity.grants, *duty, scope)) {
+                return Err(status::refused(&Refusal::PermissionDenied { duty: first, scope: scope.clone() }));
+            }
         }
         Ok(Self { request, identity })
     }

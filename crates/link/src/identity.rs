@@ -1,10 +1,10 @@
 //! Who calls, proved.
 
-use crate::Registry;
-use latchkey_domain::{Duty, Grant, IdentityName, KeyName, Revision, Scope};
+use crate::{Registry, answers};
+use latchkey_domain::{Grant, IdentityName, KeyName, Revision};
 use latchkey_state::Actor;
 use latchkey_transport::{Caller, Rejection};
-use latchkey_wire::pb::{internal::v1 as pb, v1};
+use latchkey_wire::pb::internal::v1 as pb;
 use tokio::time::Instant;
 use tonic::{Extensions, Status};
 
@@ -34,14 +34,9 @@ impl ProvenIdentity {
     /// What is wrong with it, which is a bug of one of us.
     pub fn read(answer: &pb::AuthenticateResponse) -> Result<Self, &'static str> {
         let revision = answer.revision.ok_or("an authentication is of no revision")?;
-        let grants = answer.grants.iter().map(|grant| {
-            let duty = Duty::ALL.into_iter().find(|duty| i32::from(v1::Duty::from(*duty)) == grant.duty);
-            let scope = Scope::parse(&grant.scope).map_err(|_| "a grant has no scope")?;
-            Ok::<_, &'static str>(Grant { duty: duty.ok_or("a grant has no known duty")?, scope })
-        });
         Ok(Self {
             identity: IdentityName::parse(&answer.identity).map_err(|_| "an identity has no name")?,
-            grants: grants.collect::<Result<_, _>>()?,
+            grants: answers::grants(&answer.grants)?,
             key: KeyName::parse(&answer.key).map_err(|_| "an identity was proved by no key")?,
             revision: Revision::new(revision.epoch, revision.index),
         })

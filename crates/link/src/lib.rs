@@ -1,7 +1,7 @@
 //! The way from a service to the replicated state (rank 6).
 //!
 //! ```text
-//! handler -> identify -> Authorized<T> -> Registry::propose -> answers::told -> regions    / visibility
+//! handler -> identify -> Authorized<T> -> Registry::propose -> answers::told -> regions, visibility
 //!            who calls   may he?          leader, applied      a refusal      Registry::confirm: who
 //!            (1 s kept)                                        is a status    decides by it
 //! ```
@@ -42,4 +42,4 @@ pub use link::Link;
 pub use material::{ClusterMaterial, KeyspaceMaterial, Material, TenantMaterial};
 pub use refused::{fields_invalid, list_invalid};
 pub use registry::{Barrier, Query, Registry};
-pub use revoke_key::{revoke_key, scope_of_holder, scope_of_key};
+pub use revoke_key::{revoke_key, scope_of_key};

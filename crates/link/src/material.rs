@@ -6,8 +6,8 @@ use latchkey_crypto::{DataKey, Pepper};
 use latchkey_domain::{ClusterId, DurationMillis, KeyspaceName, Refusal, Revision, RingNumber, TenantName, UnixMillis};
 use latchkey_kms::{Kms, KmsError};
 use latchkey_minting::contexts::RingKeyPlace;
-use latchkey_minting::{Numbered, unwrap};
-use latchkey_state::{Keyspace, RingKey, Tenant};
+use latchkey_minting::{DrawnKey, Numbered, unwrap};
+use latchkey_state::{Keyspace, RingKey, Tenant, WrappedKey};
 use latchkey_transport::{Unavailable, status};
 use latchkey_wire::disk::{DecodeError, read_keyspace_row, read_ring_key_row, read_tenant_row};
 use latchkey_wire::pb::internal::v1 as pb;
@@ -79,10 +79,20 @@ impl Material {
         Self { kms, unwrapped: Mutex::default() }
     }
 
-    /// The KEK.
-    #[must_use]
-    pub fn kms(&self) -> &dyn Kms {
-        &*self.kms
+    /// Wraps a new key under the KEK.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` with reason `LOCKED`.
+    pub async fn wrap(&self, drawn: &DrawnKey, by: Instant) -> Result<WrappedKey, Status> {
+        let context = drawn.place().kek_context();
+        let wrapped = timeout_at(by, self.kms.wrap(&context, drawn.key())).await;
+        match wrapped.unwrap_or(Err(KmsError::Unavailable)) {
+            Ok(wrapped) => Ok(drawn.wrapped(wrapped.into_bytes())),
+            Err(error) => {
+                tracing::error!(kms = self.kms.name(), %error, "a new key cannot be wrapped");
+                Err(Unavailable::Locked.into())
+            }
+        }
     }
 
     /// Reads what belongs to no tenant.

@@ -1,9 +1,9 @@
 //! `RevokeKey`: served by issuance and by validation alike, so that a key dies without issuance.
 
 use crate::answers::{self, told, unexpected};
-use crate::{Authorized, Query, Registry, Time, fields_invalid, identify, regions, wait_for};
+use crate::{Authorized, ProvenIdentity, Query, Registry, Time, fields_invalid, identify, regions, wait_for};
 use latchkey_domain::{
-    Duty, IdentityName, KeyName, Refusal, ResourceKind, Revision, Scope, UnixMillis, VersionId, VersionName,
+    Duty, IdentityName, KeyName, Refusal, ResourceKind, Revision, Scope, UnixMillis, VersionId, VersionName, covers,
 };
 use latchkey_state::{Command, Operation};
 use latchkey_transport::status;
@@ -13,7 +13,7 @@ use latchkey_wire::pb::v1;
 use latchkey_wire::request::{RevokeKey, read_revoke_key};
 use latchkey_wire::time::{read_time, write_time};
 use tokio::time::Instant;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 /// Who may revoke.
 const REVOKERS: [Duty; 2] = [Duty::Issuer, Duty::Operator];
@@ -31,7 +31,7 @@ pub async fn revoke_key(
     let identity = identify(registry, &extensions, Time::of(&extensions)).await?;
     let asked = read_revoke_key(&message).map_err(fields_invalid)?;
     let by = Time::waiting(&extensions, asked.wait);
-    let scope = scope_of_key(registry, &asked.operation.key, by).await?;
+    let scope = scope_of_key(registry, &asked.operation.key, &identity, &REVOKERS, by).await?;
     let authorized = Authorized::check(asked, identity, &REVOKERS, &scope)?;
     let answer = if authorized.request().validate_only {
         rehearse(registry, authorized.request(), by).await?
@@ -41,26 +41,29 @@ pub async fn revoke_key(
     Ok(Response::new(answer))
 }
 
-/// Where a key lies for its authority: its keyspace, and for a management key the tenant of its identity. A management
-/// key that is not there lies with the system, so that nobody else learns that it is not.
+/// Where a key lies for its authority: its keyspace, and for a management key the tenant of its identity. Where nothing
+/// is to be learned by `identity` about a management key, and where it is not there, that is the system.
 ///
 /// # Errors
 /// `UNAVAILABLE`.
-pub async fn scope_of_key(registry: &impl Registry, name: &KeyName, by: Instant) -> Result<Scope, Status> {
+pub async fn scope_of_key(
+    registry: &impl Registry,
+    name: &KeyName,
+    identity: &ProvenIdentity,
+    duties: &[Duty],
+    by: Instant,
+) -> Result<Scope, Status> {
     if !name.keyspace.is_management() {
         return Ok(Scope::Keyspace(name.keyspace.clone()));
     }
-    match answers::key(registry, name, by).await {
-        Ok((key, _)) => Ok(scope_of_holder(&key)),
-        Err(status) if status.code() == tonic::Code::NotFound => Ok(Scope::System),
-        Err(status) => Err(status),
-    }
-}
-
-/// The tenant of the identity that a management key belongs to.
-#[must_use]
-pub fn scope_of_holder(key: &v1::Key) -> Scope {
-    IdentityName::parse(&key.owner).map_or(Scope::System, |identity| Scope::Tenant(identity.parent()))
+    let key = match answers::key(registry, name, by).await {
+        Ok((key, _)) => key,
+        Err(status) if status.code() == Code::NotFound => return Ok(Scope::System),
+        Err(status) => return Err(status),
+    };
+    let tenant = IdentityName::parse(&key.owner).map(|holder| Scope::Tenant(holder.parent()));
+    let held = tenant.ok().filter(|scope| duties.iter().any(|duty| covers(&identity.grants, *duty, scope)));
+    Ok(held.unwrap_or(Scope::System))
 }
 
 async fn carry_out(

@@ -159,12 +159,11 @@ async fn create_tenant(
     let cluster = registry.cluster(by()).await.expect("a replica says which cluster it is of");
     let tenant = DrawnKey::draw(entropy, cluster, RingKind::Tenant);
     let audit = DrawnKey::draw(entropy, cluster, RingKind::Audit);
-    let wrapped = material.kms().wrap(&tenant.place().kek_context(), tenant.key()).await.expect("the KEK is here");
     let parent = Numbered::new(latchkey_domain::RingNumber(0), tenant.key());
     let operation = CreateTenant {
         tenant: Slug::parse(name).expect("an id"),
         display_name: DisplayName::default(),
-        tenant_key: tenant.wrapped(wrapped.into_bytes()),
+        tenant_key: material.wrap(&tenant, by()).await.expect("the KEK is here"),
         audit_key: audit.wrapped_under(parent, entropy),
     };
     Command::new(root(), draw(entropy), Operation::CreateTenant(operation))
