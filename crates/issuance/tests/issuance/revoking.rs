@@ -1,0 +1,121 @@
+//! `RevokeKey`.
+
+use crate::house::{House, KEYSPACE, is, key, why};
+use latchkey_link::Registry as _;
+use latchkey_wire::pb::v1;
+use latchkey_wire::pb::v1::region_status::Acceptance;
+use prost_types::Duration;
+use tonic::Code;
+
+fn revoke(name: &str) -> v1::RevokeKeyRequest {
+    v1::RevokeKeyRequest {
+        name: name.to_owned(),
+        reason: v1::RevocationReason::Compromised.into(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn each_region_says_when_it_stopped_accepting() {
+    let house = House::new().await;
+    let mut root = house.root();
+    let made = root.keys.create_key(key()).await.unwrap().into_inner();
+    let name = made.key.unwrap().name;
+    let revoked = root.keys.revoke_key(revoke(&name)).await.unwrap().into_inner();
+    assert!(revoked.immediate && !revoked.replayed && revoked.revoke_time.is_some());
+    assert_eq!(revoked.versions, [made.version]);
+    let regions: Vec<_> = revoked.regions.iter().map(|one| one.region.as_str()).collect();
+    assert_eq!(regions, ["eu", "us"]);
+    assert!(revoked.regions.iter().all(|one| matches!(one.acceptance, Some(Acceptance::StopTime(_)))));
+
+    let again = root.keys.revoke_key(revoke(&name)).await.unwrap().into_inner();
+    assert_eq!((again.revoke_time, again.immediate), (revoked.revoke_time, true));
+}
+
+#[tokio::test]
+async fn a_region_that_is_late_says_by_when_it_stops_and_the_revocation_holds() {
+    let house = House::new().await;
+    let mut root = house.root();
+    let name = root.keys.create_key(key()).await.unwrap().into_inner().key.unwrap().name;
+    house.registry.set_waiting(true);
+    let revoked = root.keys.revoke_key(revoke(&name)).await.unwrap().into_inner();
+    assert!(matches!(revoked.regions[0].acceptance, Some(Acceptance::StopTime(_))));
+    assert!(matches!(revoked.regions[1].acceptance, Some(Acceptance::StopByTime(_))));
+}
+
+#[tokio::test]
+async fn a_grace_is_not_immediate_and_no_region_stops_before_it_is_over() {
+    let house = House::new().await;
+    let mut root = house.root();
+    let name = root.keys.create_key(key()).await.unwrap().into_inner().key.unwrap().name;
+    let request = v1::RevokeKeyRequest { grace: Some(Duration { seconds: 60, nanos: 0 }), ..revoke(&name) };
+    let revoked = root.keys.revoke_key(request).await.unwrap().into_inner();
+    assert!(!revoked.immediate);
+    let ends = revoked.revoke_time.unwrap();
+    assert!(revoked.regions.iter().all(|one| one.acceptance == Some(Acceptance::StopByTime(ends))));
+    assert_eq!(revoked.key.unwrap().state(), v1::key::State::Active);
+
+    let sooner = root.keys.revoke_key(revoke(&name)).await.unwrap().into_inner();
+    assert!(sooner.immediate && sooner.revoke_time.unwrap().seconds < ends.seconds);
+}
+
+#[tokio::test]
+async fn a_version_is_revoked_without_its_key() {
+    let house = House::new().await;
+    let mut root = house.root();
+    let made = root.keys.create_key(key()).await.unwrap().into_inner();
+    let revoked = root.keys.revoke_key(revoke(&made.version)).await.unwrap().into_inner();
+    let key = revoked.key.unwrap();
+    assert!(revoked.immediate && key.revocation.is_none());
+    assert_eq!(revoked.versions, [made.version]);
+    assert_eq!(key.versions[0].state(), v1::version::State::Revoked);
+}
+
+#[tokio::test]
+async fn a_rehearsal_shows_the_impact_and_changes_nothing() {
+    let house = House::new().await;
+    let mut root = house.root();
+    let made = root.keys.create_key(key()).await.unwrap().into_inner();
+    let name = made.key.unwrap().name;
+    let before = house.registry.state().hashed_at();
+    let request = v1::RevokeKeyRequest { validate_only: true, ..revoke(&name) };
+    let shown = root.keys.revoke_key(request.clone()).await.unwrap().into_inner();
+    assert!(shown.immediate && shown.regions.is_empty());
+    assert_eq!(shown.versions, [made.version]);
+    assert_eq!(shown.key.unwrap().state(), v1::key::State::Revoked);
+    let stale = v1::RevokeKeyRequest { etag: "0-0".to_owned(), ..request };
+    assert_eq!(why(root.keys.revoke_key(stale).await), is(Code::Aborted, "ETAG_MISMATCH"));
+    assert_eq!(house.registry.state().hashed_at(), before);
+}
+
+#[tokio::test]
+async fn an_operator_revokes_in_his_scope_and_an_auditor_nowhere() {
+    let house = House::new().await;
+    let name = house.root().keys.create_key(key()).await.unwrap().into_inner().key.unwrap().name;
+    let (_, mut auditor) = house.identity("auditor", &[(v1::Duty::Auditor, "")]).await;
+    assert_eq!(why(auditor.keys.revoke_key(revoke(&name)).await), is(Code::PermissionDenied, "PERMISSION_DENIED"));
+    let (_, mut operator) = house.identity("operator", &[(v1::Duty::Operator, KEYSPACE)]).await;
+    assert!(operator.keys.revoke_key(revoke(&name)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_revoked_management_key_proves_nobody_and_only_its_tenant_s_operators_revoke_it() {
+    let house = House::new().await;
+    let (deploy_key, mut deploy) = house.identity("deploy", &[(v1::Duty::Issuer, KEYSPACE)]).await;
+    let (_, mut operator) = house.identity("operator", &[(v1::Duty::Operator, "tenants/acme")]).await;
+    let deploy_name = deploy_key.key.unwrap().name;
+    let root_key = root_key(&house).await;
+    assert_eq!(why(operator.keys.revoke_key(revoke(&root_key)).await), is(Code::PermissionDenied, "PERMISSION_DENIED"));
+    assert_eq!(
+        why(deploy.keys.revoke_key(revoke(&deploy_name)).await),
+        is(Code::PermissionDenied, "PERMISSION_DENIED")
+    );
+    assert!(operator.keys.revoke_key(revoke(&deploy_name)).await.unwrap().into_inner().immediate);
+    assert_eq!(why(deploy.keys.create_key(key()).await), is(Code::Unauthenticated, "IDENTITY_UNKNOWN"));
+}
+
+/// The name of root's own key.
+async fn root_key(house: &House) -> String {
+    let by = tokio::time::Instant::now();
+    house.registry.authenticate(house.root_text.expose(), None, by).await.unwrap().key.to_string()
+}
