@@ -45,6 +45,11 @@ impl Identities {
         }
     }
 
+    /// Forgets all.
+    pub(crate) fn forget(&self) {
+        self.kept().clear();
+    }
+
     fn kept(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Instant, ProvenIdentity)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

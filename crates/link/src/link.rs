@@ -5,13 +5,14 @@ use crate::identities::{Identities, fingerprint};
 use crate::judgement::{Judgement, judge};
 use crate::replicas::{Reached, Replicas};
 use crate::{Barrier, ProvenIdentity, Query, Registry};
-use latchkey_domain::{ClusterId, Revision};
+use latchkey_domain::{ClusterId, NodeId, Revision};
 use latchkey_state::{Command, Operation};
 use latchkey_transport::{ClusterSecret, Unavailable, status};
 use latchkey_wire::applied::{Proposed, read_applied};
 use latchkey_wire::disk::write_command;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::v1::ErrorReason;
+use latchkey_wire::pb::v1::replica_status::State as Known;
 use latchkey_wire::request::Consistency;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,9 @@ use tonic_types::StatusExt as _;
 /// How long one replica may take before another is asked, where asking twice is harmless. Longer than a commit over an
 /// ocean, shorter than an election.
 const TRY_MAX: Duration = Duration::from_secs(1);
+
+/// Kept back of a turn of waiting, so that the leader's answer is here before we ask the next one.
+const ANSWER_MARGIN: Duration = Duration::from_millis(200);
 
 /// A registry that is reached over gRPC. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -80,7 +84,7 @@ impl Link {
             let round = replicas.round();
             let mut introduce = true;
             if let Some(leader) = replicas.leader() {
-                let asked = latchkey_domain::NodeId(leader.target.node_id);
+                let asked = NodeId(leader.target.node_id);
                 let until = match repeat {
                     Repeat::Harmless => by.min(Instant::now() + TRY_MAX),
                     Repeat::Harmful => by,
@@ -149,6 +153,27 @@ impl Link {
         *self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for one turn at most, and for as long as there is to wait.
+    async fn confirm_once(
+        &self,
+        barrier: Barrier,
+        ends: Instant,
+        by: Instant,
+    ) -> Result<Vec<pb::ReplicaConfirmation>, Status> {
+        let answer = self.ask_leader(Repeat::Harmless, by, |leader, left| {
+            let Reached { mut client, target } = leader;
+            let wait = ends.saturating_duration_since(Instant::now()).min(left.saturating_sub(ANSWER_MARGIN));
+            let request = pb::ConfirmRequest {
+                target: Some(target),
+                revision: Some(barrier.revision.into()),
+                bound_ms: barrier.bound.millis(),
+                timeout_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            };
+            async move { client.confirm(timed(request, left)).await }
+        });
+        Ok(answer.await?.replicas)
+    }
+
     async fn query_once(
         &self,
         query: &Query,
@@ -181,6 +206,7 @@ impl Registry for Link {
     }
 
     async fn propose(&self, command: &Command, by: Instant) -> Result<Proposed, Status> {
+        let ends_keys = matches!(command.operation, Operation::RevokeKey(_) | Operation::Cut(_));
         let (repeat, command) = (repeat_of(command), write_command(command));
         let answer = self.ask_leader(repeat, by, |leader, left| {
             let Reached { mut client, target } = leader;
@@ -190,6 +216,10 @@ impl Registry for Link {
         let applied = answer.await?.applied.ok_or_else(|| status::bug("a proposal was answered with nothing"))?;
         let proposed = read_applied(applied).map_err(|error| status::bug(&error.to_string()))?;
         self.saw(proposed.revision);
+        if ends_keys {
+            // Whoever was revoked here is not believed here any more, not even for the rest of the second.
+            self.shared.identities.forget();
+        }
         Ok(proposed)
     }
 
@@ -211,20 +241,19 @@ impl Registry for Link {
     }
 
     async fn confirm(&self, barrier: Barrier, by: Instant) -> Result<Vec<pb::ReplicaConfirmation>, Status> {
-        let ends = Instant::now() + barrier.wait;
-        // Waiting is what is asked for, so a try is not cut short; asking another leader again is harmless.
-        let answer = self.ask_leader(Repeat::Harmless, by, |leader, left| {
-            let Reached { mut client, target } = leader;
-            let wait = ends.saturating_duration_since(Instant::now()).min(left.saturating_sub(TRY_MAX / 10));
-            let request = pb::ConfirmRequest {
-                target: Some(target),
-                revision: Some(barrier.revision.into()),
-                bound_ms: barrier.bound.millis(),
-                timeout_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            };
-            async move { client.confirm(timed(request, left)).await }
-        });
-        Ok(answer.await?.replicas)
+        let ends = (Instant::now() + barrier.wait).min(by);
+        let (mut backoff, mut known) = (Backoff::new(), None);
+        // In short turns, so that a leader that is lost while we wait does not cost us what the next one knows.
+        loop {
+            match self.confirm_once(barrier, ends, by).await {
+                Ok(replicas) if replicas.iter().all(is_settled) => return Ok(replicas),
+                Ok(replicas) => known = Some(replicas),
+                Err(error) => return known.ok_or(error),
+            }
+            if !backoff.pause(ends).await {
+                return Ok(known.unwrap_or_default());
+            }
+        }
     }
 
     async fn authenticate(
@@ -275,6 +304,11 @@ fn timed<T>(message: T, left: Duration) -> Request<T> {
 fn repeat_of(command: &Command) -> Repeat {
     let idempotent = matches!(&command.operation, Operation::RevokeKey(revoke) if revoke.etag.is_none());
     if command.request.is_some() || idempotent { Repeat::Harmless } else { Repeat::Harmful }
+}
+
+/// Whether nothing more is to be waited for.
+fn is_settled(replica: &pb::ReplicaConfirmation) -> bool {
+    replica.status.is_some_and(|status| status.state() != Known::Waiting)
 }
 
 fn outcome_unknown(error: &Status) -> Status {

@@ -12,6 +12,7 @@ use latchkey_wire::applied::Proposed;
 use latchkey_wire::disk::read_command;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::registry_service_server::{RegistryService, RegistryServiceServer};
+use latchkey_wire::pb::v1::replica_status::State;
 use latchkey_wire::refusal::write_refusal;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -249,6 +250,41 @@ async fn the_leader_that_a_replica_names_is_asked_next() {
     let command = create_identity(&mut cluster.entropy, None);
     assert!(cluster.link.propose(&command, by()).await.unwrap().answer.is_ok());
     assert_eq!(cluster.proposals.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_region_that_is_late_is_waited_for_and_then_told_as_late() {
+    let cluster = cluster(Manner::Well).await;
+    let revision = cluster.registry.state().revision();
+    let barrier =
+        Barrier { revision, bound: latchkey_domain::DurationMillis::from_secs(5), wait: Duration::from_millis(300) };
+    cluster.registry.set_waiting(true);
+    let began = Instant::now();
+    let late = cluster.link.confirm(barrier, by()).await.unwrap();
+    assert_eq!((late.len(), late[1].status.unwrap().state()), (2, State::Waiting));
+    assert!(began.elapsed() > Duration::from_millis(150), "it was waited for");
+
+    cluster.registry.set_waiting(false);
+    let settled = cluster.link.confirm(Barrier { wait: Duration::from_secs(60), ..barrier }, by()).await.unwrap();
+    assert!(settled.iter().all(|one| one.status.unwrap().state() == State::Applied));
+}
+
+#[tokio::test]
+async fn whoever_is_revoked_through_a_link_is_not_believed_by_it_any_more() {
+    let mut cluster = cluster(Manner::Well).await;
+    let root = cluster.link.authenticate(cluster.root.expose(), None, by()).await.unwrap();
+    let revoke = latchkey_state::RevokeKey {
+        key: root.key.clone(),
+        version: None,
+        reason: latchkey_domain::RevocationReason::Compromised,
+        text: latchkey_domain::ReasonText::default(),
+        grace: latchkey_domain::DurationMillis::ZERO,
+        etag: None,
+    };
+    let command = Command::new(root.actor(), draw(&mut cluster.entropy), Operation::RevokeKey(revoke));
+    assert!(cluster.link.propose(&command, by()).await.unwrap().answer.is_ok());
+    let status = cluster.link.authenticate(cluster.root.expose(), None, by()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
 }
 
 #[tokio::test]
