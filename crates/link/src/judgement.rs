@@ -10,8 +10,8 @@ use tonic_types::StatusExt as _;
 pub(crate) enum Judgement {
     /// Nothing happened, and another try may help.
     NotDone {
-        /// Whoever leads, where the replica said so.
-        leader: Option<NodeId>,
+        /// The replica that was named with it: whoever leads, or the one that says that nobody does.
+        named: Option<NodeId>,
         /// Whether what is known about the replicas is out of date.
         introduce: bool,
     },
@@ -25,11 +25,11 @@ pub(crate) enum Judgement {
 pub(crate) fn judge(status: &Status) -> Judgement {
     let Some(info) = status.get_details_error_info() else { return without_reason(status) };
     let Some(reason) = Reason::from_word(&info.reason) else { return Judgement::Final };
-    let elsewhere = Judgement::NotDone { leader: None, introduce: true };
+    let elsewhere = Judgement::NotDone { named: None, introduce: true };
     match reason {
         Reason::NoLeader => {
-            let leader = info.metadata.get("node_id").and_then(|node| node.parse().ok()).map(NodeId);
-            Judgement::NotDone { leader, introduce: leader.is_none() }
+            let named = info.metadata.get("node_id").and_then(|node| node.parse().ok()).map(NodeId);
+            Judgement::NotDone { named, introduce: true }
         }
         Reason::WrongTarget
         | Reason::Starting
@@ -39,7 +39,7 @@ pub(crate) fn judge(status: &Status) -> Judgement {
         | Reason::ClockSkew
         | Reason::NotFresh
         | Reason::EpochAhead => elsewhere,
-        Reason::Overloaded => Judgement::NotDone { leader: None, introduce: false },
+        Reason::Overloaded => Judgement::NotDone { named: None, introduce: false },
         Reason::DeadlineExceeded => Judgement::Unknown,
         _ => Judgement::Final,
     }
@@ -48,7 +48,7 @@ pub(crate) fn judge(status: &Status) -> Judgement {
 /// No process of ours answers without a reason: this came from the way between us.
 fn without_reason(status: &Status) -> Judgement {
     match status.code() {
-        Code::Unavailable if never_sent(status) => Judgement::NotDone { leader: None, introduce: true },
+        Code::Unavailable if never_sent(status) => Judgement::NotDone { named: None, introduce: true },
         Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded | Code::Internal => {
             Judgement::Unknown
         }
@@ -87,11 +87,11 @@ mod tests {
     }
 
     #[test]
-    fn the_leader_is_asked_that_the_replica_names() {
+    fn without_a_leader_the_replicas_are_asked_who_leads() {
         let named = judge(&Unavailable::NoLeader { node: Some(NodeId(3)) }.into());
-        assert_eq!(named, Judgement::NotDone { leader: Some(NodeId(3)), introduce: false });
+        assert_eq!(named, Judgement::NotDone { named: Some(NodeId(3)), introduce: true });
         let nobody = judge(&Unavailable::NoLeader { node: None }.into());
-        assert_eq!(nobody, Judgement::NotDone { leader: None, introduce: true });
+        assert_eq!(nobody, Judgement::NotDone { named: None, introduce: true });
     }
 
     #[test]

@@ -96,7 +96,8 @@ impl Link {
                             Judgement::Final => return Err(error),
                             Judgement::Unknown if repeat == Repeat::Harmful => return Err(outcome_unknown(&error)),
                             Judgement::Unknown => {}
-                            Judgement::NotDone { leader: Some(node), .. } if node != asked => {
+                            // Some name the leader, some only themselves.
+                            Judgement::NotDone { named: Some(node), .. } if node != asked => {
                                 replicas.leads(node);
                                 introduce = false;
                             }

@@ -30,6 +30,8 @@ enum Manner {
     BreaksOff,
     /// Refuses because it stops.
     Stops,
+    /// Names itself where it does not lead.
+    NamesItself,
 }
 
 struct Replica {
@@ -49,7 +51,8 @@ impl Replica {
         }
         let leader = self.leader.load(Ordering::Relaxed);
         if leader_only && leader != self.node {
-            return Err(Unavailable::NoLeader { node: Some(NodeId(leader)) }.into());
+            let named = if self.manner == Manner::NamesItself { self.node } else { leader };
+            return Err(Unavailable::NoLeader { node: Some(NodeId(named)) }.into());
         }
         Ok(())
     }
@@ -243,13 +246,15 @@ async fn a_write_that_did_not_happen_goes_to_the_next_leader_unmarked_or_not() {
 }
 
 #[tokio::test]
-async fn the_leader_that_a_replica_names_is_asked_next() {
-    let mut cluster = cluster(Manner::Well).await;
-    assert!(cluster.link.finds_leader(by()).await);
-    cluster.leader.store(2, Ordering::Relaxed);
-    let command = create_identity(&mut cluster.entropy, None);
-    assert!(cluster.link.propose(&command, by()).await.unwrap().answer.is_ok());
-    assert_eq!(cluster.proposals.load(Ordering::Relaxed), 1);
+async fn a_leader_that_is_none_any_more_leads_to_the_next_one_whomever_it_names() {
+    for manner in [Manner::Well, Manner::NamesItself] {
+        let mut cluster = cluster(manner).await;
+        assert!(cluster.link.finds_leader(by()).await);
+        cluster.leader.store(2, Ordering::Relaxed);
+        let command = create_identity(&mut cluster.entropy, None);
+        assert!(cluster.link.propose(&command, by()).await.unwrap().answer.is_ok(), "{manner:?}");
+        assert_eq!(cluster.proposals.load(Ordering::Relaxed), 1);
+    }
 }
 
 #[tokio::test]
