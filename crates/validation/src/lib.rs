@@ -1,1 +1,40 @@
-//! The validation service (rank 8).
+//! The validation service: a replica of the registry, and the public calls that it answers from its own memory (rank 8).
+//!
+//! ```text
+//! ValidateKey -> gate -> View -> Session (who calls) -> decide -> verdict -> answer
+//!                waits   one     the same state          nothing waited for, nothing locked
+//!                only if load    and lease for a
+//!                asked           whole batch
+//! ```
+//! In: [`Validation::start`], which puts a replica together (settings, storage, KEK, raft on a runtime and a listener of
+//! its own, the public listener, probes, metrics) and is what `latchkey dev` calls too; the handlers of
+//! `ValidationService`, `ClusterService` and of `IssuanceService.RevokeKey`, so that a key dies without issuance.
+//! Out: what is decided (`decision`), how a state comes to be here (`registry`), layers and statuses (`transport`).
+//!
+//! # Decisions
+//! **The caller is proved on the same view as the key.** One load, one time, one lease: a revoked caller and a revoked
+//! key stop at the same revision. It follows that no keyspace is validated on a state that is older than the bound of the
+//! keyspace of management keys: who calls is not known then.
+//! **Raft has a runtime of its own.** Its heartbeats must not wait behind a million validations, nor the other way round.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod cluster_service;
+mod consistency;
+mod halt;
+mod init;
+mod issuance_service;
+mod probes;
+mod raft_runtime;
+mod running;
+mod session;
+mod start;
+mod tally;
+mod validation_service;
+
+pub use cluster_service::ClusterFace;
+pub use init::{InitError, Purpose, init};
+pub use issuance_service::IssuanceFace;
+pub use running::{Addresses, Running, StopError};
+pub use start::{StartError, Validation, telemetry_options};
+pub use validation_service::ValidationFace;

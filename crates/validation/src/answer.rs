@@ -1,0 +1,67 @@
+//! Verdicts as they are answered. What a verdict does not give, an answer cannot carry.
+
+use latchkey_decision::Verdict;
+use latchkey_domain::DurationMillis;
+use latchkey_state::{Found, Holder, Key, State};
+use latchkey_wire::pb::v1;
+use latchkey_wire::time::{write_span, write_time};
+
+/// On what was decided.
+#[derive(Clone, Copy)]
+pub(crate) struct Basis<'a> {
+    /// The state.
+    pub(crate) state: &'a State,
+    /// The age of the lease when the answer left.
+    pub(crate) age: DurationMillis,
+}
+
+impl Basis<'_> {
+    /// Writes an answer.
+    pub(crate) fn answer(self, verdict: Verdict<'_>) -> v1::ValidateKeyResponse {
+        let mut answer = v1::ValidateKeyResponse {
+            outcome: v1::Outcome::from(verdict.outcome()).into(),
+            checked_at: Some(self.state.revision().into()),
+            decision_basis: Some(v1::DecisionBasis {
+                kind: v1::decision_basis::Kind::Current.into(),
+                age: Some(write_span(self.age)),
+            }),
+            ..v1::ValidateKeyResponse::default()
+        };
+        if let Some(found) = verdict.named() {
+            write_names(&mut answer, found);
+        }
+        if let Some(key) = verdict.content() {
+            self.write_content(&mut answer, key);
+        }
+        answer
+    }
+
+    fn write_content(self, answer: &mut v1::ValidateKeyResponse, key: &Key) {
+        answer.owner = holder_name(self.state, key.holder);
+        answer.permissions = key.terms.permissions.iter().map(ToString::to_string).collect();
+        answer.metadata = key.metadata.iter().map(|(word, value)| (word.to_owned(), value.to_owned())).collect();
+        answer.expire_time = key.expires_at.map(write_time);
+    }
+}
+
+/// Written out of its parts: the names of the domain own their ids, and would have to be put together first.
+fn write_names(answer: &mut v1::ValidateKeyResponse, found: Found<'_>) {
+    answer.keyspace = format!("tenants/{}/keyspaces/{}", found.tenant.id, found.keyspace.id);
+    answer.key = format!("{}/keys/{}", answer.keyspace, found.key.id);
+    answer.version = format!("{}/versions/{}", answer.key, found.version.id);
+}
+
+fn holder_name(state: &State, holder: Holder) -> String {
+    let named = match holder {
+        Holder::None => None,
+        Holder::Owner(number) => state.owners().by_number(number).map(|owner| (owner.tenant, "owners", &owner.id)),
+        Holder::Identity(number) => {
+            state.identities().by_number(number).map(|identity| (identity.tenant, "identities", &identity.id))
+        }
+    };
+    let named = named.and_then(|(tenant, collection, id)| Some((state.tenants().by_number(tenant)?, collection, id)));
+    named.map(|(tenant, collection, id)| format!("tenants/{}/{collection}/{id}", tenant.id)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

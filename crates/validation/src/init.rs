@@ -1,0 +1,91 @@
+//! Making the data folder of a replica, once.
+
+use latchkey_config::{MemberSettings, ValidationSettings};
+use latchkey_domain::{ClusterId, DurationMillis, NodeId};
+use latchkey_kms::{FileKms, InsideError, KekFileError, refuse_inside};
+use latchkey_registry::{Member, NewCluster, init_cluster, init_replica};
+use latchkey_telemetry::OsEntropy;
+use latchkey_transport::{ClusterSecret, ClusterSecretError};
+use std::path::{Path, PathBuf};
+
+/// What the replica is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It founds a cluster. The text of the first key of `root` is written to this new file. A KEK file or a file with
+    /// the cluster's secret that is not there yet is made; every other replica needs a copy of both.
+    Found {
+        /// Where the key text goes. Mode 0600, outside the data folder.
+        bootstrap_file: PathBuf,
+    },
+    /// It joins a cluster that was founded.
+    Join {
+        /// Which.
+        cluster: ClusterId,
+    },
+}
+
+/// Why nothing was made.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The settings name no members, so nobody could found the cluster.
+    #[error("members is empty: name the replicas that the cluster begins with")]
+    NoMembers,
+    /// The KEK.
+    #[error("the key-encryption key cannot be had")]
+    Kek(#[from] KekFileError),
+    /// The KEK file lies where every copy of the data would carry it.
+    #[error("the key-encryption key must lie outside the data folder")]
+    Inside(#[from] InsideError),
+    /// The cluster's secret.
+    #[error("the secret of the cluster cannot be had")]
+    Secret(#[from] ClusterSecretError),
+    /// The folder.
+    #[error("the data folder cannot be made")]
+    Folder(#[from] latchkey_registry::InitError),
+}
+
+/// Makes the data folder. Returns the id of the cluster, which the other replicas are initialised with.
+///
+/// # Errors
+/// [`InitError`]. A folder that is half made counts as not made.
+pub async fn init(settings: &ValidationSettings, purpose: &Purpose) -> Result<ClusterId, InitError> {
+    let (folder, node) = (settings.node.data_folder.as_path(), NodeId(settings.node.id));
+    match purpose {
+        Purpose::Join { cluster } => {
+            init_replica(folder, node, *cluster)?;
+            Ok(*cluster)
+        }
+        Purpose::Found { bootstrap_file } => {
+            if settings.members.is_empty() {
+                return Err(InitError::NoMembers);
+            }
+            let kms = kek(&settings.kek_file, folder)?;
+            secret(&settings.cluster_secret_file)?;
+            let staleness = DurationMillis::new(settings.raft.staleness_floor_ms);
+            let members = settings.members.iter().map(|member| (NodeId(member.id), member_of(member))).collect();
+            let (staleness_floor, staleness_default) = (staleness, staleness);
+            let new = NewCluster { members, staleness_floor, staleness_default, bootstrap_file };
+            Ok(init_cluster(folder, node, &kms, new).await?)
+        }
+    }
+}
+
+fn kek(path: &Path, data_folder: &Path) -> Result<FileKms, InitError> {
+    refuse_inside(data_folder, path)?;
+    Ok(if path.exists() { FileKms::open(path)? } else { FileKms::generate(path)? })
+}
+
+fn secret(path: &Path) -> Result<(), ClusterSecretError> {
+    if !path.exists() {
+        ClusterSecret::generate(path, &mut OsEntropy)?;
+    }
+    Ok(())
+}
+
+fn member_of(member: &MemberSettings) -> Member {
+    Member {
+        region: member.region.to_string(),
+        raft_address: member.raft_address.to_string(),
+        address: member.api_address.to_string(),
+    }
+}

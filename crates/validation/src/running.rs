@@ -1,0 +1,143 @@
+//! A replica that serves, and how it stops.
+
+use crate::probes;
+use crate::raft_runtime::RaftRuntime;
+use latchkey_registry::Registry;
+use latchkey_telemetry::Endpoint;
+use latchkey_transport::{Health, Probe, ServeError, Server};
+use std::net::SocketAddr;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinSet};
+
+/// Where a replica really listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// For callers.
+    pub api: SocketAddr,
+    /// For other replicas.
+    pub raft: SocketAddr,
+    /// For whoever scrapes metrics.
+    pub metrics: SocketAddr,
+}
+
+/// A replica did not stop in peace.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// A listener ended by itself.
+    #[error("a listener failed")]
+    Serve(#[from] ServeError),
+    /// A part of the replica panicked.
+    #[error("a part of the replica panicked")]
+    Panic(#[from] JoinError),
+}
+
+/// A replica that serves.
+#[must_use = "dropping it stops the replica at once, calls in progress included"]
+pub struct Running {
+    addresses: Addresses,
+    registry: Registry,
+    api: Listener,
+    raft: Listener,
+    health: Health,
+    probes: JoinSet<()>,
+    metrics: Endpoint,
+    runtime: RaftRuntime,
+}
+
+/// What a replica is made of.
+pub(crate) struct Parts {
+    pub(crate) addresses: Addresses,
+    pub(crate) registry: Registry,
+    pub(crate) runtime: RaftRuntime,
+    pub(crate) api: Server,
+    pub(crate) raft: Server,
+    pub(crate) metrics: Endpoint,
+}
+
+/// A server in the background. It ends when told, when it fails, or when this is dropped.
+struct Listener {
+    task: JoinSet<Result<(), ServeError>>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Listener {
+    fn run(server: Server, on: &Handle) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let mut task = JoinSet::new();
+        // A sender that is gone says the same as one that has sent.
+        task.spawn_on(server.serve(async { drop(stopped.await) }), on);
+        Self { task, stop }
+    }
+
+    async fn ended(&mut self) -> Result<(), StopError> {
+        match self.task.join_next().await {
+            Some(ended) => Ok(ended??),
+            // It was told before.
+            None => Ok(()),
+        }
+    }
+
+    async fn stop(self) -> Result<(), StopError> {
+        let Self { mut task, stop } = self;
+        drop(stop);
+        match task.join_next().await {
+            Some(ended) => Ok(ended??),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Running {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { addresses, registry, runtime, api, raft, metrics } = parts;
+        let health = api.health();
+        let mut probes = JoinSet::new();
+        probes.spawn(probes::run(registry.clone(), health.clone()));
+        let raft = Listener::run(raft, runtime.handle());
+        let api = Listener::run(api, &Handle::current());
+        Self { addresses, registry, api, raft, health, probes, metrics, runtime }
+    }
+
+    /// Where it really listens.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// The replica of the registry within.
+    #[must_use]
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Returns when a listener ends by itself, which none should.
+    ///
+    /// # Errors
+    /// [`StopError`], why.
+    pub async fn ended(&mut self) -> Result<(), StopError> {
+        tokio::select! {
+            ended = self.api.ended() => ended,
+            ended = self.raft.ended() => ended,
+        }
+    }
+
+    /// Stops: callers first, so that calls in progress end; then raft, while the others can still hear it; then the rest.
+    ///
+    /// # Errors
+    /// [`StopError`], the first; everything has stopped all the same.
+    pub async fn shutdown(self) -> Result<(), StopError> {
+        let Self { registry, api, raft, health, mut probes, metrics, runtime, .. } = self;
+        probes.shutdown().await;
+        for probe in [Probe::Validate, Probe::Write] {
+            health.set(probe, false).await;
+        }
+        let api = api.stop().await;
+        let replica = runtime.handle().spawn(registry.shutdown()).await;
+        let raft = raft.stop().await;
+        drop((metrics, runtime));
+        api?;
+        replica?;
+        raft
+    }
+}

@@ -1,0 +1,159 @@
+//! Putting a replica together. The only place where its parts meet.
+
+use crate::cluster_service::ClusterFace;
+use crate::issuance_service::IssuanceFace;
+use crate::raft_runtime::RaftRuntime;
+use crate::running::{Addresses, Parts as RunningParts, Running};
+use crate::validation_service::ValidationFace;
+use latchkey_config::{LogFormat, TelemetrySettings, ValidationSettings};
+use latchkey_domain::ClusterId;
+use latchkey_kms::{FileKms, InsideError, KekFileError, Kms, refuse_inside};
+use latchkey_registry::{Parts, Registry, Timing, pending_founding, store_folder};
+use latchkey_storage::{OpenError, Options, SledStore, Store};
+use latchkey_telemetry::{SystemClock, serve_metrics};
+use latchkey_transport::{
+    BindError, ClusterSecret, ClusterSecretError, Limits, PUBLIC_MESSAGE_BYTES_MAX, Probe, Server,
+};
+use latchkey_wire::FILE_DESCRIPTOR_SET;
+use latchkey_wire::pb::v1::cluster_service_server::ClusterServiceServer;
+use latchkey_wire::pb::v1::issuance_service_server::IssuanceServiceServer;
+use latchkey_wire::pb::v1::validation_service_server::ValidationServiceServer;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A generated server with the bound of public messages. The servers share no trait that has this method.
+macro_rules! bounded {
+    ($server:expr) => {
+        $server.max_decoding_message_size(PUBLIC_MESSAGE_BYTES_MAX)
+    };
+}
+
+/// Why a replica does not start. What to do about it is in its source.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The KEK.
+    #[error("the key-encryption key cannot be had")]
+    Kek(#[from] KekFileError),
+    /// The KEK file lies where every copy of the data would carry it.
+    #[error("the key-encryption key must lie outside the data folder")]
+    Inside(#[from] InsideError),
+    /// The cluster's secret.
+    #[error("the secret of the cluster cannot be had")]
+    Secret(#[from] ClusterSecretError),
+    /// The data folder.
+    #[error("the data folder cannot be opened; a new one is made by `init`")]
+    Folder(#[from] OpenError),
+    /// The data folder is another replica's.
+    #[error("the data folder is that of node {found}, node.id is {expected}")]
+    OtherNode {
+        /// Whose it is.
+        found: u64,
+        /// Whose it was to be.
+        expected: u64,
+    },
+    /// What `init` left to be done.
+    #[error("the cluster cannot be founded")]
+    Founding(#[from] latchkey_registry::InitError),
+    /// The replica.
+    #[error("the replica does not start")]
+    Registry(#[from] latchkey_registry::StartError),
+    /// A listener.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The scrape endpoint.
+    #[error("cannot serve metrics on {address}")]
+    Metrics {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Raft's runtime.
+    #[error("cannot start threads")]
+    Threads(#[source] io::Error),
+}
+
+/// The validation service.
+#[derive(Debug)]
+pub struct Validation;
+
+impl Validation {
+    /// Starts a replica whose folder `init` has made, and serves until [`Running::shutdown`]. Port 0 takes any free port.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(settings: &ValidationSettings) -> Result<Running, StartError> {
+        let folder = &settings.node.data_folder;
+        refuse_inside(folder, &settings.kek_file)?;
+        let kms: Arc<dyn Kms> = Arc::new(FileKms::open(&settings.kek_file)?);
+        let secret = ClusterSecret::read(&settings.cluster_secret_file, Some(folder))?;
+
+        // Bound before anything is started: a port that is taken is the most frequent reason to stop here.
+        let api = Server::bind(settings.listen).await?;
+        let raft = Server::bind(settings.raft.listen).await?;
+        let metrics = serve_metrics(settings.metrics_listen)
+            .await
+            .map_err(|source| StartError::Metrics { address: settings.metrics_listen, source })?;
+        let addresses = Addresses { api: api.address(), raft: raft.address(), metrics: metrics.address() };
+
+        let store = open_store(settings).await?;
+        let cluster = ClusterId(store.facts().cluster_id);
+        let founding = pending_founding(folder, cluster, kms.clone()).await?;
+        let raft_settings = &settings.raft;
+        let timing = Timing {
+            heartbeat_ms: raft_settings.heartbeat_ms,
+            election_min_ms: raft_settings.election_min_ms,
+            election_max_ms: raft_settings.election_max_ms,
+        };
+        let parts = Parts { store, kms, clock: Arc::new(SystemClock), secret, timing, founding };
+        let runtime = RaftRuntime::build().map_err(StartError::Threads)?;
+        let started = runtime.handle().spawn(Registry::start(parts)).await;
+        let registry = started.expect("starting neither panics nor is cancelled")?;
+
+        let health = api.health();
+        for probe in [Probe::Validate, Probe::Write] {
+            health.set(probe, false).await;
+        }
+        let raft = raft.limits(Limits::RAFT).descriptors(FILE_DESCRIPTOR_SET).service(registry.raft_service());
+        let api = api
+            .descriptors(FILE_DESCRIPTOR_SET)
+            .service(bounded!(ValidationServiceServer::new(ValidationFace::new(registry.reader()))))
+            .service(bounded!(IssuanceServiceServer::new(IssuanceFace::new(registry.clone()))))
+            .service(bounded!(ClusterServiceServer::new(ClusterFace::new(registry.clone()))))
+            .service(registry.registry_service());
+        tracing::info!(
+            node = settings.node.id, %cluster, region = %settings.node.region,
+            api = %addresses.api, raft = %addresses.raft, metrics = %addresses.metrics,
+            "replica started"
+        );
+        Ok(Running::new(RunningParts { addresses, registry, runtime, api, raft, metrics }))
+    }
+}
+
+/// Opens the storage on a thread that may block: it reads the whole log.
+async fn open_store(settings: &ValidationSettings) -> Result<Arc<dyn Store>, StartError> {
+    let folder = store_folder(&settings.node.data_folder);
+    let opened = tokio::task::spawn_blocking(move || SledStore::open(&folder, &Options::default())).await;
+    let store = opened.expect("opening catches the panics of the storage")?;
+    let (found, expected) = (store.facts().node_id, settings.node.id);
+    if found != expected {
+        return Err(StartError::OtherNode { found, expected });
+    }
+    Ok(Arc::new(store))
+}
+
+/// What telemetry is to do.
+#[must_use]
+pub fn telemetry_options(settings: &TelemetrySettings) -> latchkey_telemetry::Options {
+    latchkey_telemetry::Options {
+        log_format: match settings.log_format {
+            LogFormat::Text => latchkey_telemetry::LogFormat::Text,
+            LogFormat::Json => latchkey_telemetry::LogFormat::Json,
+        },
+        log_filter: settings.log_filter.clone(),
+        otlp_endpoint: settings.otlp_endpoint.clone(),
+        trace_sample_ratio: settings.trace_sample_ratio,
+    }
+}
