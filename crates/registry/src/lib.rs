@@ -1,1 +1,58 @@
-//! openraft + storage + state (rank 7).
+//! The registry: openraft, the storage and the state machine as one replica (rank 7).
+//!
+//! ```text
+//! propose -> stamp, seal -> raft log (log_store) -> commit -> state_machine: open, apply, publish -> readers
+//!                                                                  \-> row_writer: seal, write     (behind)
+//!                                                                  \-> outbox: entries of the audit tree
+//! renewal: replica -> leader: what is published, a clock reading -> read index, lease, time
+//! confirm: the leader's ledger of leases -> when nobody can decide on less
+//! ```
+//! In: consensus and what has to hold around it: sealing, time, freshness, the barrier, snapshots, founding. Out: what
+//! a command does (`state`), who may validate what (`decision`), the bytes on disk (`storage`).
+//!
+//! Only this crate names openraft.
+#![forbid(unsafe_code)]
+
+mod cluster_time;
+mod core;
+mod duties;
+mod init;
+mod keyring;
+mod leadership;
+mod lease;
+mod ledger;
+mod local;
+mod log_store;
+mod network;
+mod outbox;
+mod peers;
+mod query;
+mod raft_service;
+mod read_index;
+mod reader;
+mod registry;
+mod registry_service;
+mod renewal;
+mod row_reader;
+mod row_writer;
+mod sealing;
+mod snapshot_file;
+mod state_machine;
+mod types;
+mod words;
+
+pub use crate::cluster_time::{Consensus, Readings, SKEW_MS_MAX};
+pub use crate::core::{Condition, Core};
+pub use init::{InitError, NewCluster, PendingFounding, init_cluster, init_replica, pending_founding, store_folder};
+pub use keyring::{Keyring, KeyringError, Peppers};
+pub use leadership::Known;
+pub use ledger::{Ledger, Standing, wait_ms};
+pub use log_store::LogStore;
+pub use raft_service::RaftFace;
+pub use reader::{Reader, View, ViewError};
+pub use registry::{ClusterStatus, Parts, ProposeError, Registry, ReplicaStatus, StartError, Timing};
+pub use registry_service::RegistryFace;
+pub use sealing::{Sealer, UnsealError};
+pub use snapshot_file::SnapshotError;
+pub use state_machine::{SnapshotBuilder, StateMachine, start_empty};
+pub use types::{IntroducedKey, LogCommand, Member, Reply, SnapshotData, TypeConfig};

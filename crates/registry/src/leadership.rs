@@ -1,0 +1,243 @@
+//! What a leader knows and others do not: the leases that it granted, the voters' clocks, the replicas' hashes. It
+//! begins anew with each term.
+
+use crate::cluster_time::{Consensus, Readings};
+use crate::ledger::{Ledger, Standing};
+use latchkey_domain::{DurationMillis, NodeId, UnixMillis};
+use latchkey_state::HashedAt;
+use latchkey_telemetry::Clock;
+use latchkey_transport::Unavailable;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// Revisions at which hashes are compared that a leader remembers.
+const HASHES_MAX: usize = 16;
+
+/// What a replica says of itself when it renews its lease.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    pub(crate) replica: NodeId,
+    pub(crate) incarnation: u64,
+    pub(crate) published: Option<u64>,
+    pub(crate) clock: UnixMillis,
+    pub(crate) hashed: Option<HashedAt>,
+    pub(crate) state: i32,
+}
+
+/// One replica as the leader knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// The number of its process life.
+    pub incarnation: Option<u64>,
+    /// What it last said that it published.
+    pub published: Option<u64>,
+    /// How long ago it got a lease.
+    pub lease_age: Option<DurationMillis>,
+    /// How far its clock is ahead of the median.
+    pub clock_offset_ms: Option<i64>,
+    /// What it last said that it does.
+    pub state: Option<i32>,
+}
+
+struct Term {
+    term: u64,
+    ledger: Ledger,
+    readings: Readings,
+    states: BTreeMap<NodeId, i32>,
+    hashes: BTreeMap<u64, BTreeMap<NodeId, HashedAt>>,
+    /// Set once this leader has moved the clock to a majority's median.
+    clock_advanced: bool,
+    /// Boot time of the last read index that a quorum confirmed.
+    quorum_at_ms: Option<u64>,
+}
+
+/// The leadership of this replica, if it has it.
+pub(crate) struct Leadership {
+    node: NodeId,
+    clock: Arc<dyn Clock>,
+    /// How old the last confirmed read index may be before this leader takes itself for isolated.
+    quorum_age_ms_max: u64,
+    term: Mutex<Option<Term>>,
+    voters: Mutex<Vec<NodeId>>,
+    news: watch::Sender<u64>,
+}
+
+impl Leadership {
+    pub(crate) fn new(node: NodeId, clock: Arc<dyn Clock>, quorum_age_ms_max: u64) -> Self {
+        let (term, voters) = (Mutex::default(), Mutex::default());
+        Self { node, clock, quorum_age_ms_max, term, voters, news: watch::Sender::new(0) }
+    }
+
+    /// Follows raft: a new term as leader begins with nothing known.
+    pub(crate) fn follow(&self, leads_term: Option<u64>, voters: Vec<NodeId>) {
+        *self.voters.lock().unwrap_or_else(PoisonError::into_inner) = voters;
+        let mut current = self.term();
+        match leads_term {
+            None => *current = None,
+            Some(term) if current.as_ref().is_some_and(|now| now.term == term) => {}
+            Some(term) => {
+                *current = Some(Term {
+                    term,
+                    ledger: Ledger::new(self.clock.boottime_millis()),
+                    readings: Readings::default(),
+                    states: BTreeMap::new(),
+                    hashes: BTreeMap::new(),
+                    clock_advanced: false,
+                    quorum_at_ms: None,
+                });
+            }
+        }
+    }
+
+    /// Takes note of a replica's report. `true` where its state differs from a majority's.
+    pub(crate) fn report(&self, report: Report) -> bool {
+        let voters = self.voters();
+        let mut current = self.term();
+        let Some(term) = current.as_mut() else { return false };
+        term.ledger.report(report.replica, report.incarnation, report.published);
+        term.states.insert(report.replica, report.state);
+        if voters.contains(&report.replica) && report.replica != self.node {
+            let own = self.clock.unix_millis();
+            term.readings.note(report.replica, self.clock.boottime_millis(), own, report.clock);
+        }
+        let differs = report.hashed.is_some_and(|hashed| term.differs(report.replica, hashed, &voters));
+        drop(current);
+        self.news.send_modify(|count| *count += 1);
+        differs
+    }
+
+    /// Grants a lease: notes it, and tells the term and the time. `None` where this is no leader, or knows no time yet.
+    pub(crate) fn grant(&self, replica: NodeId, read_index: u64) -> Result<(u64, UnixMillis, i64), Unavailable> {
+        let voters = self.voters();
+        let mut current = self.term();
+        let Some(term) = current.as_mut() else { return Err(Unavailable::NoLeader { node: Some(self.node) }) };
+        let (boot, own) = (self.clock.boottime_millis(), self.clock.unix_millis());
+        let consensus = term.readings.consensus(self.node, &voters, boot).ok_or(Unavailable::Starting)?;
+        term.quorum_at_ms = Some(boot);
+        term.ledger.grant(replica, boot, read_index);
+        let offset = term.readings.offset_from_median(replica, Some(consensus)).unwrap_or(0);
+        Ok((term.term, consensus.time(own), offset))
+    }
+
+    /// The time to stamp a command with.
+    pub(crate) fn stamp(&self) -> Result<UnixMillis, Unavailable> {
+        let voters = self.voters();
+        let current = self.term();
+        let no_leader = Unavailable::NoLeader { node: Some(self.node) };
+        let Some(term) = current.as_ref() else { return Err(no_leader) };
+        let (boot, own) = (self.clock.boottime_millis(), self.clock.unix_millis());
+        // An isolated leader still calls itself leader, and its writes would hang.
+        let quorum_age = term.quorum_at_ms.map(|at| boot.saturating_sub(at));
+        if quorum_age.is_none_or(|age| age > self.quorum_age_ms_max) {
+            return Err(if quorum_age.is_none() { Unavailable::Starting } else { no_leader });
+        }
+        let Consensus { median_ms } = term.readings.consensus(self.node, &voters, boot).ok_or(Unavailable::Starting)?;
+        if !(Consensus { median_ms }).trusts_leader() {
+            return Err(Unavailable::ClockSkew { offset_ms: -median_ms });
+        }
+        if !term.clock_advanced {
+            return Err(Unavailable::Starting);
+        }
+        Ok(own)
+    }
+
+    /// The voters' clocks, once a majority has spoken; for the command that moves the clock.
+    pub(crate) fn readings(&self) -> Option<(u64, Vec<(NodeId, UnixMillis)>)> {
+        let voters = self.voters();
+        let current = self.term();
+        let term = current.as_ref()?;
+        let (boot, own) = (self.clock.boottime_millis(), self.clock.unix_millis());
+        term.readings.consensus(self.node, &voters, boot)?;
+        Some((term.term, term.readings.readings(self.node, &voters, boot, own)))
+    }
+
+    /// The clock was moved to the median in this term.
+    pub(crate) fn clock_advanced(&self, in_term: u64) {
+        if let Some(term) = self.term().as_mut().filter(|term| term.term == in_term) {
+            term.clock_advanced = true;
+        }
+    }
+
+    /// Whether this leader still has to move the clock before it may stamp.
+    pub(crate) fn needs_clock(&self) -> bool {
+        self.term().as_ref().is_some_and(|term| !term.clock_advanced)
+    }
+
+    /// Whether this replica leads.
+    pub(crate) fn leads(&self) -> bool {
+        self.term().is_some()
+    }
+
+    /// How everyone who may hold a lease stands towards a revision; `None` where this is no leader.
+    pub(crate) fn standings(
+        &self,
+        members: &[NodeId],
+        index: u64,
+        bound: DurationMillis,
+    ) -> Option<Vec<(NodeId, Standing, Option<u64>)>> {
+        let current = self.term();
+        let term = current.as_ref()?;
+        let now = self.clock.boottime_millis();
+        let standing =
+            |holder: NodeId| (holder, term.ledger.standing(holder, index, bound, now), term.ledger.incarnation(holder));
+        Some(term.ledger.holders(members).map(standing).collect())
+    }
+
+    /// What this leader knows of a replica.
+    pub(crate) fn known(&self, replica: NodeId) -> Option<Known> {
+        let voters = self.voters();
+        let current = self.term();
+        let term = current.as_ref()?;
+        let boot = self.clock.boottime_millis();
+        let consensus = term.readings.consensus(self.node, &voters, boot);
+        let offset = if replica == self.node {
+            consensus.map(|consensus| -consensus.median_ms)
+        } else {
+            term.readings.offset_from_median(replica, consensus)
+        };
+        let lease_age = term.ledger.granted_at(replica).map(|at| DurationMillis::new(boot.saturating_sub(at)));
+        Some(Known {
+            incarnation: term.ledger.incarnation(replica),
+            published: term.ledger.published(replica),
+            lease_age,
+            clock_offset_ms: offset,
+            state: term.states.get(&replica).copied(),
+        })
+    }
+
+    /// Changes with every report.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    fn term(&self) -> MutexGuard<'_, Option<Term>> {
+        self.term.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn voters(&self) -> Vec<NodeId> {
+        self.voters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Term {
+    /// Whether `hashed` differs from what a majority of the voters has at the same revision.
+    fn differs(&mut self, replica: NodeId, hashed: HashedAt, voters: &[NodeId]) -> bool {
+        let at = self.hashes.entry(hashed.revision.index).or_default();
+        at.insert(replica, hashed);
+        let majority = voters.len() / 2 + 1;
+        let others = at.iter().filter(|(node, other)| voters.contains(node) && other.hash != hashed.hash);
+        let mut counts: Vec<(latchkey_state::StateHash, usize)> = Vec::new();
+        for (_, other) in others {
+            match counts.iter_mut().find(|(hash, _)| *hash == other.hash) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((other.hash, 1)),
+            }
+        }
+        let differs = counts.iter().any(|(_, count)| *count >= majority);
+        while self.hashes.len() > HASHES_MAX {
+            self.hashes.pop_first();
+        }
+        differs
+    }
+}

@@ -1,0 +1,109 @@
+//! The registry as the handlers in its own process ask for it: the same interface that `link` serves over gRPC.
+
+use crate::query;
+use crate::registry::{ProposeError, Registry};
+use crate::registry_service::{confirm, propose_status, told};
+use latchkey_decision::{Ground, NotIdentified, authenticate as identify};
+use latchkey_domain::{ClusterId, NodeId};
+use latchkey_link::{Barrier, ProvenIdentity, Query};
+use latchkey_state::Command;
+use latchkey_transport::{Rejection, Unavailable, status};
+use latchkey_wire::applied::{Proposed, read_applied};
+use latchkey_wire::disk::write_command;
+use latchkey_wire::pb::internal::v1 as pb;
+use latchkey_wire::request::Consistency;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::time::Instant;
+use tonic::{Request, Status};
+
+impl latchkey_link::Registry for Registry {
+    async fn cluster(&self, _: Instant) -> Result<ClusterId, Status> {
+        Ok(self.core().cluster())
+    }
+
+    async fn propose(&self, command: &Command, by: Instant) -> Result<Proposed, Status> {
+        let applied = match Self::propose(self, command.clone(), left(by)).await {
+            Ok(applied) => told(self, &applied),
+            Err(ProposeError::Elsewhere(leader, member)) => {
+                let request = pb::ProposeRequest {
+                    target: Some(self.peers().target(leader)),
+                    command: Some(write_command(command)),
+                };
+                let mut client = self.peers().registry(&member).ok_or_else(|| no_leader(self.node()))?;
+                let answer = client.propose(timed(request, by)).await?.into_inner();
+                answer.applied.ok_or_else(|| status::bug("a proposal was answered with nothing"))?
+            }
+            Err(error) => return Err(propose_status(self, &error)),
+        };
+        read_applied(applied).map_err(|error| status::bug(&error.to_string()))
+    }
+
+    async fn query(&self, query: Query, consistency: Consistency, by: Instant) -> Result<pb::QueryResponse, Status> {
+        let view = self.reader().view(consistency, left(by)).await?;
+        let answer = query::answer(view.state(), view.now(), &query)?;
+        let revision = Some(view.state().revision().into());
+        Ok(pb::QueryResponse { revision, answer: Some(answer) })
+    }
+
+    async fn confirm(&self, barrier: Barrier, by: Instant) -> Result<Vec<pb::ReplicaConfirmation>, Status> {
+        let wait = barrier.wait.min(left(by));
+        match confirm(self, barrier.revision, barrier.bound, wait).await {
+            Ok(replicas) => Ok(replicas),
+            Err(ProposeError::Elsewhere(leader, member)) => {
+                let request = pb::ConfirmRequest {
+                    target: Some(self.peers().target(leader)),
+                    revision: Some(barrier.revision.into()),
+                    bound_ms: barrier.bound.millis(),
+                    timeout_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                };
+                let mut client = self.peers().registry(&member).ok_or_else(|| no_leader(self.node()))?;
+                Ok(client.confirm(timed(request, by)).await?.into_inner().replicas)
+            }
+            Err(error) => Err(propose_status(self, &error)),
+        }
+    }
+
+    async fn authenticate(&self, key_text: &str, client: Option<IpAddr>, _: Instant) -> Result<ProvenIdentity, Status> {
+        let answer = authenticate(self, key_text, client)?;
+        ProvenIdentity::read(&answer).map_err(status::bug)
+    }
+}
+
+/// Tells whose management key this is, from the state of this replica.
+pub(crate) fn authenticate(
+    registry: &Registry,
+    key_text: &str,
+    client: Option<IpAddr>,
+) -> Result<pb::AuthenticateResponse, Status> {
+    let view = registry.reader().now()?;
+    let ground = Ground { state: view.state(), peppers: view.peppers(), now: view.now() };
+    let age = view.age().map_err(Unavailable::into_status)?;
+    match identify(key_text, client, ground, age) {
+        Ok(identified) => Ok(pb::AuthenticateResponse {
+            identity: identified.name().to_string(),
+            grants: identified.grants().iter().map(Into::into).collect(),
+            revision: Some(view.state().revision().into()),
+            key: identified.key_name().to_string(),
+        }),
+        Err(NotIdentified::Unknown) => Err(Rejection::IdentityUnknown.into()),
+        Err(NotIdentified::Undecided(latchkey_decision::Undecided::Stale(stale))) => {
+            Err(Unavailable::NotFresh { age: stale.age, bound: stale.bound }.into_status())
+        }
+        Err(NotIdentified::Undecided(_)) => Err(Unavailable::Locked.into_status()),
+    }
+}
+
+fn left(by: Instant) -> Duration {
+    by.saturating_duration_since(Instant::now())
+}
+
+fn timed<T>(message: T, by: Instant) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(left(by));
+    request
+}
+
+fn no_leader(node: NodeId) -> Status {
+    Unavailable::NoLeader { node: Some(node) }.into_status()
+}

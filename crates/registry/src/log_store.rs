@@ -1,0 +1,178 @@
+//! openraft's log over [`Store`]: appends are acknowledged once they are durable, votes before they are answered.
+
+use crate::types::{Entry, LogId, StorageError, TypeConfig, Vote};
+use crate::words::{
+    WordError, decode, log_id_from_bytes, log_id_to_bytes, record_from_pb, record_to_pb, vote_from_pb, vote_to_pb,
+};
+use latchkey_storage::{Done, LogRecord, Store, StoreError, Word};
+use latchkey_wire::pb::disk::v1 as pb;
+use openraft::storage::{LogFlushed, RaftLogStorage};
+use openraft::{AnyError, ErrorSubject, ErrorVerb, LogState, OptionalSend, RaftLogReader, StorageIOError};
+use prost::Message;
+use std::error::Error;
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Bytes of records that one read for replication returns. Keeps a message far below the internal limit.
+const READ_BYTES_MAX: usize = 512 << 10;
+
+/// The log of one replica.
+#[derive(Clone)]
+pub struct LogStore {
+    store: Arc<dyn Store>,
+}
+
+impl LogStore {
+    /// Over the replica's storage.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// Runs what completes through a [`Done`] and waits for it without blocking the runtime.
+    async fn durable(&self, start: impl FnOnce(&dyn Store, Done)) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        start(self.store.as_ref(), Box::new(move |result| drop(answer.send(result))));
+        answered.await.unwrap_or_else(|_| Err(StoreError::Stopped { why: "the store is gone".into() }))
+    }
+
+    fn read(&self, start: u64, end: u64, bytes_max: usize) -> Result<Vec<Entry>, StorageError> {
+        let records = self.store.read(start..end, bytes_max).map_err(|error| log_error(ErrorVerb::Read, error))?;
+        let entry = |record: LogRecord| {
+            let record = decode::<pb::LogRecord>("a log record", &record.bytes)?;
+            record_from_pb(record)
+        };
+        records
+            .into_iter()
+            .map(|record| entry(record).map_err(|error: WordError| log_error(ErrorVerb::Read, error)))
+            .collect()
+    }
+}
+
+pub(crate) fn log_error(verb: ErrorVerb, error: impl Error + 'static) -> StorageError {
+    storage_error(ErrorSubject::Logs, verb, error)
+}
+
+pub(crate) fn storage_error(subject: ErrorSubject<u64>, verb: ErrorVerb, error: impl Error + 'static) -> StorageError {
+    StorageIOError::new(subject, verb, AnyError::new(&error)).into()
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<R: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: R,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let start = match range.start_bound() {
+            Bound::Included(index) => *index,
+            Bound::Excluded(index) => index + 1,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(index) => index + 1,
+            Bound::Excluded(index) => *index,
+            Bound::Unbounded => u64::MAX,
+        };
+        let mut entries = Vec::new();
+        let mut next = start;
+        // The store gives as many as fit; openraft wants all that there are.
+        while next < end {
+            let more = self.read(next, end, READ_BYTES_MAX)?;
+            let Some(last) = more.last() else { break };
+            next = last.log_id.index + 1;
+            entries.extend(more);
+        }
+        Ok(entries)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
+        self.read(start, end, READ_BYTES_MAX)
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, StorageError> {
+        let bounds = self.store.log_bounds();
+        let last_purged_log_id = bounds
+            .purged
+            .map(|purged| log_id_from_bytes(&purged.marker))
+            .transpose()
+            .map_err(|error| log_error(ErrorVerb::Read, error))?;
+        let last_log_id = match bounds.last {
+            None => last_purged_log_id,
+            Some(index) => self.read(index, index + 1, READ_BYTES_MAX)?.pop().map(|entry| entry.log_id),
+        };
+        Ok(LogState { last_purged_log_id, last_log_id })
+    }
+
+    async fn get_log_reader(&mut self) -> Self::LogReader {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        let bytes = vote_to_pb(vote).encode_to_vec().into();
+        self.durable(|store, done| store.save_word(Word::Vote, bytes, done))
+            .await
+            .map_err(|error| storage_error(ErrorSubject::Vote, ErrorVerb::Write, error))
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
+        let vote = self.store.word(Word::Vote).map(|bytes| decode::<pb::Vote>("a vote", &bytes)).transpose();
+        let vote = vote.map_err(|error| storage_error(ErrorSubject::Vote, ErrorVerb::Read, error))?;
+        Ok(vote.as_ref().map(vote_from_pb))
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        if let Some(log_id) = committed {
+            self.store.save_word_lazily(Word::Committed, log_id_to_bytes(&log_id));
+        }
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
+        let bytes = self.store.word(Word::Committed);
+        let committed = bytes.map(|bytes| log_id_from_bytes(&bytes)).transpose();
+        committed.map_err(|error| log_error(ErrorVerb::Read, error))
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<TypeConfig>) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let record =
+            |entry: Entry| LogRecord { index: entry.log_id.index, bytes: record_to_pb(&entry).encode_to_vec().into() };
+        // What was purged is applied and durable in the state; its records have no place in the log any more.
+        let purged = self.store.log_bounds().purged.map(|purged| purged.through);
+        let kept = |entry: &Entry| purged.is_none_or(|through| entry.log_id.index > through);
+        let records: Vec<_> = entries.into_iter().filter(kept).map(record).collect();
+        if let Some(first) = records.first()
+            && self.store.last_index().is_some_and(|last| first.index <= last)
+        {
+            // openraft truncates before it writes over records, but its contract does not say so. Queued first, and
+            // so carried out first.
+            self.store.truncate_from(first.index, Box::new(drop));
+        }
+        let done = move |result: Result<(), StoreError>| {
+            callback.log_io_completed(result.map_err(std::io::Error::other));
+        };
+        self.store.append(records, Box::new(done));
+        Ok(())
+    }
+
+    async fn truncate(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        self.durable(|store, done| store.truncate_from(log_id.index, done))
+            .await
+            .map_err(|error| log_error(ErrorVerb::Delete, error))
+    }
+
+    async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        // openraft purges a follower's log before it installs the snapshot, so this is a promise until the state at
+        // or beyond that point is durable.
+        self.store.promise_purge(log_id.index, log_id_to_bytes(&log_id));
+        Ok(())
+    }
+}

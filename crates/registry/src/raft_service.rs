@@ -1,0 +1,137 @@
+//! Raft's calls from the other replicas. Whoever was meant to reach somebody else is refused before raft sees anything.
+
+use crate::core::{Condition, Core};
+use crate::peers::Peers;
+use crate::state_machine::snapshot_name;
+use crate::types::{Raft, Snapshot, SnapshotData, SnapshotMeta};
+use crate::words::{log_id_from_pb, log_id_to_pb, record_from_pb, stored_membership_from_pb, vote_from_pb, vote_to_pb};
+use latchkey_transport::{Rejection, Unavailable, status};
+use latchkey_wire::pb::internal::v1 as pb;
+use latchkey_wire::pb::internal::v1::raft_service_server::RaftService;
+use openraft::error::{Fatal, RaftError};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest};
+use std::sync::Arc;
+use tokio_stream::StreamExt;
+use tonic::{Request, Response, Status, Streaming};
+use tracing::warn;
+
+/// Records that a locked replica takes beyond what it has applied: enough for hours, and bounded.
+const HELD_RECORDS_MAX: u64 = 100_000;
+
+/// The raft face of one replica.
+#[derive(Clone)]
+pub struct RaftFace {
+    core: Arc<Core>,
+    raft: Raft,
+    peers: Arc<Peers>,
+}
+
+impl RaftFace {
+    pub(crate) const fn new(core: Arc<Core>, raft: Raft, peers: Arc<Peers>) -> Self {
+        Self { core, raft, peers }
+    }
+
+    fn check(&self, target: Option<&pb::Target>) -> Result<(), Status> {
+        if !self.peers.is_meant_for(target, self.core.node()) {
+            return Err(Rejection::WrongTarget { node: self.core.node().0 }.into());
+        }
+        if self.core.condition() == Condition::Fenced {
+            return Err(Unavailable::Fenced.into());
+        }
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<(), Status> {
+        let last = self.core.store.last_index().unwrap_or(0);
+        let applied = self.core.state().revision().index;
+        if self.core.condition() == Condition::Locked && last.saturating_sub(applied) > HELD_RECORDS_MAX {
+            return Err(Unavailable::Locked.into());
+        }
+        Ok(())
+    }
+}
+
+fn missing(what: &str) -> Status {
+    Status::invalid_argument(format!("expected {what}, found nothing"))
+}
+
+fn raft_stopped(error: &RaftError<u64>) -> Status {
+    warn!(%error, "raft refuses a call");
+    Unavailable::Stopping.into()
+}
+
+#[tonic::async_trait]
+impl RaftService for RaftFace {
+    async fn append(&self, request: Request<pb::AppendRequest>) -> Result<Response<pb::AppendResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref())?;
+        self.check_room()?;
+        let entries = request.records.into_iter().map(record_from_pb).collect::<Result<_, _>>();
+        let rpc = AppendEntriesRequest {
+            vote: vote_from_pb(&request.vote.ok_or_else(|| missing("a vote"))?),
+            prev_log_id: request.previous.as_ref().map(log_id_from_pb),
+            entries: entries.map_err(|error| Status::invalid_argument(error.to_string()))?,
+            leader_commit: request.committed.as_ref().map(log_id_from_pb),
+        };
+        use pb::append_response::{Conflict, PartialSuccess, Result as Answer, Success};
+        let result = match self.raft.append_entries(rpc).await.map_err(|error| raft_stopped(&error))? {
+            AppendEntriesResponse::Success => Answer::Success(Success {}),
+            AppendEntriesResponse::PartialSuccess(matching) => {
+                Answer::PartialSuccess(PartialSuccess { matching: matching.as_ref().map(log_id_to_pb) })
+            }
+            AppendEntriesResponse::Conflict => Answer::Conflict(Conflict {}),
+            AppendEntriesResponse::HigherVote(vote) => Answer::HigherVote(vote_to_pb(&vote)),
+        };
+        Ok(Response::new(pb::AppendResponse { result: Some(result) }))
+    }
+
+    async fn vote(&self, request: Request<pb::VoteRequest>) -> Result<Response<pb::VoteResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref())?;
+        let rpc = VoteRequest {
+            vote: vote_from_pb(&request.vote.ok_or_else(|| missing("a vote"))?),
+            last_log_id: request.last_log_id.as_ref().map(log_id_from_pb),
+        };
+        let answer = self.raft.vote(rpc).await.map_err(|error| raft_stopped(&error))?;
+        Ok(Response::new(pb::VoteResponse {
+            vote: Some(vote_to_pb(&answer.vote)),
+            granted: answer.vote_granted,
+            last_log_id: answer.last_log_id.as_ref().map(log_id_to_pb),
+        }))
+    }
+
+    async fn install_snapshot(
+        &self,
+        request: Request<Streaming<pb::InstallSnapshotRequest>>,
+    ) -> Result<Response<pb::InstallSnapshotResponse>, Status> {
+        use pb::install_snapshot_request::Part;
+        let mut parts = request.into_inner();
+        let Some(Part::Header(header)) = parts.next().await.transpose()?.and_then(|first| first.part) else {
+            return Err(missing("a header as the first message"));
+        };
+        self.check(header.target.as_ref())?;
+        let meta = SnapshotMeta {
+            last_log_id: header.last_log_id.as_ref().map(log_id_from_pb),
+            last_membership: header.membership.map(stored_membership_from_pb).unwrap_or_default(),
+            snapshot_id: header.snapshot_id,
+        };
+        let vote = vote_from_pb(&header.vote.ok_or_else(|| missing("a vote"))?);
+        let refused = |error: &dyn std::error::Error| {
+            warn!(error = crate::state_machine::chain(error), "a snapshot could not be received");
+            Status::aborted("the snapshot could not be received; see the log of this replica")
+        };
+        let name = snapshot_name(&meta).map_err(|error| refused(&error))?;
+        let mut receiver = self.core.store.receive_snapshot(&name).map_err(|error| refused(&error))?;
+        while let Some(message) = parts.next().await {
+            let Some(Part::Piece(piece)) = message?.part else { return Err(missing("a piece")) };
+            receiver.push(&piece).map_err(|error| refused(&error))?;
+        }
+        // Checks the hash over the whole, which takes as long as reading the file.
+        let finished = tokio::task::spawn_blocking(move || receiver.finish()).await;
+        finished.map_err(|_| status::bug("receiving a snapshot panicked"))?.map_err(|error| refused(&error))?;
+        let snapshot = Snapshot { meta, snapshot: Box::new(SnapshotData::Received(name)) };
+        let answer = self.raft.install_full_snapshot(vote, snapshot).await;
+        let answer = answer.map_err(|error: Fatal<u64>| raft_stopped(&RaftError::Fatal(error)))?;
+        Ok(Response::new(pb::InstallSnapshotResponse { vote: Some(vote_to_pb(&answer.vote)) }))
+    }
+}

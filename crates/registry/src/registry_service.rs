@@ -1,0 +1,272 @@
+//! `latchkey.internal.v1.RegistryService`: the replicated state for the services that hold none of it.
+
+use crate::leadership::Report;
+use crate::ledger::Standing;
+use crate::outbox::OutboxError;
+use crate::query;
+use crate::registry::{ProposeError, Registry, ReplicaStatus};
+use latchkey_domain::{DurationMillis, NodeId, Revision, UnixMillis};
+use latchkey_state::{Applied, HashedAt, StateHash};
+use latchkey_transport::{Deadline, Rejection, Unavailable, status};
+use latchkey_wire::applied::write_applied;
+use latchkey_wire::disk::read_command;
+use latchkey_wire::pb::internal::v1 as pb;
+use latchkey_wire::pb::internal::v1::registry_service_server::RegistryService;
+use latchkey_wire::pb::v1;
+use latchkey_wire::request::read_consistency;
+use latchkey_wire::time::write_time;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use tracing::warn;
+
+/// How long a call may take that brought no deadline.
+const WITHIN_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Messages of one follower on their way.
+const FOLLOW_PENDING_MAX: usize = 64;
+
+/// How long a barrier is waited for at most, whatever was asked.
+const CONFIRM_MAX: Duration = Duration::from_secs(60);
+
+/// How often a follower hears that nothing happened.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The registry's face to other processes.
+#[derive(Clone)]
+pub struct RegistryFace {
+    registry: Registry,
+}
+
+impl RegistryFace {
+    pub(crate) const fn new(registry: Registry) -> Self {
+        Self { registry }
+    }
+
+    fn check(&self, target: Option<&pb::Target>) -> Result<(), Status> {
+        let node = self.registry.node();
+        if self.registry.peers().is_meant_for(target, node) {
+            return Ok(());
+        }
+        Err(Rejection::WrongTarget { node: node.0 }.into())
+    }
+}
+
+/// How much time a call has left.
+fn within<T>(request: &Request<T>) -> Duration {
+    request.extensions().get::<Deadline>().map_or(WITHIN_DEFAULT, Deadline::remaining)
+}
+
+/// What a failed proposal is to a caller. Who leads instead is found by `Introduce`.
+pub(crate) fn propose_status(registry: &Registry, error: &ProposeError) -> Status {
+    match error {
+        ProposeError::Unavailable(unavailable) => unavailable.into_status(),
+        ProposeError::Elsewhere(..) => Unavailable::NoLeader { node: Some(registry.node()) }.into_status(),
+        ProposeError::Unknown => status::deadline_exceeded(),
+    }
+}
+
+/// What became of a command, with the names of the state after it.
+pub(crate) fn told(registry: &Registry, applied: &Applied) -> pb::Applied {
+    let state = registry.core().state();
+    write_applied(&state, state.clock(), applied)
+}
+
+#[tonic::async_trait]
+impl RegistryService for RegistryFace {
+    async fn introduce(&self, _: Request<pb::IntroduceRequest>) -> Result<Response<pb::IntroduceResponse>, Status> {
+        let core = self.registry.core();
+        Ok(Response::new(pb::IntroduceResponse {
+            cluster_id: core.cluster().0.to_vec(),
+            epoch: core.epoch(),
+            node_id: core.node().0,
+            leader: self.registry.status().leader.map(|leader| leader.0),
+        }))
+    }
+
+    async fn propose(&self, request: Request<pb::ProposeRequest>) -> Result<Response<pb::ProposeResponse>, Status> {
+        let left = within(&request);
+        let request = request.into_inner();
+        self.check(request.target.as_ref())?;
+        let command = request.command.as_ref().ok_or_else(|| Status::invalid_argument("expected a command"))?;
+        let command = read_command(command).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if command.is_of_replica() {
+            // Only the leader itself asks for these, in its own process.
+            return Err(Rejection::NotServedHere.into());
+        }
+        let applied = self.registry.propose(command, left).await;
+        let applied = applied.map_err(|error| propose_status(&self.registry, &error))?;
+        Ok(Response::new(pb::ProposeResponse { applied: Some(told(&self.registry, &applied)) }))
+    }
+
+    async fn query(&self, request: Request<pb::QueryRequest>) -> Result<Response<pb::QueryResponse>, Status> {
+        let left = within(&request);
+        let request = request.into_inner();
+        self.check(request.target.as_ref())?;
+        let consistency = read_consistency(request.consistency.as_ref())
+            .map_err(|violations| Status::from(Rejection::FieldsInvalid(violations)))?;
+        let query = request.query.ok_or_else(|| Status::invalid_argument("expected a query"))?;
+        let view = self.registry.reader().view(consistency, left).await?;
+        let answer = query::answer(view.state(), view.now(), &query)?;
+        let revision = Some(view.state().revision().into());
+        Ok(Response::new(pb::QueryResponse { revision, answer: Some(answer) }))
+    }
+
+    type FollowStream = ReceiverStream<Result<pb::FollowResponse, Status>>;
+
+    async fn follow(&self, request: Request<pb::FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref())?;
+        let (messages, stream) = mpsc::channel(FOLLOW_PENDING_MAX);
+        let registry = self.registry.clone();
+        // Owned by the stream: it ends when the follower goes away.
+        tokio::spawn(async move {
+            if let Err(error) = follow(&registry, request.from_sequence, &messages).await {
+                drop(messages.send(Err(error)).await);
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn renew_lease(
+        &self,
+        request: Request<pb::RenewLeaseRequest>,
+    ) -> Result<Response<pb::RenewLeaseResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref())?;
+        let hashed = request.hashed.as_ref().and_then(|hashed| {
+            let hash = <[u8; 32]>::try_from(&hashed.hash[..]).ok()?;
+            let revision = hashed.revision?;
+            Some(HashedAt { revision: revision.into(), hash: StateHash::from_bytes(&hash) })
+        });
+        let report = Report {
+            replica: NodeId(request.node_id),
+            incarnation: request.incarnation,
+            published: request.published.map(|revision| revision.index),
+            clock: UnixMillis::new(request.clock_unix_ms),
+            hashed,
+            state: request.state,
+        };
+        let (granted, differs) = self.registry.renewal().grant(report).await.map_err(Unavailable::into_status)?;
+        let state = self.registry.core().state();
+        Ok(Response::new(pb::RenewLeaseResponse {
+            term: granted.term,
+            read_index: granted.read_index,
+            now_unix_ms: granted.time.millis(),
+            lease_ms: state.cluster().map_or(0, |cluster| cluster.staleness_default.millis()),
+            clock_offset_ms: granted.clock_offset_ms,
+            differs,
+        }))
+    }
+
+    async fn confirm(&self, request: Request<pb::ConfirmRequest>) -> Result<Response<pb::ConfirmResponse>, Status> {
+        let left = within(&request);
+        let request = request.into_inner();
+        self.check(request.target.as_ref())?;
+        let revision: Revision =
+            request.revision.ok_or_else(|| Status::invalid_argument("expected a revision"))?.into();
+        let wait = Duration::from_millis(request.timeout_ms).min(left).min(CONFIRM_MAX);
+        let replicas = confirm(&self.registry, revision, DurationMillis::new(request.bound_ms), wait)
+            .await
+            .map_err(|error| propose_status(&self.registry, &error))?;
+        Ok(Response::new(pb::ConfirmResponse { replicas }))
+    }
+
+    async fn authenticate(
+        &self,
+        request: Request<pb::AuthenticateRequest>,
+    ) -> Result<Response<pb::AuthenticateResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref())?;
+        let client = request.client_ip.parse().ok();
+        let answer = crate::local::authenticate(&self.registry, &request.key_text, client)?;
+        Ok(Response::new(answer))
+    }
+}
+
+/// Sends entries from `from` on for as long as the follower listens.
+async fn follow(
+    registry: &Registry,
+    from: u64,
+    messages: &mpsc::Sender<Result<pb::FollowResponse, Status>>,
+) -> Result<(), Status> {
+    use pb::follow_response::Item;
+    let core = registry.core();
+    if !core.loaded().await {
+        return Err(Unavailable::Fenced.into());
+    }
+    let mut next = from;
+    let mut sequences = core.outbox.watch();
+    loop {
+        sequences.borrow_and_update();
+        let events = core.outbox.read(core.store.as_ref(), &core.sealer, next).await.map_err(|error| match error {
+            OutboxError::Gone { .. } => Status::failed_precondition(error.to_string()),
+            OutboxError::Store(_) | OutboxError::Unseal(_) => {
+                warn!(error = crate::state_machine::chain(&error), "the outbox cannot be read");
+                status::bug("the outbox cannot be read")
+            }
+        })?;
+        let idle = events.is_empty();
+        for event in events {
+            next = event.sequence + 1;
+            let item = Some(Item::Event(event));
+            if messages.send(Ok(pb::FollowResponse { item })).await.is_err() {
+                return Ok(());
+            }
+        }
+        if idle {
+            let revision = Some(core.state().revision().into());
+            let item = Some(Item::Progress(pb::Progress { next_sequence: next, revision }));
+            if messages.send(Ok(pb::FollowResponse { item })).await.is_err() {
+                return Ok(());
+            }
+            // A sender that is gone means that the replica stops; the stream ends with the process.
+            drop(tokio::time::timeout(PROGRESS_INTERVAL, sequences.changed()).await);
+        }
+    }
+}
+
+/// The barrier's answer as it travels, ordered by region and id.
+pub(crate) async fn confirm(
+    registry: &Registry,
+    revision: Revision,
+    bound: DurationMillis,
+    wait: Duration,
+) -> Result<Vec<pb::ReplicaConfirmation>, ProposeError> {
+    let standings = registry.confirm(revision.index, bound, wait).await?;
+    let (boot, now) = {
+        let core = registry.core();
+        (core.clock.boottime_millis(), core.clock.unix_millis())
+    };
+    let mut replicas: Vec<_> = standings
+        .into_iter()
+        .map(|(replica, standing, incarnation)| confirmation(&replica, standing, incarnation, boot, now))
+        .collect();
+    let place =
+        |one: &pb::ReplicaConfirmation| (one.region.clone(), one.status.as_ref().map_or(0, |status| status.replica));
+    replicas.sort_by_key(place);
+    Ok(replicas)
+}
+
+fn confirmation(
+    replica: &ReplicaStatus,
+    standing: Standing,
+    incarnation: Option<u64>,
+    boot_ms: u64,
+    now: UnixMillis,
+) -> pb::ReplicaConfirmation {
+    use v1::replica_status::State;
+    let (state, time) = match standing {
+        Standing::Applied => (State::Applied, now),
+        Standing::LeaseEnded => (State::LeaseEnded, now),
+        Standing::Waiting { until_ms } => {
+            (State::Waiting, now.plus(DurationMillis::new(until_ms.saturating_sub(boot_ms))))
+        }
+    };
+    pb::ReplicaConfirmation {
+        region: replica.member.region.clone(),
+        status: Some(v1::ReplicaStatus { replica: replica.node.0, state: state.into(), time: Some(write_time(time)) }),
+        incarnation: incarnation.unwrap_or(0),
+    }
+}

@@ -1,0 +1,169 @@
+//! Renewing the freshness lease: this replica asks the leader, which may be itself, and reports what it has published.
+
+use crate::core::{Condition, Core};
+use crate::leadership::{Leadership, Report};
+use crate::lease::{Granted, Lease, wall_minus_boot};
+use crate::peers::Peers;
+use crate::read_index::ReadIndex;
+use crate::types::{Member, Raft};
+use latchkey_domain::{NodeId, UnixMillis};
+use latchkey_transport::Unavailable;
+use latchkey_wire::pb::internal::v1 as pb;
+use latchkey_wire::pb::v1::Revision;
+use latchkey_wire::pb::v1::replica::State as ReplicaState;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+use tonic::Status;
+use tracing::{debug, warn};
+
+/// Reports that follow each other no faster, whatever is published: each costs the leader a round to a quorum.
+const REPORT_INTERVAL_MIN: Duration = Duration::from_millis(20);
+
+/// What renewing needs.
+pub(crate) struct Renewal {
+    pub(crate) core: Arc<Core>,
+    pub(crate) raft: Raft,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) leadership: Arc<Leadership>,
+    pub(crate) rounds: ReadIndex,
+    pub(crate) incarnation: u64,
+    pub(crate) interval: Duration,
+}
+
+/// What the leader answered.
+struct Answer {
+    read_index: u64,
+    leader_time: UnixMillis,
+    differs: bool,
+}
+
+impl Renewal {
+    /// Renews for as long as the replica lives: at an interval, and soon after something was published.
+    pub(crate) async fn run(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut published = self.core.watch_revision();
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                changed = published.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.lease.published(published.borrow_and_update().index);
+                }
+            }
+            if self.core.condition() == Condition::Fenced {
+                return;
+            }
+            if let Err(unavailable) = self.renew().await {
+                debug!(?unavailable, "the freshness lease was not renewed");
+            }
+            tokio::time::sleep(REPORT_INTERVAL_MIN).await;
+        }
+    }
+
+    /// One renewal. The lease counts once what it needs is published.
+    async fn renew(&self) -> Result<(), Unavailable> {
+        let sent_ms = self.core.clock.boottime_millis();
+        let answer = self.ask().await?;
+        if answer.differs {
+            self.core.fence("the state of this replica differs from that of a majority");
+            return Err(Unavailable::Fenced);
+        }
+        let wall_minus_boot_ms = wall_minus_boot(self.core.clock.as_ref(), self.core.clock.boottime_millis());
+        let Answer { read_index, leader_time, .. } = answer;
+        let granted = Granted { sent_ms, wall_minus_boot_ms, leader_time, read_index };
+        self.lease.offer(granted, self.core.state().revision().index);
+        Ok(())
+    }
+
+    /// The index up to which everything that was acknowledged before this call is committed.
+    pub(crate) async fn read_index(&self) -> Result<u64, Unavailable> {
+        Ok(self.ask().await?.read_index)
+    }
+
+    async fn ask(&self) -> Result<Answer, Unavailable> {
+        let no_leader = Unavailable::NoLeader { node: Some(self.core.node()) };
+        let (leader, member) = self.leader().ok_or(no_leader)?;
+        if leader == self.core.node() {
+            let (granted, differs) = self.grant(self.report()).await?;
+            return Ok(Answer { read_index: granted.read_index, leader_time: granted.time, differs });
+        }
+        let mut client = self.peers.registry(&member).ok_or(no_leader)?;
+        let report = self.report();
+        let request = pb::RenewLeaseRequest {
+            target: Some(self.peers.target(leader)),
+            node_id: report.replica.0,
+            incarnation: report.incarnation,
+            published: report.published.map(|index| Revision { epoch: self.core.epoch(), index }),
+            clock_unix_ms: report.clock.millis(),
+            state: report.state,
+            hashed: report.hashed.map(|hashed| pb::HashedState {
+                revision: Some(hashed.revision.into()),
+                hash: hashed.hash.bytes().to_vec().into(),
+            }),
+        };
+        let asked = tokio::time::timeout(self.interval * 4, client.renew_lease(request)).await;
+        let answer = asked.map_err(|_| no_leader)?.map_err(|status| self.refused(&status))?.into_inner();
+        Ok(Answer {
+            read_index: answer.read_index,
+            leader_time: UnixMillis::new(answer.now_unix_ms),
+            differs: answer.differs,
+        })
+    }
+
+    fn refused(&self, status: &Status) -> Unavailable {
+        debug!(%status, "the leader did not renew the lease");
+        Unavailable::NoLeader { node: Some(self.core.node()) }
+    }
+
+    /// The leader as raft knows it.
+    pub(crate) fn leader(&self) -> Option<(NodeId, Member)> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let leader = metrics.current_leader?;
+        let member = metrics.membership_config.membership().get_node(&leader).cloned()?;
+        Some((NodeId(leader), member))
+    }
+
+    /// What this replica says of itself.
+    pub(crate) fn report(&self) -> Report {
+        let (published, state) = match self.core.condition() {
+            Condition::Ready => (Some(self.core.state().revision().index), ReplicaState::Serving),
+            Condition::Starting => (None, ReplicaState::Starting),
+            Condition::Locked => (None, ReplicaState::Locked),
+            Condition::Fenced => (None, ReplicaState::Fenced),
+        };
+        Report {
+            replica: self.core.node(),
+            incarnation: self.incarnation,
+            published,
+            clock: self.core.clock.unix_millis(),
+            hashed: self.core.hashed(),
+            state: state.into(),
+        }
+    }
+
+    /// As leader: takes note of a report and grants a lease.
+    pub(crate) async fn grant(&self, report: Report) -> Result<(LeaseGranted, bool), Unavailable> {
+        let no_leader = Unavailable::NoLeader { node: Some(self.core.node()) };
+        let differs = self.leadership.report(report);
+        if differs {
+            warn!(replica = %report.replica, "a replica differs from the majority; it is told to fence itself");
+        }
+        let read_index = self.rounds.now().await.ok_or(no_leader)?;
+        let (term, time, clock_offset_ms) = self.leadership.grant(report.replica, read_index)?;
+        Ok((LeaseGranted { term, read_index, time, clock_offset_ms }, differs))
+    }
+}
+
+/// A lease as the leader grants it.
+pub(crate) struct LeaseGranted {
+    pub(crate) term: u64,
+    pub(crate) read_index: u64,
+    pub(crate) time: UnixMillis,
+    pub(crate) clock_offset_ms: i64,
+}
