@@ -1,1 +1,20 @@
 //! The command line, and every service in one process (rank 9).
+//!
+//! In: [`Dev`], which is `latchkey dev`: one replica of validation and one issuance, with an embedded store, on loopback; and
+//! [`guide`], what it prints to try. Out: what the services do; they are started by the same functions as in production,
+//! over the same listeners, so that what works here works there.
+//!
+//! # Decisions
+//! **Two sibling folders.** `data` is what a replica writes, `secrets` what it must never hold: the KEK, the cluster's
+//! secret, the text of root's first key. A copy of the one is worth nothing without the other, from the first minute on.
+//! **A first start that was interrupted begins anew.** The data folder gets its name when it is whole; without it nothing has
+//! ever run, so leftovers are removed.
+//! **Settings come from flags alone.** A variable for one service would be a mistake to the other.
+
+mod dev;
+mod first_start;
+pub mod guide;
+mod layout;
+
+pub use dev::{Dev, DevError};
+pub use layout::{Layout, Ports};

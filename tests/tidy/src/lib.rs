@@ -13,6 +13,7 @@
 //! | files stay short enough to be read in one sitting | [`length`] |
 //! | nothing is left for later without saying where | [`leftovers`] |
 //! | each make target is in `make help` | [`make`] |
+//! | a manual that is referred to is there | [`references`] |
 //!
 //! The comments of the `.proto` files are checked where they are compiled, in `crates/wire`.
 
@@ -22,6 +23,7 @@ pub mod make;
 pub mod packages;
 pub mod purity;
 pub mod ranks;
+pub mod references;
 pub mod repository;
 pub mod table;
 pub mod top_level;

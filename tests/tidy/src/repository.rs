@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{Metadata, MetadataCommand};
 
-/// Folders that hold nothing of ours: what is built, what is fetched, what git keeps, and protos vendored unchanged.
-const FOREIGN: [&str; 4] = ["target", ".cache", ".git", "proto/google"];
+/// Folders that hold nothing of ours: what is built, fetched, kept by git, left by `make run`, or vendored unchanged.
+const FOREIGN: [&str; 5] = ["target", ".cache", ".git", ".latchkey-dev", "proto/google"];
 
 /// One file of ours that is text.
 #[derive(Debug, Clone, PartialEq, Eq)]

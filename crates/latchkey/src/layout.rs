@@ -1,0 +1,150 @@
+//! Where `latchkey dev` keeps things, and where it listens.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// The folders and files below one folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    folder: PathBuf,
+}
+
+impl Layout {
+    /// Below `folder`, which need not exist yet.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// What the replica writes: its log and state, sealed.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// The data of a first start, until it is whole.
+    #[must_use]
+    pub fn unfinished(&self) -> PathBuf {
+        self.folder.join("data.unfinished")
+    }
+
+    /// What must not lie with the data. Mode 0700.
+    #[must_use]
+    pub fn secrets(&self) -> PathBuf {
+        self.folder.join("secrets")
+    }
+
+    /// The key-encryption key. Mode 0600.
+    #[must_use]
+    pub fn kek(&self) -> PathBuf {
+        self.secrets().join("kek")
+    }
+
+    /// What the services of the cluster share. Mode 0600.
+    #[must_use]
+    pub fn cluster_secret(&self) -> PathBuf {
+        self.secrets().join("cluster.secret")
+    }
+
+    /// The text of the first key of `root`. Mode 0600.
+    #[must_use]
+    pub fn root_key(&self) -> PathBuf {
+        self.secrets().join("root.key")
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// The ports of all services, on loopback: those of the manuals, or as far from another base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    base: u16,
+}
+
+impl Ports {
+    /// The first port where nothing else is asked for: issuance is then where the manuals say.
+    pub const BASE: u16 = 7_710;
+
+    /// The highest base that leaves room for the others. The lowest is 1: these ports are told before they are bound.
+    pub const BASE_MAX: u16 = u16::MAX - 19;
+
+    /// From `base`, 1 to [`Self::BASE_MAX`].
+    #[must_use]
+    pub fn from_base(base: u16) -> Option<Self> {
+        (1..=Self::BASE_MAX).contains(&base).then_some(Self { base })
+    }
+
+    /// Issuance.
+    #[must_use]
+    pub const fn issuance(self) -> SocketAddr {
+        self.at(0)
+    }
+
+    /// Metrics of issuance.
+    #[must_use]
+    pub const fn issuance_metrics(self) -> SocketAddr {
+        self.at(9)
+    }
+
+    /// Validation.
+    #[must_use]
+    pub const fn validation(self) -> SocketAddr {
+        self.at(10)
+    }
+
+    /// Raft, which other replicas would use.
+    #[must_use]
+    pub const fn raft(self) -> SocketAddr {
+        self.at(11)
+    }
+
+    /// Metrics of validation.
+    #[must_use]
+    pub const fn validation_metrics(self) -> SocketAddr {
+        self.at(19)
+    }
+
+    const fn at(self, offset: u16) -> SocketAddr {
+        SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), self.base + offset)
+    }
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self { base: Self::BASE }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_without_room_for_the_others_is_refused() {
+        assert_eq!(Ports::from_base(0), None);
+        assert_eq!(Ports::from_base(Ports::BASE_MAX + 1), None);
+        let last = Ports::from_base(Ports::BASE_MAX).expect("it leaves just enough room");
+        assert_eq!(last.validation_metrics().port(), u16::MAX);
+    }
+
+    #[test]
+    fn the_default_ports_are_those_of_the_manuals() {
+        let ports = Ports::default();
+        let all =
+            [ports.issuance(), ports.issuance_metrics(), ports.validation(), ports.raft(), ports.validation_metrics()];
+        assert_eq!(all.map(|address| address.port()), [7710, 7719, 7720, 7721, 7729]);
+        assert!(all.iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[test]
+    fn no_secret_lies_with_the_data() {
+        let layout = Layout::new("somewhere".into());
+        for secret in [layout.kek(), layout.cluster_secret(), layout.root_key()] {
+            assert!(!secret.starts_with(layout.data()) && !secret.starts_with(layout.unfinished()), "{secret:?}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+#!/usr/bin/env bash
+# Three replicas and one issuance on loopback, to try what a kill does, and as an example of the order of steps.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+three-replicas.sh COMMAND [--folder DIR] [--base PORT] [--bin DIR]
+
+  start        build, make secrets and data folders on the first time, start what does not run, wait until it serves
+  stop         end all, letting calls in progress end
+  status       tell what runs
+  kill N       end replica N at once, as a crash would (N: 1, 2, 3)
+  destroy      stop, then remove the folder, secrets and data
+
+  --folder DIR   where secrets, data, logs and process ids lie     (.latchkey-dev/three)
+  --base PORT    issuance; the replicas are at +10, +110, +210      (7710)
+  --bin DIR      where latchkey-validation and latchkey-issuance lie (built by cargo)
+TEXT
+}
+
+# The examples beside this file name their paths from the top of the repository.
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+examples=deploy/local
+folder=.latchkey-dev/three
+base=7710
+bin=
+seconds_max=30
+
+die() {
+  echo "three-replicas.sh: $*" >&2
+  exit 1
+}
+
+port() { echo $((base + 10 + 100 * ($1 - 1) + $2)); }
+
+# What replaces the ports and paths of the example: the folder and the base may be others.
+settings_of() {
+  local name=$1 number
+  printf '%s\n' "cluster_secret_file=$folder/secrets/cluster.secret" "kek_file=$folder/secrets/kek"
+  if [ "$name" = issuance ]; then
+    printf '%s\n' "listen=127.0.0.1:$base" "metrics_listen=127.0.0.1:$((base + 9))" \
+      "registry_endpoints=127.0.0.1:$(port 1 0),127.0.0.1:$(port 2 0),127.0.0.1:$(port 3 0)"
+    return
+  fi
+  number=${name#replica-}
+  printf '%s\n' "node.data_folder=$folder/$name" "listen=127.0.0.1:$(port "$number" 0)" \
+    "raft.listen=127.0.0.1:$(port "$number" 1)" "metrics_listen=127.0.0.1:$(port "$number" 9)"
+  for number in 1 2 3; do
+    printf '%s\n' "members[$((number - 1))].api_address=127.0.0.1:$(port "$number" 0)" \
+      "members[$((number - 1))].raft_address=127.0.0.1:$(port "$number" 1)"
+  done
+}
+
+# service NAME ARGUMENTS...: fills `command` with what runs the service.
+service() {
+  local name=$1 program=latchkey-validation setting
+  shift
+  [ "$name" = issuance ] && program=latchkey-issuance
+  command=("$bin/$program" --config "$examples/$name.toml")
+  while IFS= read -r setting; do command+=(--set "$setting"); done < <(settings_of "$name")
+  command+=("$@")
+}
+
+# The process id of NAME, if the process that we started under it still runs.
+running() {
+  local file=$folder/$1.pid pid
+  [ -f "$file" ] || return 1
+  pid=$(<"$file")
+  # A number that another program got since is not ours to end.
+  [[ $(tr "\0" " " 2>/dev/null <"/proc/$pid/cmdline") == *"$examples/$1.toml"* ]] && echo "$pid"
+}
+
+initialise() {
+  local cluster number
+  [ -f "$folder/cluster.id" ] && return
+  mkdir -p "$folder"
+  mkdir -m 700 "$folder/secrets" 2>/dev/null || die "$folder is half made; run destroy first"
+  # The first replica founds the cluster: it makes the KEK and the cluster's secret, and writes the text of root's first key.
+  service replica-1 init --bootstrap-file "$folder/secrets/root.key"
+  cluster=$("${command[@]}")
+  for number in 2 3; do
+    service "replica-$number" init --cluster "$cluster"
+    "${command[@]}" >/dev/null
+  done
+  echo "$cluster" >"$folder/cluster.id"
+}
+
+start() {
+  local name
+  if [ -z "$bin" ]; then
+    cargo build --quiet --package latchkey-validation --package latchkey-issuance
+    bin=${CARGO_TARGET_DIR:-target}/debug
+  fi
+  initialise
+  for name in replica-1 replica-2 replica-3 issuance; do
+    if running "$name" >/dev/null; then continue; fi
+    service "$name"
+    nohup "${command[@]}" </dev/null >"$folder/$name.log" 2>&1 &
+    echo $! >"$folder/$name.pid"
+  done
+  for name in replica-1 replica-2 replica-3; do wait_until_serving "$name"; done
+  status
+  echo "root's key: $folder/secrets/root.key"
+}
+
+# A replica tells its health in its log when it changes; a load balancer would ask grpc.health.v1.
+wait_until_serving() {
+  local ends=$((SECONDS + seconds_max))
+  until grep -q 'probe="latchkey.validate" serving=true' "$folder/$1.log"; do
+    running "$1" >/dev/null || die "$1 ended, see $folder/$1.log: $(tail -n 3 "$folder/$1.log")"
+    ((SECONDS < ends)) || die "$1 does not serve after $seconds_max s, see $folder/$1.log"
+    sleep 0.1
+  done
+}
+
+stop() {
+  local name pid ends
+  for name in issuance replica-3 replica-2 replica-1; do
+    pid=$(running "$name") || continue
+    kill -TERM "$pid"
+    ends=$((SECONDS + seconds_max))
+    while running "$name" >/dev/null; do
+      ((SECONDS < ends)) || die "$name (process $pid) does not end"
+      sleep 0.1
+    done
+    rm -f "$folder/$name.pid"
+    echo "$name ended"
+  done
+}
+
+status() {
+  local name pid address
+  for name in replica-1 replica-2 replica-3 issuance; do
+    address=$(settings_of "$name" | sed -n 's/^listen=//p')
+    if pid=$(running "$name"); then echo "$name runs on $address, process $pid"; else echo "$name does not run"; fi
+  done
+}
+
+kill_replica() {
+  local pid
+  [[ ${1:-} == [123] ]] || die "kill which replica? 1, 2 or 3"
+  pid=$(running "replica-$1") || die "replica-$1 does not run"
+  kill -KILL "$pid"
+  echo "replica-$1 (process $pid) is killed; start brings it back"
+}
+
+destroy() {
+  stop
+  # Only what looks like ours is removed.
+  [ -d "$folder/secrets" ] || die "$folder is no folder of this script"
+  rm -rf "$folder"
+}
+
+task=${1:-help}
+shift || true
+number=
+while (($# > 0)); do
+  case $1 in
+    --folder) folder=${2:?--folder needs a value} && shift 2 ;;
+    --base) base=${2:?--base needs a value} && shift 2 ;;
+    --bin) bin=${2:?--bin needs a value} && shift 2 ;;
+    [0-9]) number=$1 && shift ;;
+    *) usage >&2 && exit 2 ;;
+  esac
+done
+
+case $task in
+  start) start ;;
+  stop) stop ;;
+  status) status ;;
+  kill) kill_replica "$number" ;;
+  destroy) destroy ;;
+  help | --help | -h) usage ;;
+  *) usage >&2 && exit 2 ;;
+esac
