@@ -1,4 +1,7 @@
-//! Each make target is in `make help`, which prints what stands behind `##` on the target's own line.
+//! Each make target is in `make help`, which prints what stands behind `##` on the target's own line; and the tests that
+//! `make proof` names are there.
+
+use cargo_metadata::Metadata;
 
 use crate::Findings;
 
@@ -28,6 +31,16 @@ pub fn findings(makefile: &str) -> Findings {
     findings
 }
 
+/// Which tests a script names after `--test` that no package has: renaming one would else fail a proof, or empty it.
+#[must_use]
+pub fn tests_missing(script: &str, workspace: &Metadata) -> Findings {
+    let targets = || workspace.packages.iter().flat_map(|package| &package.targets);
+    let words: Vec<&str> = script.split_whitespace().collect();
+    let named = words.windows(2).filter(|pair| pair[0] == "--test").map(|pair| pair[1]);
+    let missing = named.filter(|name| !targets().any(|target| target.is_test() && target.name == *name));
+    missing.map(|name| format!(".ci/proof: there is no test {name}")).collect()
+}
+
 /// A target that people type: lower case at the start of the line, then a colon.
 fn target_of(line: &str) -> Option<(&str, &str)> {
     let (target, rest) = line.split_once(':')?;
@@ -49,6 +62,17 @@ mod tests {
         assert_none(&findings(&promised(" ## does it")));
         assert_eq!(findings(&promised("")).len(), PROMISED.len());
         assert_eq!(findings(&promised(" ## does it").replace("soak: build", "soaking: build")).len(), 2);
+    }
+
+    #[test]
+    fn a_test_that_is_named_and_not_there_is_found() {
+        let found = tests_missing("cargo test \\\n  --test grammars --test gone --quiet", &repository::metadata());
+        assert_eq!(found, [".ci/proof: there is no test gone"]);
+    }
+
+    #[test]
+    fn every_test_that_the_proof_names_is_there() {
+        assert_none(&tests_missing(&repository::read(".ci/proof"), &repository::metadata()));
     }
 
     #[test]
