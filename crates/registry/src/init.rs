@@ -3,7 +3,6 @@
 //! The founding file holds the first members and the first command: wrapped keys, one digest, sealed like any command
 //! of the log. The one plaintext secret, the text of the first key of `root`, goes to the bootstrap file alone.
 
-use crate::keyring::{Keyring, introduced};
 use crate::sealing::Sealer;
 use crate::types::{IntroducedKey, LogId, Member};
 use crate::words::{WordError, decode, record_from_pb, record_to_pb};
@@ -21,7 +20,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The folder of the storage within the data folder.
 const STORE_FOLDER: &str = "store";
@@ -86,7 +84,8 @@ pub enum InitError {
 #[derive(Clone, Debug)]
 pub struct PendingFounding {
     pub(crate) members: BTreeMap<u64, Member>,
-    pub(crate) command: Command,
+    /// The first command, sealed: opening it needs the KEK, which may be away.
+    pub(crate) sealed: Vec<u8>,
     pub(crate) log_key: IntroducedKey,
     path: PathBuf,
 }
@@ -151,30 +150,21 @@ pub fn store_folder(data_folder: &Path) -> PathBuf {
     data_folder.join(STORE_FOLDER)
 }
 
-/// What founds the cluster, where this replica still has to; needs the KEK.
+/// What founds the cluster, where this replica still has to.
 ///
 /// # Errors
 /// [`InitError`]
-pub async fn pending_founding(
-    data_folder: &Path,
-    cluster: ClusterId,
-    kms: Arc<dyn Kms>,
-) -> Result<Option<PendingFounding>, InitError> {
+pub fn pending_founding(data_folder: &Path) -> Result<Option<PendingFounding>, InitError> {
     let path = data_folder.join(FOUNDING_FILE);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(InitError::File { path, source }),
     };
-    let damaged = |source| InitError::Damaged { path: path.clone(), source };
-    let (members, log_key, sealed) = read_founding(&bytes).map_err(damaged)?;
-    let keyring = Arc::new(Keyring::new(cluster, kms));
-    keyring.add(Arc::new(introduced(&log_key)));
-    let opened = Sealer::new(cluster, keyring).open_command(&sealed).await;
-    let command = opened.map_err(|error| {
-        damaged(WordError { expected: "the first command", found: crate::state_machine::chain(&error) })
-    })?;
-    Ok(Some(PendingFounding { members, command, log_key, path }))
+    match read_founding(&bytes) {
+        Ok((members, log_key, sealed)) => Ok(Some(PendingFounding { members, sealed, log_key, path })),
+        Err(source) => Err(InitError::Damaged { path, source }),
+    }
 }
 
 impl PendingFounding {

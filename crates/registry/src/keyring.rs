@@ -1,5 +1,6 @@
 //! The keyring of this process: wrapped keys from the state, unwrapped once and kept in memory.
 
+use crate::types::IntroducedKey;
 use arc_swap::ArcSwap;
 use latchkey_crypto::{DataKey, Pepper};
 use latchkey_domain::{ClusterId, RingNumber, UnixMillis};
@@ -8,7 +9,9 @@ use latchkey_minting::contexts::RingKeyPlace;
 use latchkey_minting::unwrap;
 use latchkey_state::{RingKey, RingPurpose, State};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use tokio::sync::watch;
 
 /// How deep keys may wrap each other: KEK, tenant key, data key.
 const DEPTH_MAX: usize = 4;
@@ -51,18 +54,37 @@ pub struct Keyring {
     wrapped: Mutex<BTreeMap<RingNumber, Arc<RingKey>>>,
     unwrapped: RwLock<BTreeMap<RingNumber, Arc<DataKey>>>,
     peppers: ArcSwap<Peppers>,
+    /// Set once the state lists a key, and not only the first record brought one.
+    listed: AtomicBool,
+    news: watch::Sender<()>,
 }
 
 impl Keyring {
     /// An empty one.
     #[must_use]
     pub fn new(cluster: ClusterId, kms: Arc<dyn Kms>) -> Self {
-        Self { cluster, kms, wrapped: Mutex::default(), unwrapped: RwLock::default(), peppers: ArcSwap::default() }
+        Self {
+            cluster,
+            kms,
+            wrapped: Mutex::default(),
+            unwrapped: RwLock::default(),
+            peppers: ArcSwap::default(),
+            listed: AtomicBool::new(false),
+            news: watch::Sender::new(()),
+        }
     }
 
-    /// Takes note of a wrapped key.
+    /// Takes note of the log key that the first records bring, before the state lists it.
+    pub(crate) fn add_introduced(&self, key: &IntroducedKey) {
+        let key = Arc::new(introduced(key));
+        self.wrapped().entry(key.number).or_insert(key);
+    }
+
+    /// Takes note of a wrapped key that the state lists.
     pub fn add(&self, key: Arc<RingKey>) {
+        self.listed.store(true, Ordering::Relaxed);
         self.wrapped().insert(key.number, key);
+        self.news.send_replace(());
     }
 
     /// Forgets a key that was destroyed.
@@ -71,9 +93,14 @@ impl Keyring {
         self.unwrapped.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
     }
 
-    /// Whether the cluster has no key yet.
+    /// Changes whenever a wrapped key is added.
+    pub(crate) fn watch(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    /// Whether the state lists no key yet.
     pub(crate) fn is_empty(&self) -> bool {
-        self.wrapped().is_empty()
+        !self.listed.load(Ordering::Relaxed)
     }
 
     /// The peppers that are unwrapped.
@@ -169,7 +196,7 @@ pub(crate) fn sealing_key(state: &State, keyspace: Option<latchkey_domain::Keysp
 }
 
 /// A wrapped log key as the first record brings it, before there is a state that lists it.
-pub(crate) fn introduced(key: &crate::types::IntroducedKey) -> RingKey {
+fn introduced(key: &IntroducedKey) -> RingKey {
     RingKey {
         number: RingNumber(key.number),
         id: key.id,

@@ -49,6 +49,9 @@ const APPEND_RECORDS_MAX: u64 = 300;
 /// How long the sending and installing of a whole snapshot may take: a million keys and slow links.
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(600);
 
+/// How long to wait before the keyring is unwrapped again.
+const KEYRING_RETRY: Duration = Duration::from_secs(1);
+
 /// How raft is timed. The relations between these are checked where the settings are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
@@ -200,7 +203,9 @@ impl Registry {
         registry.own(renewal.run());
         registry.own(registry.clone().follow_raft());
         registry.own(registry.clone().follow_condition());
+        registry.own(registry.clone().follow_keyring());
         if let Some(pending) = &founding {
+            registry.core().keyring.add_introduced(&pending.log_key);
             registry.found(pending).await?;
         }
         registry.own(duties::run(registry.clone(), founding));
@@ -263,6 +268,18 @@ impl Registry {
             };
             if changed.is_err() {
                 return;
+            }
+        }
+    }
+
+    /// Unwraps what the cluster adds to its keyring. Where the KEK is away meanwhile, nothing else waits for it.
+    async fn follow_keyring(self) {
+        let keyring = &self.inner.core.keyring;
+        let mut news = keyring.watch();
+        while news.changed().await.is_ok() {
+            while let Err(error) = keyring.unwrap_all().await {
+                warn!(error = state_machine::chain(&error), "a key of the keyring waits for the key-encryption key");
+                tokio::time::sleep(KEYRING_RETRY).await;
             }
         }
     }
@@ -406,7 +423,11 @@ impl Registry {
         pending: &PendingFounding,
         within: Duration,
     ) -> Result<Arc<Applied>, ProposeError> {
-        let mut command = pending.command.clone();
+        let opened = self.inner.core.sealer.open_command(&pending.sealed).await;
+        let mut command = opened.map_err(|error| {
+            warn!(error = state_machine::chain(&error), "the first command cannot be opened");
+            ProposeError::Unavailable(Unavailable::Locked)
+        })?;
         command.at = self.inner.leadership.stamp()?;
         self.write(bootstrap_ring::LOG, &command, within).await
     }
@@ -418,9 +439,6 @@ impl Registry {
         within: Duration,
     ) -> Result<Arc<Applied>, ProposeError> {
         let introduced = self.introduced(log_key);
-        for key in &introduced {
-            self.inner.core.keyring.add(Arc::new(crate::keyring::introduced(key)));
-        }
         let sealed = self.inner.core.sealer.seal_command(log_key, command, &mut OsEntropy).await.map_err(|error| {
             warn!(%error, "a command could not be sealed");
             ProposeError::Unavailable(Unavailable::Locked)

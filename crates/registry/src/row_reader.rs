@@ -16,7 +16,7 @@ const ROWS_PENDING_MAX: usize = 4_096;
 pub(crate) async fn load(core: &Core) -> Result<State, SnapshotError> {
     load_ring(core).await?;
     core.keyring.unwrap_all().await.map_err(UnsealError::Keyring)?;
-    let (rows, mut arriving) = tokio::sync::mpsc::channel(ROWS_PENDING_MAX);
+    let (rows, arriving) = std::sync::mpsc::sync_channel(ROWS_PENDING_MAX);
     // Two threads: one reads, one opens; a third would find no core.
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
@@ -24,7 +24,7 @@ pub(crate) async fn load(core: &Core) -> Result<State, SnapshotError> {
                 if row.key.table == OUTBOX_TABLE {
                     return ControlFlow::Continue(());
                 }
-                match rows.blocking_send(row) {
+                match rows.send(row) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(()),
                 }
@@ -34,7 +34,7 @@ pub(crate) async fn load(core: &Core) -> Result<State, SnapshotError> {
         });
         let (mut failure, mut decoder) = (None, RowReader::default());
         let opened = std::iter::from_fn(|| {
-            let row = arriving.blocking_recv()?;
+            let row = arriving.recv().ok()?;
             match core.sealer.open_row_at_hand(&mut decoder, row.key.table, &row.key.id, &row.bytes) {
                 Ok(row) => Some(row),
                 Err(error) => {
@@ -44,7 +44,7 @@ pub(crate) async fn load(core: &Core) -> Result<State, SnapshotError> {
             }
         });
         let state = State::load(opened);
-        arriving.close();
+        drop(arriving);
         let read: Result<(), SnapshotError> = reader
             .join()
             .unwrap_or_else(|_| Err(SnapshotError::Io(std::io::Error::other("the thread that reads rows panicked"))));

@@ -1,7 +1,6 @@
 //! openraft's state machine over [`State`]: opens each record, applies it, publishes the whole, queues its rows.
 
 use crate::core::{Condition, Core, HASH_INTERVAL_RECORDS, mark};
-use crate::keyring::introduced;
 use crate::log_store::storage_error;
 use crate::row_writer::Batch;
 use crate::sealing::UnsealError;
@@ -84,7 +83,7 @@ impl StateMachine {
             }
             EntryPayload::Normal(LogCommand { sealed, introduced: keys }) => {
                 for key in &keys {
-                    self.core.keyring.add(Arc::new(introduced(key)));
+                    self.core.keyring.add_introduced(key);
                 }
                 let command = self.core.sealer.open_command(&sealed).await?;
                 let mut applied = state.apply(revision, &command);
@@ -267,7 +266,12 @@ pub(crate) async fn load(core: Arc<Core>) {
                 return;
             }
             Ok(Err(error)) => error,
-            Err(error) => SnapshotError::Io(std::io::Error::other(error.to_string())),
+            Err(error) => {
+                // A bug of this build and no fault of the data, so nothing is written that would outlive it.
+                error!(%error, "loading the state panicked; this replica does not answer");
+                core.set_condition(Condition::Fenced);
+                return;
+            }
         };
         if !is_about_the_kek(&error) {
             core.fence(&format!("the state on disk cannot be loaded: {}", chain(&error)));

@@ -100,7 +100,7 @@ impl Validation {
 
         let store = open_store(settings).await?;
         let cluster = ClusterId(store.facts().cluster_id);
-        let founding = pending_founding(folder, cluster, kms.clone()).await?;
+        let founding = pending_founding(folder)?;
         let raft_settings = &settings.raft;
         let timing = Timing {
             heartbeat_ms: raft_settings.heartbeat_ms,

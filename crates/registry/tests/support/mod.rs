@@ -1,0 +1,172 @@
+//! Replicas in this process: real storage, real consensus, loopback.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+use latchkey_domain::{ClusterId, DurationMillis, NodeId, UnixMillis};
+use latchkey_kms::testing::SwitchableKms;
+use latchkey_registry::{
+    Member, NewCluster, Parts, Registry, Timing, init_cluster, init_replica, pending_founding, store_folder,
+};
+use latchkey_storage::{Options, SledStore, Store};
+use latchkey_telemetry::{Clock, SystemClock};
+use latchkey_transport::{ClusterSecret, Limits, Server};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub const TIMING: Timing = Timing { heartbeat_ms: 100, election_min_ms: 400, election_max_ms: 800 };
+pub const WITHIN: Duration = Duration::from_secs(30);
+
+/// A wall clock that is wrong by as much as one wishes; boot time is the machine's.
+#[derive(Default)]
+pub struct WrongClock {
+    pub ahead_ms: AtomicI64,
+}
+
+impl Clock for WrongClock {
+    fn unix_millis(&self) -> UnixMillis {
+        let real = SystemClock.unix_millis().millis();
+        UnixMillis::new(real.saturating_add_signed(self.ahead_ms.load(Ordering::Relaxed)))
+    }
+
+    fn boottime_millis(&self) -> u64 {
+        SystemClock.boottime_millis()
+    }
+}
+
+/// The folder of a cluster: data, secrets, and what its replicas have in common.
+pub struct Ground {
+    folder: TempDir,
+    pub kms: Arc<SwitchableKms>,
+    pub secret: ClusterSecret,
+    pub members: BTreeMap<NodeId, Member>,
+    pub cluster: ClusterId,
+}
+
+/// One replica that serves.
+pub struct Replica {
+    pub registry: Registry,
+    pub clock: Arc<WrongClock>,
+    stops: Vec<oneshot::Sender<()>>,
+    servers: Vec<JoinHandle<()>>,
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("a bound listener has an address")
+}
+
+impl Ground {
+    /// Founds a cluster of `replicas`, the first of which founds it.
+    pub async fn found(replicas: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let kms = Arc::new(SwitchableKms::new([7; 32]));
+        let secret_file = folder.path().join("cluster.secret");
+        let secret = ClusterSecret::generate(&secret_file, &mut latchkey_kms::OsEntropy).expect("a new file");
+        let member = |id: u64| Member {
+            region: format!("region-{id}"),
+            raft_address: free_address().to_string(),
+            address: free_address().to_string(),
+        };
+        let members: BTreeMap<_, _> = (1..=replicas).map(|id| (NodeId(id), member(id))).collect();
+        let new = NewCluster {
+            members: members.clone(),
+            staleness_floor: DurationMillis::new(2_000),
+            staleness_default: DurationMillis::new(2_000),
+            bootstrap_file: &folder.path().join("root.key"),
+        };
+        let data = folder.path().join("1");
+        let cluster = init_cluster(&data, NodeId(1), kms.as_ref(), new).await.expect("a new folder");
+        for id in 2..=replicas {
+            init_replica(&folder.path().join(id.to_string()), NodeId(id), cluster).expect("a new folder");
+        }
+        Self { folder, kms, secret, members, cluster }
+    }
+
+    pub fn data(&self, node: NodeId) -> PathBuf {
+        self.folder.path().join(node.to_string())
+    }
+
+    pub fn root_text(&self) -> String {
+        let text = std::fs::read_to_string(self.folder.path().join("root.key")).expect("init wrote it");
+        text.trim().to_owned()
+    }
+
+    pub fn open_store(&self, node: NodeId) -> SledStore {
+        SledStore::open(&store_folder(&self.data(node)), &Options::default()).expect("a folder that was made")
+    }
+
+    pub async fn start(&self, node: NodeId) -> Replica {
+        self.start_with(node, Arc::default()).await
+    }
+
+    pub async fn start_with(&self, node: NodeId, clock: Arc<WrongClock>) -> Replica {
+        let store: Arc<dyn Store> = Arc::new(self.open_store(node));
+        let founding = pending_founding(&self.data(node)).expect("readable");
+        let parts = Parts {
+            store,
+            kms: self.kms.clone(),
+            clock: clock.clone(),
+            secret: self.secret.clone(),
+            timing: TIMING,
+            founding,
+        };
+        let registry = Registry::start(parts).await.expect("a replica that starts");
+        let member = &self.members[&node];
+        let mut replica = Replica { registry, clock, stops: Vec::new(), servers: Vec::new() };
+        let raft = Server::bind(member.raft_address.parse().expect("an address")).await.expect("a free port");
+        replica.serve(raft.limits(Limits::RAFT).service(replica.registry.raft_service()));
+        let services = Server::bind(member.address.parse().expect("an address")).await.expect("a free port");
+        replica.serve(services.service(replica.registry.registry_service()));
+        replica
+    }
+}
+
+impl Replica {
+    fn serve(&mut self, server: Server) {
+        let (stop, stopped) = oneshot::channel::<()>();
+        self.stops.push(stop);
+        self.servers.push(tokio::spawn(async move {
+            let ended = async { drop(stopped.await) };
+            server.serve(ended).await.expect("serves until it is stopped");
+        }));
+    }
+
+    /// Stops serving, then the replica itself.
+    pub async fn stop(self) {
+        drop(self.stops);
+        for server in self.servers {
+            server.await.expect("a server does not panic");
+        }
+        self.registry.shutdown().await;
+    }
+
+    /// Returns once `holds` of this replica; looks again whenever it publishes something, and at least every 20 ms.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Registry) -> bool) {
+        let looking = async {
+            while !holds(&self.registry) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(WITHIN, looking).await.unwrap_or_else(|_| panic!("never: {what}"));
+    }
+}
+
+/// Every file below `folder`.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() {
+            files.extend(files_below(&entry));
+        } else {
+            files.push(entry);
+        }
+    }
+    files
+}
