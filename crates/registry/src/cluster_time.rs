@@ -10,10 +10,12 @@ pub const SKEW_MS_MAX: i64 = 500;
 const READING_AGE_MS_MAX: u64 = 15_000;
 
 /// The voters' clocks as the leader sees them.
+///
+/// Kept against boot time, not against the leader's own wall clock: where that jumps, it is what disagrees at once.
 #[derive(Debug, Default)]
 pub struct Readings {
-    /// By voter: when it was read, in boot time, and how far it was ahead of the leader's wall clock then.
-    offsets: BTreeMap<NodeId, (u64, i64)>,
+    /// By voter: when it was read, in boot time, and how far it was ahead of boot time then.
+    ahead_of_boot: BTreeMap<NodeId, (u64, i64)>,
 }
 
 /// What the readings say.
@@ -39,20 +41,21 @@ impl Consensus {
 
 impl Readings {
     /// Takes note of a voter's clock.
-    pub fn note(&mut self, voter: NodeId, boottime_ms: u64, own: UnixMillis, reading: UnixMillis) {
-        self.offsets.insert(voter, (boottime_ms, offset(reading, own)));
+    pub fn note(&mut self, voter: NodeId, boottime_ms: u64, reading: UnixMillis) {
+        self.ahead_of_boot.insert(voter, (boottime_ms, ahead(reading, boottime_ms)));
     }
 
     /// The median over the voters' recent readings and the leader's own; `None` below a majority. With an even number
     /// it is the lower one, since waiting is safer than expiring.
     #[must_use]
-    pub fn consensus(&self, leader: NodeId, voters: &[NodeId], boottime_ms: u64) -> Option<Consensus> {
-        let mut offsets: Vec<_> = self.recent(leader, voters, boottime_ms).map(|(_, offset)| offset).collect();
-        if offsets.len() * 2 <= voters.len() {
+    pub fn consensus(&self, leader: NodeId, voters: &[NodeId], boottime_ms: u64, own: UnixMillis) -> Option<Consensus> {
+        let own = ahead(own, boottime_ms);
+        let mut sorted: Vec<_> = self.recent(leader, voters, boottime_ms, own).map(|(_, ahead)| ahead).collect();
+        if sorted.len() * 2 <= voters.len() {
             return None;
         }
-        offsets.sort_unstable();
-        Some(Consensus { median_ms: offsets[(offsets.len() - 1) / 2] })
+        sorted.sort_unstable();
+        Some(Consensus { median_ms: sorted[(sorted.len() - 1) / 2] - own })
     }
 
     /// The voters' clocks, as [`latchkey_state::Operation::AdvanceClock`] carries them.
@@ -64,30 +67,38 @@ impl Readings {
         boottime_ms: u64,
         own: UnixMillis,
     ) -> Vec<(NodeId, UnixMillis)> {
-        self.recent(leader, voters, boottime_ms).map(|(node, offset)| (node, shifted(own, offset))).collect()
+        let (boot, own) = (UnixMillis::new(boottime_ms), ahead(own, boottime_ms));
+        self.recent(leader, voters, boottime_ms, own).map(|(node, ahead)| (node, shifted(boot, ahead))).collect()
     }
 
     /// How far a replica's clock is ahead of the median; `None` where either is not known.
     #[must_use]
-    pub fn offset_from_median(&self, replica: NodeId, consensus: Option<Consensus>) -> Option<i64> {
-        let (_, offset) = self.offsets.get(&replica)?;
-        Some(offset.saturating_sub(consensus?.median_ms))
+    pub fn offset_from_median(
+        &self,
+        replica: NodeId,
+        boottime_ms: u64,
+        own: UnixMillis,
+        consensus: Option<Consensus>,
+    ) -> Option<i64> {
+        let (_, replica_ahead) = self.ahead_of_boot.get(&replica)?;
+        Some(replica_ahead - ahead(own, boottime_ms) - consensus?.median_ms)
     }
 
-    fn recent(&self, leader: NodeId, voters: &[NodeId], now_ms: u64) -> impl Iterator<Item = (NodeId, i64)> {
+    fn recent(&self, leader: NodeId, voters: &[NodeId], now_ms: u64, own: i64) -> impl Iterator<Item = (NodeId, i64)> {
         voters.iter().filter_map(move |voter| {
             if *voter == leader {
-                return Some((leader, 0));
+                return Some((leader, own));
             }
-            let (at, offset) = self.offsets.get(voter)?;
-            (now_ms.saturating_sub(*at) <= READING_AGE_MS_MAX).then_some((*voter, *offset))
+            let (at, ahead) = self.ahead_of_boot.get(voter)?;
+            (now_ms.saturating_sub(*at) <= READING_AGE_MS_MAX).then_some((*voter, *ahead))
         })
     }
 }
 
-fn offset(reading: UnixMillis, own: UnixMillis) -> i64 {
-    let millis = |time: UnixMillis| i64::try_from(time.millis()).expect("times are at most 2^53");
-    millis(reading) - millis(own)
+/// How far a wall clock is ahead of boot time.
+pub(crate) fn ahead(wall: UnixMillis, boottime_ms: u64) -> i64 {
+    let millis = |millis: u64| i64::try_from(millis).unwrap_or(i64::MAX);
+    millis(wall.millis()).saturating_sub(millis(boottime_ms))
 }
 
 fn shifted(time: UnixMillis, by_ms: i64) -> UnixMillis {
@@ -102,17 +113,17 @@ mod tests {
     const NOW: UnixMillis = UnixMillis::new(1_700_000_000_000);
     const VOTERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 
-    fn ahead(ms: u64) -> UnixMillis {
+    fn later(ms: u64) -> UnixMillis {
         UnixMillis::new(NOW.millis() + ms)
     }
 
     #[test]
     fn a_leader_a_year_ahead_is_not_trusted_once_a_majority_has_spoken() {
-        let own = ahead(YEAR_MS);
+        let own = later(YEAR_MS);
         let mut readings = Readings::default();
-        assert_eq!(readings.consensus(NodeId(1), &VOTERS, 0), None);
-        readings.note(NodeId(2), 0, own, NOW);
-        let consensus = readings.consensus(NodeId(1), &VOTERS, 0).unwrap();
+        assert_eq!(readings.consensus(NodeId(1), &VOTERS, 0, own), None);
+        readings.note(NodeId(2), 0, NOW);
+        let consensus = readings.consensus(NodeId(1), &VOTERS, 0, own).unwrap();
         assert!(!consensus.trusts_leader());
         assert_eq!(consensus.time(own), NOW);
     }
@@ -120,24 +131,32 @@ mod tests {
     #[test]
     fn a_follower_a_year_ahead_moves_nothing() {
         let mut readings = Readings::default();
-        readings.note(NodeId(2), 0, NOW, ahead(YEAR_MS));
-        readings.note(NodeId(3), 0, NOW, ahead(40));
-        let consensus = readings.consensus(NodeId(1), &VOTERS, 0).unwrap();
+        readings.note(NodeId(2), 0, later(YEAR_MS));
+        readings.note(NodeId(3), 0, later(40));
+        let consensus = readings.consensus(NodeId(1), &VOTERS, 0, NOW).unwrap();
         assert!(consensus.trusts_leader());
         assert_eq!(consensus.time(NOW), NOW);
     }
 
     #[test]
+    fn a_leader_whose_clock_jumps_is_distrusted_before_anybody_speaks_again() {
+        let mut readings = Readings::default();
+        readings.note(NodeId(2), 1_000, NOW);
+        assert!(readings.consensus(NodeId(1), &VOTERS, 1_050, later(50)).unwrap().trusts_leader());
+        assert!(!readings.consensus(NodeId(1), &VOTERS, 1_060, later(YEAR_MS)).unwrap().trusts_leader());
+    }
+
+    #[test]
     fn readings_that_are_old_do_not_count() {
         let mut readings = Readings::default();
-        readings.note(NodeId(2), 0, NOW, NOW);
-        assert!(readings.consensus(NodeId(1), &VOTERS, READING_AGE_MS_MAX).is_some());
-        assert!(readings.consensus(NodeId(1), &VOTERS, READING_AGE_MS_MAX + 1).is_none());
+        readings.note(NodeId(2), 0, NOW);
+        assert!(readings.consensus(NodeId(1), &VOTERS, READING_AGE_MS_MAX, NOW).is_some());
+        assert!(readings.consensus(NodeId(1), &VOTERS, READING_AGE_MS_MAX + 1, NOW).is_none());
     }
 
     #[test]
     fn a_single_voter_is_its_own_majority() {
-        let consensus = Readings::default().consensus(NodeId(1), &[NodeId(1)], 0);
+        let consensus = Readings::default().consensus(NodeId(1), &[NodeId(1)], 0, NOW);
         assert_eq!(consensus, Some(Consensus { median_ms: 0 }));
     }
 }

@@ -8,11 +8,15 @@ use latchkey_kms::OsEntropy;
 use latchkey_minting::DrawnKey;
 use latchkey_minting::contexts::RingKind;
 use latchkey_state::{Actor, Command, NewRingKey, Operation, REPLAY_KEY_LIFE, REPLAY_WINDOW, RingPurpose};
+use latchkey_transport::Unavailable;
 use std::time::Duration;
 use tracing::{debug, info, warn};
 
 /// How often a leader looks whether something is due.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Looks in a row that find the leader's clock wrong before it stands down: one reading of a follower may be late.
+const SKEWED_LOOKS_MAX: u32 = 20;
 
 /// After this long without a record the leader moves the clock, so that keys expire in an idle cluster's log too.
 const IDLE_MAX: DurationMillis = DurationMillis::from_secs(60);
@@ -24,10 +28,18 @@ const WITHIN: Duration = Duration::from_secs(5);
 pub(crate) async fn run(registry: Registry, mut founding: Option<PendingFounding>) {
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut idle = Idle::default();
+    let (mut idle, mut skewed) = (Idle::default(), 0_u32);
     loop {
         ticks.tick().await;
         if !registry.leads() || registry.core().unavailable().is_some() {
+            continue;
+        }
+        // A leader whose clock is wrong refuses every write; the others' may be right.
+        let wrong = matches!(registry.leadership().stamp(), Err(Unavailable::ClockSkew { .. }));
+        skewed = if wrong { skewed + 1 } else { 0 };
+        if skewed >= SKEWED_LOOKS_MAX {
+            skewed = 0;
+            registry.stand_down().await;
             continue;
         }
         if let Err(error) = look(&registry, &mut founding, &mut idle).await {

@@ -8,6 +8,7 @@ use latchkey_state::HashedAt;
 use latchkey_telemetry::Clock;
 use latchkey_transport::Unavailable;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -61,12 +62,21 @@ pub(crate) struct Leadership {
     term: Mutex<Option<Term>>,
     voters: Mutex<Vec<NodeId>>,
     news: watch::Sender<u64>,
+    standing_down: AtomicBool,
 }
 
 impl Leadership {
     pub(crate) fn new(node: NodeId, clock: Arc<dyn Clock>, quorum_age_ms_max: u64) -> Self {
         let (term, voters) = (Mutex::default(), Mutex::default());
-        Self { node, clock, quorum_age_ms_max, term, voters, news: watch::Sender::new(0) }
+        Self {
+            node,
+            clock,
+            quorum_age_ms_max,
+            term,
+            voters,
+            news: watch::Sender::new(0),
+            standing_down: AtomicBool::new(false),
+        }
     }
 
     /// Follows raft: a new term as leader begins with nothing known.
@@ -98,8 +108,7 @@ impl Leadership {
         term.ledger.report(report.replica, report.incarnation, report.published);
         term.states.insert(report.replica, report.state);
         if voters.contains(&report.replica) && report.replica != self.node {
-            let own = self.clock.unix_millis();
-            term.readings.note(report.replica, self.clock.boottime_millis(), own, report.clock);
+            term.readings.note(report.replica, self.clock.boottime_millis(), report.clock);
         }
         let differs = report.hashed.is_some_and(|hashed| term.differs(report.replica, hashed, &voters));
         drop(current);
@@ -113,11 +122,21 @@ impl Leadership {
         let mut current = self.term();
         let Some(term) = current.as_mut() else { return Err(Unavailable::NoLeader { node: Some(self.node) }) };
         let (boot, own) = (self.clock.boottime_millis(), self.clock.unix_millis());
-        let consensus = term.readings.consensus(self.node, &voters, boot).ok_or(Unavailable::Starting)?;
+        let consensus = term.readings.consensus(self.node, &voters, boot, own).ok_or(Unavailable::Starting)?;
         term.quorum_at_ms = Some(boot);
         term.ledger.grant(replica, boot, read_index);
-        let offset = term.readings.offset_from_median(replica, Some(consensus)).unwrap_or(0);
+        let offset = term.readings.offset_from_median(replica, boot, own, Some(consensus)).unwrap_or(0);
         Ok((term.term, consensus.time(own), offset))
+    }
+
+    /// This leader is silent for a while, so that another is elected.
+    pub(crate) fn stand_down(&self, silent: bool) {
+        self.standing_down.store(silent, Ordering::Relaxed);
+    }
+
+    /// Whether this leader is silent.
+    pub(crate) fn stands_down(&self) -> bool {
+        self.standing_down.load(Ordering::Relaxed)
     }
 
     /// The time to stamp a command with.
@@ -125,14 +144,15 @@ impl Leadership {
         let voters = self.voters();
         let current = self.term();
         let no_leader = Unavailable::NoLeader { node: Some(self.node) };
-        let Some(term) = current.as_ref() else { return Err(no_leader) };
+        let Some(term) = current.as_ref().filter(|_| !self.stands_down()) else { return Err(no_leader) };
         let (boot, own) = (self.clock.boottime_millis(), self.clock.unix_millis());
         // An isolated leader still calls itself leader, and its writes would hang.
         let quorum_age = term.quorum_at_ms.map(|at| boot.saturating_sub(at));
         if quorum_age.is_none_or(|age| age > self.quorum_age_ms_max) {
             return Err(if quorum_age.is_none() { Unavailable::Starting } else { no_leader });
         }
-        let Consensus { median_ms } = term.readings.consensus(self.node, &voters, boot).ok_or(Unavailable::Starting)?;
+        let Consensus { median_ms } =
+            term.readings.consensus(self.node, &voters, boot, own).ok_or(Unavailable::Starting)?;
         if !(Consensus { median_ms }).trusts_leader() {
             return Err(Unavailable::ClockSkew { offset_ms: -median_ms });
         }
@@ -148,7 +168,7 @@ impl Leadership {
         let current = self.term();
         let term = current.as_ref()?;
         let (boot, own) = (self.clock.boottime_millis(), self.clock.unix_millis());
-        term.readings.consensus(self.node, &voters, boot)?;
+        term.readings.consensus(self.node, &voters, boot, own)?;
         Some((term.term, term.readings.readings(self.node, &voters, boot, own)))
     }
 
@@ -189,12 +209,12 @@ impl Leadership {
         let voters = self.voters();
         let current = self.term();
         let term = current.as_ref()?;
-        let boot = self.clock.boottime_millis();
-        let consensus = term.readings.consensus(self.node, &voters, boot);
+        let (boot, own) = (self.clock.boottime_millis(), self.clock.unix_millis());
+        let consensus = term.readings.consensus(self.node, &voters, boot, own);
         let offset = if replica == self.node {
             consensus.map(|consensus| -consensus.median_ms)
         } else {
-            term.readings.offset_from_median(replica, consensus)
+            term.readings.offset_from_median(replica, boot, own, consensus)
         };
         let lease_age = term.ledger.granted_at(replica).map(|at| DurationMillis::new(boot.saturating_sub(at)));
         Some(Known {

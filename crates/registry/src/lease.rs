@@ -4,6 +4,7 @@
 //! machine sleeps. Where that clock and the wall clock moved apart since the grant, the machine was frozen or restored,
 //! and the lease is void (7).
 
+use crate::cluster_time::ahead;
 use arc_swap::ArcSwapOption;
 use latchkey_domain::{DurationMillis, UnixMillis};
 use latchkey_telemetry::Clock;
@@ -52,8 +53,7 @@ impl Granted {
 
 /// How far the wall clock is ahead of boot time.
 pub(crate) fn wall_minus_boot(clock: &dyn Clock, boot_ms: u64) -> i64 {
-    let wall = i64::try_from(clock.unix_millis().millis()).expect("times are at most 2^53");
-    wall.saturating_sub(i64::try_from(boot_ms).unwrap_or(i64::MAX))
+    ahead(clock.unix_millis(), boot_ms)
 }
 
 /// The lease of this process life. It begins with none.

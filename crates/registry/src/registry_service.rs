@@ -7,6 +7,7 @@ use crate::query;
 use crate::registry::{ProposeError, Registry, ReplicaStatus};
 use latchkey_domain::{DurationMillis, NodeId, Revision, UnixMillis};
 use latchkey_state::{Applied, HashedAt, StateHash};
+use latchkey_storage::StoreError;
 use latchkey_transport::{Deadline, Rejection, Unavailable, status};
 use latchkey_wire::applied::write_applied;
 use latchkey_wire::disk::read_command;
@@ -202,6 +203,8 @@ async fn follow(
         sequences.borrow_and_update();
         let events = core.outbox.read(core.store.as_ref(), &core.sealer, next).await.map_err(|error| match error {
             OutboxError::Gone { .. } => Status::failed_precondition(error.to_string()),
+            // A snapshot was installed, and its rows are on their way to the tables.
+            OutboxError::Store(StoreError::RowsSuperseded { .. }) => Unavailable::Starting.into(),
             OutboxError::Store(_) | OutboxError::Unseal(_) => {
                 warn!(error = crate::state_machine::chain(&error), "the outbox cannot be read");
                 status::bug("the outbox cannot be read")

@@ -150,6 +150,9 @@ impl Renewal {
     /// As leader: takes note of a report and grants a lease.
     pub(crate) async fn grant(&self, report: Report) -> Result<(LeaseGranted, bool), Unavailable> {
         let no_leader = Unavailable::NoLeader { node: Some(self.core.node()) };
+        if self.leadership.stands_down() {
+            return Err(no_leader);
+        }
         let differs = self.leadership.report(report);
         if differs {
             warn!(replica = %report.replica, "a replica differs from the majority; it is told to fence itself");

@@ -1,0 +1,197 @@
+//! Three replicas in one process: consensus, freshness, the barrier, snapshots, clocks.
+
+mod support;
+
+use latchkey_crypto::draw;
+use latchkey_domain::{DisplayName, DurationMillis, IdentityName, NodeId, OwnerName, Slug};
+use latchkey_kms::OsEntropy;
+use latchkey_registry::{ProposeError, Registry, Standing};
+use latchkey_state::{Actor, Applied, Command, CreateOwner, Operation};
+use latchkey_transport::Unavailable;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use support::{Ground, Replica, WITHIN};
+
+const YEAR_MS: i64 = 365 * 86_400_000;
+
+async fn three() -> (Ground, Vec<Replica>) {
+    let ground = Ground::found(3).await;
+    let mut replicas = Vec::new();
+    for id in 1..=3 {
+        replicas.push(ground.start(NodeId(id)).await);
+    }
+    for replica in &replicas {
+        replica.until("it knows the cluster", |registry| registry.core().state().cluster().is_some()).await;
+        replica.until("it is fresh", |registry| registry.reader().is_fresh()).await;
+    }
+    (ground, replicas)
+}
+
+fn owner(id: &str) -> Command {
+    let slug = |text| Slug::parse(text).expect("a slug");
+    let root = IdentityName::new(slug("system"), slug("root"));
+    let operation = Operation::CreateOwner(CreateOwner {
+        name: OwnerName::new(slug("system"), slug(id)),
+        display_name: DisplayName::default(),
+        contacts: Vec::new(),
+    });
+    Command::new(Actor::Identity(root), draw(&mut OsEntropy), operation)
+}
+
+/// Proposes wherever the leader is, until somebody takes it.
+async fn propose(replicas: &[&Replica], command: &Command) -> Arc<Applied> {
+    let asking = async {
+        loop {
+            for replica in replicas {
+                if let Ok(applied) = replica.registry.propose(command.clone(), Duration::from_secs(2)).await {
+                    return applied;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, asking).await.expect("somebody leads in the end")
+}
+
+fn leader(replicas: &[Replica]) -> usize {
+    replicas.iter().position(|replica| replica.registry.can_write() && leads(&replica.registry)).unwrap_or(0)
+}
+
+fn leads(registry: &Registry) -> bool {
+    registry.status().leader == Some(registry.node())
+}
+
+async fn same_state(replicas: &[&Replica]) {
+    let furthest = replicas.iter().map(|replica| replica.registry.core().state().revision()).max().expect("replicas");
+    for replica in replicas {
+        replica.until("it caught up", |registry| registry.core().state().revision() >= furthest).await;
+    }
+    // They may move on together meanwhile, so compare at a revision that all show at once.
+    let compared = async {
+        loop {
+            let hashes: Vec<_> = replicas.iter().map(|replica| replica.registry.core().state().hashed_at()).collect();
+            if hashes.iter().all(|hashed| hashed.revision == hashes[0].revision) {
+                assert!(hashes.iter().all(|hashed| hashed.hash == hashes[0].hash), "replicas differ: {hashes:?}");
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, compared).await.expect("replicas meet at one revision");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_when_the_leader_goes() {
+    let (ground, mut replicas) = three().await;
+    let all: Vec<_> = replicas.iter().collect();
+    for count in 0..20 {
+        assert!(propose(&all, &owner(&format!("before-{count}"))).await.answer.is_ok());
+    }
+    let gone = replicas.remove(leader(&replicas));
+    let node = gone.registry.node();
+    gone.stop().await;
+    let rest: Vec<_> = replicas.iter().collect();
+    for count in 0..20 {
+        assert!(propose(&rest, &owner(&format!("after-{count}"))).await.answer.is_ok());
+    }
+    let back = ground.start(node).await;
+    let all = [rest, vec![&back]].concat();
+    same_state(&all).await;
+    let state = back.registry.core().state().clone();
+    assert_eq!(state.owners().iter().count(), 40);
+    state.check_invariants().unwrap();
+    back.stop().await;
+    for replica in replicas {
+        replica.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_barrier_waits_for_a_silent_replica_and_names_it() {
+    let (_ground, mut replicas) = three().await;
+    let at = leader(&replicas);
+    let silent = replicas.remove((at + 1) % 3);
+    let silent_node = silent.registry.node();
+    silent.stop().await;
+    let rest: Vec<_> = replicas.iter().collect();
+    let applied = propose(&rest, &owner("barrier")).await;
+    let bound = DurationMillis::new(2_000);
+    let leading = &replicas[leader(&replicas)].registry;
+
+    let early = leading.confirm(applied.revision.index, bound, Duration::ZERO).await.unwrap();
+    let silent_early = early.iter().find(|(replica, ..)| replica.node == silent_node).unwrap();
+    assert!(matches!(silent_early.1, Standing::Waiting { .. } | Standing::LeaseEnded), "{silent_early:?}");
+
+    let late = leading.confirm(applied.revision.index, bound, WITHIN).await.unwrap();
+    for (replica, standing, _) in &late {
+        let expected = if replica.node == silent_node { Standing::LeaseEnded } else { Standing::Applied };
+        assert_eq!(*standing, expected, "replica {}", replica.node);
+    }
+    for replica in replicas {
+        replica.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_a_year_ahead_expires_nothing_and_stands_down() {
+    let (_ground, replicas) = three().await;
+    let all: Vec<_> = replicas.iter().collect();
+    propose(&all, &owner("before")).await;
+    let at = leader(&replicas);
+    let before = replicas[at].registry.core().state().clock();
+    replicas[at].clock.ahead_ms.store(YEAR_MS, Ordering::Relaxed);
+    let refused = replicas[at].registry.propose(owner("skewed"), Duration::from_secs(2)).await.unwrap_err();
+    let skew = matches!(refused, ProposeError::Unavailable(Unavailable::ClockSkew { offset_ms }) if offset_ms > 0);
+    assert!(skew || matches!(refused, ProposeError::Elsewhere(..)), "{refused:?}");
+
+    let others: Vec<_> = (0..3).filter(|index| *index != at).map(|index| &replicas[index]).collect();
+    assert!(propose(&others, &owner("after")).await.answer.is_ok());
+    for replica in &replicas {
+        replica.until("it heard", |registry| registry.reader().is_fresh()).await;
+        let hour = DurationMillis::from_secs(3_600);
+        let (clock, now) = (replica.registry.core().state().clock(), replica.registry.reader().now().unwrap().now());
+        assert!(clock.since(before) < hour, "the replicated clock moved to {clock}");
+        assert!(now.since(before) < hour, "validation believes that it is {now}");
+    }
+    same_state(&all).await;
+    for replica in replicas {
+        replica.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_was_away_for_long_catches_up_by_snapshot() {
+    let (ground, mut replicas) = three().await;
+    let at = leader(&replicas);
+    let away = replicas.remove((at + 1) % 3);
+    let node = away.registry.node();
+    away.stop().await;
+    let rest: Vec<_> = replicas.iter().collect();
+    for count in 0..50 {
+        propose(&rest, &owner(&format!("away-{count}"))).await;
+    }
+    // As after twenty thousand records, in less time.
+    for replica in &replicas {
+        replica.registry.compact().await;
+    }
+    propose(&rest, &owner("last")).await;
+
+    let back = ground.start(node).await;
+    let all = [rest, vec![&back]].concat();
+    same_state(&all).await;
+    assert_eq!(back.registry.core().state().owners().iter().count(), 51);
+    // Every entry of the audit tree came along: a follower of this replica finds no hole.
+    let entries = back.registry.entries(0).await;
+    assert_eq!(entries, (0..back.registry.core().state().progress().frontier.size()).collect::<Vec<_>>());
+    back.stop().await;
+
+    // And what it took is what it starts from.
+    let again = ground.start(node).await;
+    again.until("it is loaded", |registry| registry.core().state().owners().iter().count() == 51).await;
+    again.registry.core().state().check_invariants().unwrap();
+    again.stop().await;
+    for replica in replicas {
+        replica.stop().await;
+    }
+}
