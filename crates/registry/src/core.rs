@@ -186,7 +186,7 @@ pub(crate) fn mark(log_id: &LogId, membership: &StoredMembership, hash: StateHas
     let content = pb::StateMark {
         last_log_id: Some(log_id_to_pb(log_id)),
         membership: Some(crate::words::stored_membership_to_pb(membership)),
-        hash: hash.bytes().to_vec().into(),
+        hash: hash.bytes().to_vec(),
     };
     Mark { index: log_id.index, bytes: content.encode_to_vec().into() }
 }

@@ -1,7 +1,8 @@
 //! What a leader does without being asked: founds the cluster, moves the clock, renews the replay keys.
 
 use crate::init::PendingFounding;
-use crate::registry::{ProposeError, Registry};
+use crate::propose::ProposeError;
+use crate::registry::Registry;
 use latchkey_crypto::draw;
 use latchkey_domain::{DurationMillis, Revision, UnixMillis};
 use latchkey_kms::OsEntropy;

@@ -1,6 +1,6 @@
 //! The leader's ledger of freshness leases, and the barrier: when no replica can decide on a state before a revision.
 //!
-//! The rules of `reliability.md` that hold here: the barrier waits for every lease that may still run, never for the
+//! The rules of the barrier (`crates/README.md`) that hold here: the barrier waits for every lease that may still run, never for the
 //! membership alone (1); a new leader confirms nobody by time before one whole bound has passed since its election,
 //! while confirmations by report count at once (3); a report says "applied and published to readers", with its
 //! incarnation (5); the wait is the bound x 1.001 + 100 ms (8). Time is an argument: boot time in milliseconds.

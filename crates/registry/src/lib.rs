@@ -13,9 +13,12 @@
 //! Only this crate names openraft.
 #![forbid(unsafe_code)]
 
+mod barrier;
 mod cluster_time;
 mod core;
 mod duties;
+mod follow;
+mod gauges;
 mod init;
 mod keyring;
 mod leadership;
@@ -26,6 +29,7 @@ mod log_store;
 mod network;
 mod outbox;
 mod peers;
+mod propose;
 mod query;
 mod raft_service;
 mod read_index;
@@ -37,6 +41,7 @@ mod row_reader;
 mod row_writer;
 mod sealing;
 mod snapshot_file;
+mod start;
 mod state_machine;
 mod types;
 mod words;
@@ -48,11 +53,13 @@ pub use keyring::{Keyring, KeyringError, Peppers};
 pub use leadership::Known;
 pub use ledger::{Ledger, Standing, wait_ms};
 pub use log_store::LogStore;
+pub use propose::ProposeError;
 pub use raft_service::RaftFace;
 pub use reader::{Reader, View, ViewError};
-pub use registry::{ClusterStatus, Parts, ProposeError, Registry, ReplicaStatus, StartError, Timing};
+pub use registry::{ClusterStatus, Registry, ReplicaStatus};
 pub use registry_service::RegistryFace;
 pub use sealing::{Sealer, UnsealError};
 pub use snapshot_file::SnapshotError;
+pub use start::{Parts, StartError, Timing};
 pub use state_machine::{SnapshotBuilder, StateMachine, start_empty};
 pub use types::{IntroducedKey, LogCommand, Member, Reply, SnapshotData, TypeConfig};

@@ -1,7 +1,8 @@
 //! The registry as the handlers in its own process ask for it: the same interface that `link` serves over gRPC.
 
+use crate::propose::ProposeError;
 use crate::query;
-use crate::registry::{ProposeError, Registry};
+use crate::registry::Registry;
 use crate::registry_service::{confirm, propose_status, told};
 use latchkey_decision::{Ground, NotIdentified, authenticate as identify};
 use latchkey_domain::{ClusterId, NodeId};

@@ -38,6 +38,7 @@ impl LogStore {
         answered.await.unwrap_or_else(|_| Err(StoreError::Stopped { why: "the store is gone".into() }))
     }
 
+    #[expect(clippy::result_large_err, reason = "openraft's own error type")]
     fn read(&self, start: u64, end: u64, bytes_max: usize) -> Result<Vec<Entry>, StorageError> {
         let records = self.store.read(start..end, bytes_max).map_err(|error| log_error(ErrorVerb::Read, error))?;
         let entry = |record: LogRecord| {

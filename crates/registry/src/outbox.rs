@@ -110,9 +110,9 @@ pub(crate) fn entry_to_pb(entry: &Entry) -> pb::Event {
         sequence: entry.sequence.0,
         revision: Some(latchkey_wire::pb::v1::Revision { epoch: entry.revision.epoch, index: entry.revision.index }),
         format: u32::from(latchkey_state::EVENT_FORMAT),
-        event: entry.event.clone().into(),
-        opening: entry.o.to_vec().into(),
-        root: entry.root.as_bytes().to_vec().into(),
+        event: entry.event.clone(),
+        opening: entry.o.to_vec(),
+        root: entry.root.as_bytes().to_vec(),
     }
 }
 

@@ -30,7 +30,7 @@ impl Peers {
 
     /// For whom a call is meant: a process that is somebody else refuses it.
     pub(crate) fn target(&self, node: NodeId) -> pb::Target {
-        pb::Target { cluster_id: self.cluster.0.to_vec().into(), epoch: self.epoch, node_id: node.0 }
+        pb::Target { cluster_id: self.cluster.0.to_vec(), epoch: self.epoch, node_id: node.0 }
     }
 
     /// Whether a call was meant for this replica.

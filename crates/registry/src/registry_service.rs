@@ -3,8 +3,9 @@
 use crate::leadership::Report;
 use crate::ledger::Standing;
 use crate::outbox::OutboxError;
+use crate::propose::ProposeError;
 use crate::query;
-use crate::registry::{ProposeError, Registry, ReplicaStatus};
+use crate::registry::{Registry, ReplicaStatus};
 use latchkey_domain::{DurationMillis, NodeId, Revision, UnixMillis};
 use latchkey_state::{Applied, HashedAt, StateHash};
 use latchkey_storage::StoreError;

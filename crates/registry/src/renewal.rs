@@ -103,7 +103,7 @@ impl Renewal {
             state: report.state,
             hashed: report.hashed.map(|hashed| pb::HashedState {
                 revision: Some(hashed.revision.into()),
-                hash: hashed.hash.bytes().to_vec().into(),
+                hash: hashed.hash.bytes().to_vec(),
             }),
         };
         let asked = tokio::time::timeout(self.interval * 4, client.renew_lease(request)).await;

@@ -87,7 +87,7 @@ pub(crate) fn write_payload(
     let runtime = Handle::current();
     let header = pb::SnapshotHeader {
         format: FORMAT,
-        cluster_id: core.cluster().0.to_vec().into(),
+        cluster_id: core.cluster().0.to_vec(),
         epoch: core.epoch(),
         snapshot_id: meta.snapshot_id.clone(),
         last_log_id: meta.last_log_id.as_ref().map(log_id_to_pb),

@@ -1,6 +1,7 @@
 //! openraft's state machine over [`State`]: opens each record, applies it, publishes the whole, queues its rows.
 
 use crate::core::{Condition, Core, HASH_INTERVAL_RECORDS, mark};
+use crate::keyring::KeyringError;
 use crate::log_store::storage_error;
 use crate::row_writer::Batch;
 use crate::sealing::UnsealError;
@@ -9,7 +10,7 @@ use crate::types::{
     Entry, LogCommand, LogId, Reply, Snapshot, SnapshotData, SnapshotMeta, StorageError, StoredMembership, TypeConfig,
 };
 use crate::words::{decode, log_id_from_pb, stored_membership_from_pb};
-use latchkey_state::{Applied, Changes, Row, RowId, State};
+use latchkey_state::{Applied, Changes, Command, Row, RowId, State};
 use latchkey_storage::{Base, SnapshotName, StateSource};
 use latchkey_wire::pb::disk::v1 as pb;
 use openraft::storage::RaftStateMachine;
@@ -17,6 +18,7 @@ use openraft::{EntryPayload, ErrorSubject, ErrorVerb, OptionalSend, RaftSnapshot
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 /// How long to wait before the key-encryption key is asked for again.
@@ -85,7 +87,7 @@ impl StateMachine {
                 for key in &keys {
                     self.core.keyring.add_introduced(key);
                 }
-                let command = self.core.sealer.open_command(&sealed).await?;
+                let command = self.open(&sealed).await?;
                 let mut applied = state.apply(revision, &command);
                 (std::mem::take(&mut applied.changes), Some(applied))
             }
@@ -96,6 +98,25 @@ impl StateMachine {
             self.core.note_hash(state.hashed_at());
         }
         Ok(result)
+    }
+
+    /// Opens a record. Waits, locked, while the KEK is away: that is no fault of the record, and no reason to fence.
+    async fn open(&self, sealed: &[u8]) -> Result<Command, UnsealError> {
+        loop {
+            match self.core.sealer.open_command(sealed).await {
+                Err(UnsealError::Keyring(KeyringError::Kms { source, .. })) if source.is_retryable() => {
+                    warn!(error = %source, "locked: a record waits for the key-encryption key");
+                    self.core.set_condition(Condition::Locked);
+                    tokio::time::sleep(UNLOCK_RETRY).await;
+                }
+                opened => {
+                    if opened.is_ok() && self.core.condition() == Condition::Locked {
+                        self.core.set_condition(Condition::Ready);
+                    }
+                    return opened;
+                }
+            }
+        }
     }
 
     fn note_ring(&self, changes: &Changes) {
@@ -134,6 +155,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         if !self.core.loaded().await {
             return Err(apply_error(FencedError));
         }
+        let begun = Instant::now();
         let mut state = State::clone(&self.core.state());
         let (mut changes, mut audit, mut replies) = (Changes::new(), Vec::new(), Vec::new());
         let entries = entries.into_iter().collect::<Vec<_>>();
@@ -160,6 +182,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         }
         self.queue(&state, &mut changes, &mut audit).await;
         self.core.publish(state);
+        metrics::histogram!(latchkey_telemetry::names::APPLY_SECONDS).record(begun.elapsed().as_secs_f64());
         Ok(replies)
     }
 

@@ -1,0 +1,71 @@
+//! The barrier: when nobody can decide on a state before a revision.
+
+use crate::ledger::Standing;
+use crate::propose::ProposeError;
+use crate::registry::{Registry, ReplicaStatus};
+use crate::types::Member;
+use latchkey_domain::{DurationMillis, NodeId};
+use latchkey_telemetry::names;
+use latchkey_transport::Unavailable;
+use metrics::histogram;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+impl Registry {
+    /// How everyone who may hold a lease stands towards a revision; waits until nobody can decide on less, or until
+    /// the time is over.
+    ///
+    /// # Errors
+    /// [`ProposeError::Elsewhere`] and [`ProposeError::Unavailable`] where this replica does not lead.
+    pub async fn confirm(
+        &self,
+        index: u64,
+        bound: DurationMillis,
+        within: Duration,
+    ) -> Result<Vec<(ReplicaStatus, Standing, Option<u64>)>, ProposeError> {
+        let mut news = self.inner.leadership.watch();
+        let begun = Instant::now();
+        let deadline = begun + within;
+        loop {
+            news.borrow_and_update();
+            let members = self.status().replicas;
+            let ids: Vec<_> = members.iter().map(|replica| replica.node).collect();
+            let Some(standings) = self.inner.leadership.standings(&ids, index, bound) else {
+                let nobody = ProposeError::Unavailable(Unavailable::NoLeader { node: Some(self.node()) });
+                return Err(self.elsewhere().unwrap_or(nobody));
+            };
+            let next = standings.iter().filter_map(|(_, standing, _)| match standing {
+                Standing::Waiting { until_ms } => Some(*until_ms),
+                Standing::Applied | Standing::LeaseEnded => None,
+            });
+            let now_ms = self.inner.core.clock.boottime_millis();
+            let (Some(until_ms), true) = (next.min(), Instant::now() < deadline) else {
+                histogram!(names::REVOCATION_CONFIRM_SECONDS).record(begun.elapsed().as_secs_f64());
+                return Ok(with_members(members, standings));
+            };
+            let until_next = Duration::from_millis(until_ms.saturating_sub(now_ms).max(1));
+            tokio::select! {
+                // A sender that is gone means that this replica stops; the deadline ends the wait.
+                _ = news.changed() => {}
+                () = tokio::time::sleep(until_next) => {}
+                () = tokio::time::sleep_until(deadline) => {}
+            }
+        }
+    }
+}
+
+fn with_members(
+    members: Vec<ReplicaStatus>,
+    standings: Vec<(NodeId, Standing, Option<u64>)>,
+) -> Vec<(ReplicaStatus, Standing, Option<u64>)> {
+    let by_id: BTreeMap<_, _> = members.into_iter().map(|replica| (replica.node, replica)).collect();
+    standings
+        .into_iter()
+        .map(|(node, standing, incarnation)| {
+            // Whoever holds a lease and is no member any more is still waited for.
+            let gone = || ReplicaStatus { node, member: Member::default(), voter: false, known: None };
+            (by_id.get(&node).cloned().unwrap_or_else(gone), standing, incarnation)
+        })
+        .collect()
+}

@@ -1,0 +1,138 @@
+//! Proposing a command, as leader: stamp, seal, write, wait for what became of it.
+
+use crate::init::PendingFounding;
+use crate::registry::Registry;
+use crate::state_machine::chain;
+use crate::types::{IntroducedKey, LogCommand, Member};
+use latchkey_domain::{NodeId, RingNumber};
+use latchkey_kms::OsEntropy;
+use latchkey_state::{Applied, Command, Operation, RingPurpose, bootstrap_ring};
+use latchkey_storage::Space;
+use latchkey_telemetry::names;
+use latchkey_transport::Unavailable;
+use metrics::{counter, histogram};
+use openraft::error::{ClientWriteError, RaftError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::warn;
+
+/// Why a command was not carried out here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProposeError {
+    /// Nothing happened.
+    Unavailable(Unavailable),
+    /// Another replica leads. Nothing happened.
+    Elsewhere(NodeId, Member),
+    /// It may have happened.
+    Unknown,
+}
+
+impl From<Unavailable> for ProposeError {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl Registry {
+    /// Carries out a command, as leader. The time is stamped here.
+    ///
+    /// # Errors
+    /// [`ProposeError`]
+    pub async fn propose(&self, command: Command, within: Duration) -> Result<Arc<Applied>, ProposeError> {
+        let begun = Instant::now();
+        let proposed = self.propose_stamped(command, within).await;
+        let result = match &proposed {
+            Ok(applied) if applied.answer.is_ok() => "applied",
+            Ok(_) => "refused",
+            Err(_) => "unavailable",
+        };
+        counter!(names::PROPOSALS_TOTAL, "result" => result).increment(1);
+        histogram!(names::PROPOSE_SECONDS).record(begun.elapsed().as_secs_f64());
+        proposed
+    }
+
+    async fn propose_stamped(&self, mut command: Command, within: Duration) -> Result<Arc<Applied>, ProposeError> {
+        if let Some(unavailable) = self.inner.core.unavailable() {
+            return Err(unavailable.into());
+        }
+        self.check_space(&command)?;
+        command.at = match self.inner.leadership.stamp() {
+            Ok(at) => at,
+            Err(unavailable) => return Err(self.elsewhere().unwrap_or(unavailable.into())),
+        };
+        self.propose_unstamped(command, within).await
+    }
+
+    /// What ends something passes while there is any room at all.
+    fn check_space(&self, command: &Command) -> Result<(), ProposeError> {
+        let ends = matches!(command.operation, Operation::RevokeKey(_) | Operation::Cut(_)) || command.is_of_replica();
+        match self.inner.core.store.space() {
+            Space::Enough => Ok(()),
+            Space::Low if ends => Ok(()),
+            Space::Low | Space::Full => Err(Unavailable::DiskFull.into()),
+        }
+    }
+
+    /// Carries out a command whose time does not come from this replica's clock alone.
+    pub(crate) async fn propose_unstamped(
+        &self,
+        command: Command,
+        within: Duration,
+    ) -> Result<Arc<Applied>, ProposeError> {
+        let log_key = {
+            let state = self.inner.core.state();
+            state.newest_ring_key(RingPurpose::Log).map_or(bootstrap_ring::LOG, |key| key.number)
+        };
+        self.write(log_key, &command, within).await
+    }
+
+    /// The first command of a cluster: it brings the log key that seals it.
+    pub(crate) async fn propose_founding(
+        &self,
+        pending: &PendingFounding,
+        within: Duration,
+    ) -> Result<Arc<Applied>, ProposeError> {
+        let opened = self.inner.core.sealer.open_command(&pending.sealed).await;
+        let mut command = opened.map_err(|error| {
+            warn!(error = chain(&error), "the first command cannot be opened");
+            ProposeError::Unavailable(Unavailable::Locked)
+        })?;
+        command.at = self.inner.leadership.stamp()?;
+        self.write(bootstrap_ring::LOG, &command, within).await
+    }
+
+    async fn write(
+        &self,
+        log_key: RingNumber,
+        command: &Command,
+        within: Duration,
+    ) -> Result<Arc<Applied>, ProposeError> {
+        let introduced = self.introduced(log_key);
+        let sealed = self.inner.core.sealer.seal_command(log_key, command, &mut OsEntropy).await.map_err(|error| {
+            warn!(%error, "a command could not be sealed");
+            ProposeError::Unavailable(Unavailable::Locked)
+        })?;
+        let record = LogCommand { sealed: sealed.into(), introduced };
+        match tokio::time::timeout(within, self.inner.raft.client_write(record)).await {
+            Ok(Ok(written)) => written.data.0.ok_or(ProposeError::Unknown),
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward)))) => {
+                Err(match (forward.leader_id, forward.leader_node) {
+                    (Some(leader), Some(member)) => ProposeError::Elsewhere(NodeId(leader), member),
+                    _ => Unavailable::NoLeader { node: Some(self.inner.core.node()) }.into(),
+                })
+            }
+            Ok(Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(_)))) => {
+                unreachable!("a command does not change the membership")
+            }
+            // It may be in the log already, and whoever leads next may commit it.
+            Ok(Err(RaftError::Fatal(_))) | Err(_) => Err(ProposeError::Unknown),
+        }
+    }
+
+    /// Until the state lists a log key, each record brings the one that seals it.
+    fn introduced(&self, log_key: RingNumber) -> Vec<IntroducedKey> {
+        let listed = self.inner.core.state().ring_key(log_key).is_some();
+        self.inner.founding_key.iter().filter(|_| !listed).cloned().collect()
+    }
+}

@@ -1,0 +1,170 @@
+//! Starting a replica: the storage is open, the state loads, raft runs, and each task has its owner.
+
+use crate::core::Core;
+use crate::duties;
+use crate::gauges;
+use crate::init::PendingFounding;
+use crate::leadership::Leadership;
+use crate::lease::Lease;
+use crate::log_store::LogStore;
+use crate::network::Network;
+use crate::peers::Peers;
+use crate::read_index::ReadIndex;
+use crate::reader::Reader;
+use crate::registry::{Inner, Registry, STAND_DOWN_MARGIN};
+use crate::renewal::Renewal;
+use crate::row_writer;
+use crate::snapshot_file::SnapshotError;
+use crate::state_machine::{self, StateMachine};
+use crate::types::Raft;
+use latchkey_crypto::draw;
+use latchkey_kms::{Kms, OsEntropy};
+use latchkey_storage::{Store, Word};
+use latchkey_telemetry::Clock;
+use latchkey_transport::ClusterSecret;
+use openraft::error::{InitializeError, RaftError};
+use openraft::{Config, SnapshotPolicy};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// Records between two snapshots. Without snapshots the log would never shrink; one costs a clone.
+const SNAPSHOT_INTERVAL_RECORDS: u64 = 20_000;
+
+/// Records kept behind a snapshot, so that a follower that was away for a moment needs none.
+const LOG_KEPT_RECORDS: u64 = 10_000;
+
+/// Records in one append. With the largest commands it stays below the internal message limit through
+/// `limited_get_log_entries`.
+const APPEND_RECORDS_MAX: u64 = 300;
+
+/// How long the sending and installing of a whole snapshot may take: a million keys and slow links.
+const SNAPSHOT_WITHIN: Duration = Duration::from_secs(600);
+
+/// How raft is timed. The relations between these are checked where the settings are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// How often the leader speaks. Milliseconds.
+    pub heartbeat_ms: u64,
+    /// The shortest silence after which a follower stands for election. Milliseconds.
+    pub election_min_ms: u64,
+    /// The longest. Milliseconds.
+    pub election_max_ms: u64,
+}
+
+/// What a replica is started with.
+pub struct Parts {
+    /// Its storage.
+    pub store: Arc<dyn Store>,
+    /// Its key-encryption key.
+    pub kms: Arc<dyn Kms>,
+    /// Its clock.
+    pub clock: Arc<dyn Clock>,
+    /// What all processes of the cluster share.
+    pub secret: ClusterSecret,
+    /// How raft is timed.
+    pub timing: Timing,
+    /// What `init` left to be done, on the replica that founds the cluster.
+    pub founding: Option<PendingFounding>,
+}
+
+/// Why a replica does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It fenced itself earlier.
+    #[error("this replica fenced itself: {why}. Keep its folder as evidence, and start a replica under a new node id")]
+    Fenced {
+        /// Why.
+        why: String,
+    },
+    /// What the disk holds is not what was written.
+    #[error("the data folder cannot be read")]
+    Disk(#[from] SnapshotError),
+    /// Raft refuses.
+    #[error("raft does not start: {0}")]
+    Raft(String),
+}
+
+impl Registry {
+    /// Starts a replica on the current runtime, which should be its own: raft's heartbeats must not wait for callers.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn start(parts: Parts) -> Result<Self, StartError> {
+        let Parts { store, kms, clock, secret, timing, founding } = parts;
+        if let Some(why) = store.word(Word::Fence) {
+            return Err(StartError::Fenced { why: String::from_utf8_lossy(&why).into_owned() });
+        }
+        let core = Core::new(store.clone(), kms.clone(), clock.clone());
+        let peers = Arc::new(Peers::new(core.cluster(), core.epoch(), secret.clone()));
+        let machine = StateMachine::new(core.clone())?;
+        let writer = std::thread::Builder::new().name("rows".into()).spawn({
+            let (core, runtime) = (core.clone(), Handle::current());
+            move || row_writer::run(&core, &runtime)
+        });
+        let writer = writer.map_err(|error| StartError::Raft(error.to_string()))?;
+        // Before raft, which asks for the state as soon as something is committed.
+        let loading = tokio::spawn(state_machine::load(core.clone()));
+        let network = Network { core: core.clone(), peers: peers.clone() };
+        let config = Arc::new(config(timing).validate().map_err(|error| StartError::Raft(error.to_string()))?);
+        let raft = Raft::new(core.node().0, config, network, LogStore::new(store), machine)
+            .await
+            .map_err(|error| StartError::Raft(error.to_string()))?;
+        let leadership = Arc::new(Leadership::new(core.node(), clock, timing.election_max_ms));
+        let (rounds, serve_rounds) = ReadIndex::new(raft.clone());
+        let lease = Arc::new(Lease::default());
+        let renewal = Arc::new(Renewal {
+            core: core.clone(),
+            raft: raft.clone(),
+            peers: peers.clone(),
+            lease: lease.clone(),
+            leadership: leadership.clone(),
+            rounds,
+            incarnation: u64::from_be_bytes(draw(&mut OsEntropy)),
+            interval: Duration::from_millis(timing.heartbeat_ms),
+        });
+        let reader = Reader { core: core.clone(), lease, renewal: renewal.clone() };
+        let tasks = Mutex::new(vec![loading]);
+        let writer = Mutex::new(Some(writer));
+        let founding_key = founding.as_ref().map(|pending| pending.log_key.clone());
+        let stand_down = Duration::from_millis(timing.election_max_ms) + STAND_DOWN_MARGIN;
+        let inner =
+            Inner { core, raft, kms, peers, secret, leadership, reader, stand_down, founding_key, tasks, writer };
+        let registry = Self { inner: Arc::new(inner) };
+        registry.own(serve_rounds);
+        registry.own(renewal.run());
+        registry.own(registry.clone().follow_raft());
+        registry.own(registry.clone().follow_condition());
+        registry.own(registry.clone().follow_keyring());
+        if let Some(pending) = &founding {
+            registry.core().keyring.add_introduced(&pending.log_key);
+            registry.found(pending).await?;
+        }
+        registry.own(gauges::run(registry.clone()));
+        registry.own(duties::run(registry.clone(), founding));
+        Ok(registry)
+    }
+
+    async fn found(&self, pending: &PendingFounding) -> Result<(), StartError> {
+        match self.inner.raft.initialize(pending.members.clone()).await {
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(error) => Err(StartError::Raft(error.to_string())),
+        }
+    }
+}
+
+fn config(timing: Timing) -> Config {
+    Config {
+        cluster_name: "latchkey".into(),
+        heartbeat_interval: timing.heartbeat_ms,
+        election_timeout_min: timing.election_min_ms,
+        election_timeout_max: timing.election_max_ms,
+        install_snapshot_timeout: u64::try_from(SNAPSHOT_WITHIN.as_millis()).unwrap_or(u64::MAX),
+        max_payload_entries: APPEND_RECORDS_MAX,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_INTERVAL_RECORDS),
+        max_in_snapshot_log_to_keep: LOG_KEPT_RECORDS,
+        // Until the state is loaded nobody stands for election; see `follow_condition`.
+        enable_elect: false,
+        ..Config::default()
+    }
+}
