@@ -32,8 +32,9 @@ settings! {
         /// How log lines look: `text` for people, `json` for machines. Default `text`. Since 0.1.
         value log_format: LogFormat = "text";
         /// Which events are logged: `target=level`, separated by commas, such as `info,latchkey_registry=debug`.
-        /// Default `info`. Since 0.1.
-        value log_filter: String = "info";
+        /// Default `info,openraft=off`: openraft speaks several times a second of a replica that is down, and what an
+        /// operator needs of it, this program says itself. Since 0.1.
+        value log_filter: String = "info,openraft=off";
         /// Where spans are sent (OTLP over gRPC), such as `http://127.0.0.1:4317`. Default empty: nowhere. Since 0.1.
         value otlp_endpoint: Option<String> = "";
         /// The share of traces that begin here and are sent, 0 to 1; a caller's trace follows the caller's choice.

@@ -64,7 +64,9 @@ fn show(replica: ReplicaStatus, own: NodeId, view: &View, epoch: u64, default: D
         id: node.0,
         region: member.region,
         role: if voter { Role::Voter } else { Role::Learner }.into(),
-        address: member.raft_address,
+        address: member.address,
+        raft_address: member.raft_address,
+        state: State::Unknown.into(),
         ..v1::Replica::default()
     };
     if let Some(known) = known {

@@ -119,7 +119,7 @@ impl<'a> View<'a> {
             not_before: key.not_before.map(write_time),
             expire_time: key.expires_at.map(write_time),
             revocation: key.revocation.as_deref().map(revocation),
-            versions: key.versions.iter().map(|version| self.version(name.as_ref(), version)).collect(),
+            versions: key.versions.iter().map(|version| self.version(name.as_ref(), key, version)).collect(),
             etag: key.etag(),
             revision: Some(self.revision.into()),
         }
@@ -140,11 +140,17 @@ impl<'a> View<'a> {
         }
     }
 
-    fn version(&self, key: Option<&KeyName>, version: &Version) -> v1::Version {
-        let name = key.map(|key| VersionName { key: key.clone(), version: version.id }.to_string());
-        let state = match &version.revocation {
-            Some(revocation) if revocation.effective_at <= self.now => v1::version::State::Revoked,
-            Some(_) | None => v1::version::State::Active,
+    fn version(&self, name: Option<&KeyName>, key: &Key, version: &Version) -> v1::Version {
+        let name = name.map(|key| VersionName { key: key.clone(), version: version.id }.to_string());
+        let revoked = version.revocation.as_ref().is_some_and(|revocation| revocation.effective_at <= self.now);
+        // What ends a key ends each of its versions, though it stands in the key alone.
+        let state = match self.key_state(key) {
+            _ if revoked => v1::version::State::Revoked,
+            v1::key::State::Revoked => v1::version::State::Revoked,
+            v1::key::State::Expired => v1::version::State::Retired,
+            v1::key::State::Active | v1::key::State::Suspended | v1::key::State::Unspecified => {
+                v1::version::State::Active
+            }
         };
         v1::Version {
             name: name.unwrap_or_default(),

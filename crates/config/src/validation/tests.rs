@@ -36,7 +36,7 @@ fn what_is_not_said_has_the_default_that_its_documentation_names() {
     assert_eq!(settings.metrics_listen.to_string(), "127.0.0.1:7729");
     assert_eq!(settings.raft.profile, Profile::OneSite);
     assert_eq!((settings.raft.heartbeat_ms, settings.raft.staleness_floor_ms), (150, 5_000));
-    assert_eq!(settings.telemetry.log_filter, "info");
+    assert_eq!(settings.telemetry.log_filter, "info,openraft=off");
     assert_eq!(settings.telemetry.otlp_endpoint, None);
     assert!(settings.members.is_empty());
 }

@@ -57,7 +57,7 @@ fn a_key_is_active_until_the_moment_of_its_revocation_and_never_after() {
     assert_eq!(before.revocation.unwrap().revoke_time, Some(write_time(AT_REVOCATION)));
     let after = shown(AT_REVOCATION);
     assert_eq!(after.state(), v1::key::State::Revoked);
-    assert_eq!(after.versions[0].state(), v1::version::State::Active);
+    assert_eq!(after.versions[0].state(), v1::version::State::Revoked, "what ends a key ends its versions");
     assert_eq!(after.versions[1].state(), v1::version::State::Revoked);
 }
 
