@@ -51,13 +51,13 @@ impl<'a> Permit<'a> {
 /// Each end is exclusive: at the very millisecond it is over.
 fn check_life(ground: Ground<'_>, found: Found<'_>) -> Result<(), Outcome> {
     let Ground { state, now, .. } = ground;
-    let holds = |revocation: &Option<_>| revocation.as_deref().is_some_and(|one: &Revocation| one.effective_at <= now);
+    let holds = |revocation: Option<&Revocation>| revocation.is_some_and(|one| one.effective_at <= now);
     let Found { tenant, keyspace, key, version } = found;
-    if holds(&version.revocation) || holds(&key.revocation) || state.is_cut(tenant, keyspace, key) {
+    if holds(version.revocation.as_deref()) || holds(key.revocation()) || state.is_cut(tenant, keyspace, key) {
         return Err(Outcome::Revoked);
     }
     // Here `Outcome::Suspended` will stand: no command suspends a key yet.
-    if key.not_before.is_some_and(|not_before| now < not_before) {
+    if key.not_before().is_some_and(|not_before| now < not_before) {
         return Err(Outcome::NotYetValid);
     }
     if key.expires_at.is_some_and(|expires_at| expires_at <= now) {

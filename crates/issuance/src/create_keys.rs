@@ -9,7 +9,7 @@ use latchkey_link::answers::{told, unexpected};
 use latchkey_link::{Authorized, KeyspaceMaterial, ProvenIdentity, Registry, Time, answers, visibility, wait_for};
 use latchkey_minting::contexts::ReplayPlace;
 use latchkey_minting::{KeyDetails, Mint, Numbered, replay};
-use latchkey_state::{HolderName, NewKey, Operation, RequestMark};
+use latchkey_state::{HolderName, NewKey, Operation, RequestMark, SEALED_INNER_BYTES};
 use latchkey_telemetry::OsEntropy;
 use latchkey_transport::status;
 use latchkey_wire::applied::Told;
@@ -177,7 +177,7 @@ fn unminted(key: KeyDetails, pepper: latchkey_domain::RingNumber) -> NewKey {
         version: draw_version_id(&mut OsEntropy),
         pepper,
         digest: Digest::new([0; 32]),
-        inner: Box::default(),
+        inner: [0; SEALED_INNER_BYTES],
         holder,
         display_name,
         purpose,

@@ -186,7 +186,7 @@ fn proven(state: &State, now: UnixMillis, pepper: &Pepper, key_text: &str) -> Op
     let found = state.version(presented.version)?;
     let digest = pepper.digest(&Inner::of(presented.version, &presented.secret));
     let key = found.key;
-    let revoked = [key.revocation.as_ref(), found.version.revocation.as_ref()];
+    let revoked = [key.revocation(), found.version.revocation.as_deref()];
     let ended = revoked.into_iter().flatten().any(|revocation| revocation.effective_at <= now)
         || key.expires_at.is_some_and(|expires_at| expires_at <= now);
     let keyspace = state.keyspace_name(found.keyspace);

@@ -2,7 +2,6 @@
 
 use crate::Numbered;
 use crate::contexts;
-use alloc::boxed::Box;
 use latchkey_crypto::envelope::{self, SALT_BYTES};
 use latchkey_crypto::{
     DataKey, Digest, Entropy, Inner, KeyText, Pepper, Secret, compose, draw, draw_key_id, draw_version_id,
@@ -10,7 +9,7 @@ use latchkey_crypto::{
 use latchkey_domain::{
     ClusterId, DisplayName, KeyId, Metadata, Prefix, Purpose, RingNumber, TenantNumber, Terms, UnixMillis, VersionId,
 };
-use latchkey_state::{Expiry, HolderName, NewKey};
+use latchkey_state::{Expiry, HolderName, NewKey, SealedInner};
 
 /// What minting needs to know of a keyspace. Its keys are unwrapped, so this lives as briefly as can be.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +37,7 @@ pub struct Minted {
     pub text: KeyText,
     pepper: RingNumber,
     digest: Digest,
-    inner: Box<[u8]>,
+    inner: SealedInner,
 }
 
 /// What the caller says about a new key.
@@ -75,7 +74,7 @@ impl Mint<'_> {
             text: compose(self.prefix, version, &secret),
             pepper: self.pepper.number,
             digest: self.pepper.key.digest(&inner),
-            inner: sealed.into_boxed_slice(),
+            inner: sealed.try_into().expect("an inner digest has one length, and so has its envelope"),
         }
     }
 }

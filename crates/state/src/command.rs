@@ -1,7 +1,7 @@
 //! Commands: what a log record asks of the state machine. They carry names, durations and ciphertext; absolute times
 //! are made by apply, and no plaintext secret is ever in one.
 
-use crate::key::Version;
+use crate::key::{SealedInner, Version};
 use crate::records::{KeyspaceSettings, RingPurpose};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -267,7 +267,7 @@ pub struct NewKey {
     /// See [`Version::digest`].
     pub digest: latchkey_crypto::Digest,
     /// See [`Version::inner`].
-    pub inner: Box<[u8]>,
+    pub inner: SealedInner,
     /// Whom it belongs to.
     pub holder: HolderName,
     /// What people call it.
@@ -292,7 +292,7 @@ impl NewKey {
             id: self.version,
             pepper: self.pepper,
             digest: self.digest,
-            inner: self.inner.clone(),
+            inner: self.inner,
             created_at: at,
             revocation: None,
         }

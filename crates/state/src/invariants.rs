@@ -70,10 +70,8 @@ impl State {
             }
         }
         for key in self.all_keys() {
-            if key.versions.is_empty() {
-                return Err(format!("key {} has no version", key.id));
-            }
-            if key.created > key.changed || key.changed > self.revision() || key.changed_at > self.clock() {
+            let changed = key.changed();
+            if key.created > changed.revision || changed.revision > self.revision() || changed.at > self.clock() {
                 return Err(format!("key {} comes from the future", key.id));
             }
             for version in &key.versions {

@@ -32,7 +32,7 @@ pub use command::{
 pub use directory::{Directory, Listed, NO_TENANT};
 pub use event::{Action, EVENT_FORMAT, Entry, Event};
 pub use hash::{HashedAt, StateHash};
-pub use key::{Holder, Key, Revocation, Version};
+pub use key::{Change, Details, Holder, Key, Rare, Revocation, SEALED_INNER_BYTES, SealedInner, Version, Versions};
 pub use load::LoadError;
 pub use records::{
     Cluster, Identity, Keyspace, KeyspaceSettings, NextNumbers, Owner, Progress, RememberedRequest, RequestSubject,

@@ -242,22 +242,23 @@ fn key(out: &mut Encoder, row: &Key) {
     out.u8(kind);
     out.u32(holder);
     out.text(row.display_name.as_str());
-    out.text(row.purpose.as_str());
+    out.text(row.purpose());
     out.list(row.terms.permissions.iter(), |out, permission| out.text(permission.as_str()));
     out.list(row.terms.networks.iter(), Encoder::printed);
     out.list(row.terms.methods.iter(), |out, method| out.text(method.as_str()));
     out.list(row.terms.resources.iter(), |out, resource| out.text(resource.as_str()));
-    out.list(row.metadata.iter(), |out, (name, value)| {
+    out.length(row.metadata().count());
+    row.metadata().for_each(|(name, value)| {
         out.text(name);
         out.text(value);
     });
     out.revision(row.created);
     out.time(row.created_at);
-    out.revision(row.changed);
-    out.time(row.changed_at);
-    out.option(row.not_before, Encoder::time);
+    out.revision(row.changed().revision);
+    out.time(row.changed().at);
+    out.option(row.not_before(), Encoder::time);
     out.option(row.expires_at, Encoder::time);
-    out.option(row.revocation.as_deref(), revocation);
+    out.option(row.revocation(), revocation);
     out.list(row.versions.iter(), version);
 }
 

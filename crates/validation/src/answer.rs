@@ -39,7 +39,7 @@ impl Basis<'_> {
     fn write_content(self, answer: &mut v1::ValidateKeyResponse, key: &Key) {
         answer.owner = holder_name(self.state, key.holder);
         answer.permissions = key.terms.permissions.iter().map(ToString::to_string).collect();
-        answer.metadata = key.metadata.iter().map(|(word, value)| (word.to_owned(), value.to_owned())).collect();
+        answer.metadata = key.metadata().map(|(word, value)| (word.to_owned(), value.to_owned())).collect();
         answer.expire_time = key.expires_at.map(write_time);
     }
 }

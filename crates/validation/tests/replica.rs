@@ -100,7 +100,7 @@ async fn make_identity(registry: &Registry, id: &str, grants: Vec<Grant>) -> Str
         version,
         pepper: bootstrap_ring::PEPPER,
         digest,
-        inner: Box::new([0; 101]),
+        inner: [0; 101],
         holder: HolderName::Identity(name),
         display_name: DisplayName::default(),
         purpose: Purpose::default(),

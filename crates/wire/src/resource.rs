@@ -108,17 +108,17 @@ impl<'a> View<'a> {
             name: name.as_ref().map(ToString::to_string).unwrap_or_default(),
             display_name: key.display_name.to_string(),
             owner: self.holder_name(key.holder),
-            purpose: key.purpose.to_string(),
+            purpose: key.purpose().to_owned(),
             state: self.key_state(key).into(),
             permissions: texts(key.terms.permissions.iter()),
             networks: texts(key.terms.networks.iter()),
             methods: texts(key.terms.methods.iter()),
             resources: texts(key.terms.resources.iter()),
-            metadata: key.metadata.iter().map(|(word, value)| (word.to_owned(), value.to_owned())).collect(),
+            metadata: key.metadata().map(|(word, value)| (word.to_owned(), value.to_owned())).collect(),
             create_time: Some(write_time(key.created_at)),
-            not_before: key.not_before.map(write_time),
+            not_before: key.not_before().map(write_time),
             expire_time: key.expires_at.map(write_time),
-            revocation: key.revocation.as_deref().map(revocation),
+            revocation: key.revocation().map(revocation),
             versions: key.versions.iter().map(|version| self.version(name.as_ref(), key, version)).collect(),
             etag: key.etag(),
             revision: Some(self.revision.into()),
@@ -161,7 +161,7 @@ impl<'a> View<'a> {
     }
 
     fn key_state(&self, key: &Key) -> v1::key::State {
-        let revoked = key.revocation.as_ref().is_some_and(|revocation| revocation.effective_at <= self.now);
+        let revoked = key.revocation().is_some_and(|revocation| revocation.effective_at <= self.now);
         if revoked || self.is_cut(key) {
             return v1::key::State::Revoked;
         }

@@ -37,7 +37,7 @@ fn write(
     if let Some(key) = content {
         response.owner = view.holder_name(key.holder);
         response.permissions = texts(key.terms.permissions.iter());
-        response.metadata = key.metadata.iter().map(|(word, value)| (word.to_owned(), value.to_owned())).collect();
+        response.metadata = key.metadata().map(|(word, value)| (word.to_owned(), value.to_owned())).collect();
         response.expire_time = key.expires_at.map(write_time);
     }
     response

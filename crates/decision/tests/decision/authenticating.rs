@@ -28,7 +28,7 @@ fn no_other_key_and_no_other_text_proves_an_identity() {
 fn a_management_key_that_would_not_be_valid_proves_nothing() {
     let client: IpAddr = "192.0.2.1".parse().unwrap();
     let changes: [fn(&mut Key); 4] = [
-        |key| key.revocation = revocation(before(0)),
+        |key| key.details.change(|details| details.revocation = revocation(before(0))),
         |key| key.expires_at = Some(before(0)),
         |key| key.holder = Holder::Identity(IdentityNumber(99)),
         |key| {

@@ -54,8 +54,20 @@ fn a_verdict_carries_what_the_table_says_and_no_more() {
     check(|_| (), "nothing", live, "orders:read");
     check(|_| (), text("acme_live", 77).expose(), live, "orders:read");
     check(|_| (), good, test, "orders:read");
-    check(|world| world.change_key(LIVE, 1, |key| key.revocation = revocation(before(1))), good, live, "orders:read");
-    check(|world| world.change_key(LIVE, 1, |key| key.not_before = Some(after(9))), good, live, "orders:read");
+    check(
+        |world| {
+            world.change_key(LIVE, 1, |key| key.details.change(|details| details.revocation = revocation(before(1))))
+        },
+        good,
+        live,
+        "orders:read",
+    );
+    check(
+        |world| world.change_key(LIVE, 1, |key| key.details.change(|details| details.not_before = Some(after(9)))),
+        good,
+        live,
+        "orders:read",
+    );
     check(|world| world.change_key(LIVE, 1, |key| key.expires_at = Some(before(9))), good, live, "orders:read");
     check(
         |world| restrict(world, |terms| terms.networks = one(Network::parse("10.0.0.0/8").unwrap())),

@@ -63,13 +63,14 @@ fn faults() -> Vec<Fault> {
             case.world.change_key(LIVE, 1, |key| key.versions[0].revocation = revocation(before(0)));
         }),
         ("key revoked", outcome(Outcome::Revoked), |case| {
-            case.world.change_key(LIVE, 1, |key| key.revocation = revocation(before(0)));
+            case.world
+                .change_key(LIVE, 1, |key| key.details.change(|details| details.revocation = revocation(before(0))));
         }),
         ("owner cut", outcome(Outcome::Revoked), |case| case.world.change_owner(|owner| owner.cut = CUT)),
         ("keyspace cut", outcome(Outcome::Revoked), |case| case.world.change_keyspace(LIVE, |one| one.cut = CUT)),
         ("tenant cut", outcome(Outcome::Revoked), |case| case.world.change_tenant(|tenant| tenant.cut = CUT)),
         ("not yet valid", outcome(Outcome::NotYetValid), |case| {
-            case.world.change_key(LIVE, 1, |key| key.not_before = Some(after(1)));
+            case.world.change_key(LIVE, 1, |key| key.details.change(|details| details.not_before = Some(after(1))));
         }),
         ("expired", outcome(Outcome::Expired), |case| {
             case.world.change_key(LIVE, 1, |key| key.expires_at = Some(before(0)));
@@ -166,8 +167,12 @@ fn each_end_is_exact_to_the_millisecond() {
     };
     let valid = Answer::Outcome(Outcome::Valid);
     assert_eq!(at(|key| key.expires_at = Some(after(1))), valid);
-    assert_eq!(at(|key| key.not_before = Some(before(0))), valid);
-    assert_eq!(at(|key| key.revocation = revocation(after(1))), valid, "a grace runs");
+    assert_eq!(at(|key| key.details.change(|details| details.not_before = Some(before(0)))), valid);
+    assert_eq!(
+        at(|key| key.details.change(|details| details.revocation = revocation(after(1)))),
+        valid,
+        "a grace runs"
+    );
     assert_eq!(at(|key| key.versions[0].revocation = revocation(after(1))), valid, "a grace runs");
 }
 

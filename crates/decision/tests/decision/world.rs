@@ -9,8 +9,8 @@ use latchkey_domain::{
 };
 use latchkey_policy::AccessContext;
 use latchkey_state::{
-    Cluster, Holder, Identity, Key, Keyspace, KeyspaceSettings, Owner, Revocation, Row, StalenessPolicy, State, Tenant,
-    Version,
+    Cluster, Holder, Identity, Key, Keyspace, KeyspaceSettings, Owner, Revocation, Row, SEALED_INNER_BYTES,
+    StalenessPolicy, State, Tenant, Version,
 };
 use std::sync::Arc;
 
@@ -130,7 +130,7 @@ pub(crate) fn key(pepper: &Pepper, keyspace: KeyspaceNumber, number: u8, holder:
         id: version_id(number),
         pepper: PEPPER,
         digest: pepper.digest(&Inner::of(version_id(number), &secret(number))),
-        inner: Box::new([]),
+        inner: [0; SEALED_INNER_BYTES],
         created_at: NOW,
         revocation: None,
     };
@@ -139,17 +139,12 @@ pub(crate) fn key(pepper: &Pepper, keyspace: KeyspaceNumber, number: u8, holder:
         keyspace,
         holder,
         display_name: Default::default(),
-        purpose: Default::default(),
         terms: Arc::new(Terms { permissions: permissions(&["orders:*"]), ..Terms::default() }),
-        metadata: Default::default(),
         created: Revision::new(1, 10),
         created_at: NOW,
-        changed: Revision::new(1, 10),
-        changed_at: NOW,
-        not_before: None,
         expires_at: None,
-        revocation: None,
-        versions: Box::new([version]),
+        details: Default::default(),
+        versions: version.into(),
     }
 }
 

@@ -4,11 +4,10 @@ use super::Answer;
 use super::transaction::{Telling, Transaction};
 use crate::command::{CreateKeys, Expiry, HolderName, KEYS_PER_COMMAND_MAX, NewKey};
 use crate::event::Action;
-use crate::key::{Holder, Key};
+use crate::key::{Details, Holder, Key, Rare, Versions};
 use crate::records::{Keyspace, RingPurpose};
 use crate::row::Row;
 use crate::state::State;
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -80,17 +79,17 @@ fn make(
         keyspace: keyspace.number,
         holder: holder(state, name, &new.holder)?,
         display_name: new.display_name.clone(),
-        purpose: new.purpose.clone(),
         terms,
-        metadata: new.metadata.clone(),
         created: transaction.revision(),
         created_at: now,
-        changed: transaction.revision(),
-        changed_at: now,
-        not_before: new.not_before,
         expires_at,
-        revocation: None,
-        versions: Box::new([new.first_version(now)]),
+        details: Rare::from(Details {
+            purpose: new.purpose.clone(),
+            metadata: new.metadata.clone(),
+            not_before: new.not_before,
+            ..Details::default()
+        }),
+        versions: Versions::from(new.first_version(now)),
     })
 }
 

@@ -5,14 +5,14 @@ use super::Answer;
 use super::transaction::{Telling, Transaction};
 use crate::command::RevokeKey;
 use crate::event::Action;
-use crate::key::{Key, Revocation};
+use crate::key::{Change, Key, Revocation};
 use crate::row::Row;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
-use latchkey_domain::{Refusal, ResourceKind};
+use latchkey_domain::{Refusal, ResourceKind, Revision};
 
 pub(super) fn revoke_key(transaction: &mut Transaction<'_>, operation: &RevokeKey) -> Result<Answer, Refusal> {
     let name = &operation.key;
@@ -31,11 +31,14 @@ pub(super) fn revoke_key(transaction: &mut Transaction<'_>, operation: &RevokeKe
     };
     let (action, subject, changed) = match operation.version {
         None => {
-            let changed = bring_forward(&mut key.revocation, &revocation);
-            if changed {
-                key.changed = transaction.revision();
-                key.changed_at = now;
-            }
+            let change = Change { revision: transaction.revision(), at: now };
+            let changed = key.details.change(|details| {
+                let changed = bring_forward(&mut details.revocation, &revocation);
+                if changed {
+                    details.changed = Some(change);
+                }
+                changed
+            });
             (Action::KeyRevoked, name.to_string(), changed)
         }
         Some(id) => {
@@ -75,6 +78,7 @@ impl Key {
     /// Changes whenever the key does, its versions aside.
     #[must_use]
     pub fn etag(&self) -> String {
-        format!("{}-{}", self.changed.epoch, self.changed.index)
+        let Revision { epoch, index } = self.changed().revision;
+        format!("{epoch}-{index}")
     }
 }

@@ -9,8 +9,9 @@ use latchkey_domain::{
     TenantNumber, Terms,
 };
 use latchkey_state::{
-    Action, Actor, Cluster, Event, Holder, Identity, Key, Keyspace, KeyspaceSettings, NextNumbers, Owner, Progress,
-    RememberedRequest, RequestMark, RequestSubject, Revocation, RingKey, RingPurpose, Row, Tenant, Version,
+    Action, Actor, Change, Cluster, Details, Event, Holder, Identity, Key, Keyspace, KeyspaceSettings, NextNumbers,
+    Owner, Progress, Rare, RememberedRequest, RequestMark, RequestSubject, Revocation, RingKey, RingPurpose, Row,
+    Tenant, Version, Versions,
 };
 use latchkey_transparency::{Frontier, Hash};
 use std::path::Path;
@@ -196,7 +197,7 @@ fn version(number: u8, revocation: Option<Box<Revocation>>) -> Version {
         id: version_id(number),
         pepper: RingNumber(2),
         digest: Digest::new([number; 32]),
-        inner: Box::new([number; 101]),
+        inner: [number; 101],
         created_at: START,
         revocation,
     }
@@ -208,17 +209,15 @@ fn key() -> Key {
         keyspace: KeyspaceNumber(3),
         holder: Holder::None,
         display_name: text(""),
-        purpose: Purpose::default(),
         terms: Arc::default(),
-        metadata: Metadata::default(),
         created: Revision::new(1, 6),
         created_at: START,
-        changed: Revision::new(1, 7),
-        changed_at: later(START, 1),
-        not_before: None,
         expires_at: None,
-        revocation: None,
-        versions: Box::new([version(1, None)]),
+        details: Rare::from(Details {
+            changed: Some(Change { revision: Revision::new(1, 7), at: later(START, 1) }),
+            ..Details::default()
+        }),
+        versions: version(1, None).into(),
     }
 }
 
@@ -241,13 +240,16 @@ fn full_key() -> Row {
         id: key_id(2),
         holder: Holder::Owner(OwnerNumber(4)),
         display_name: text("Checkout"),
-        purpose: Purpose::parse("reads orders").unwrap(),
         terms: Arc::new(terms),
-        metadata: Metadata::from_pairs([("team", "checkout"), ("ticket", "")]).unwrap(),
-        not_before: Some(later(START, 3)),
         expires_at: Some(later(START, 4)),
-        revocation: revocation(RevocationReason::Compromised),
-        versions: Box::new([version(2, revocation(RevocationReason::Superseded)), version(3, None)]),
+        details: Rare::from(Details {
+            purpose: Purpose::parse("reads orders").unwrap(),
+            metadata: Metadata::from_pairs([("team", "checkout"), ("ticket", "")]).unwrap(),
+            not_before: Some(later(START, 3)),
+            changed: Some(key().changed()),
+            revocation: revocation(RevocationReason::Compromised),
+        }),
+        versions: Versions::of(vec![version(2, revocation(RevocationReason::Superseded)), version(3, None)]).unwrap(),
         ..key()
     }))
 }

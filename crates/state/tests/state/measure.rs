@@ -3,8 +3,9 @@
 
 use crate::support::{START, World, by_root, create_keys, new_key};
 use latchkey_domain::{KeyId, Revision, VersionId};
-use latchkey_state::{Command, KEYS_PER_COMMAND_MAX, Key, NewKey, State, Version};
+use latchkey_state::{Command, KEYS_PER_COMMAND_MAX, Key, NewKey, Row, State, Version};
 use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const KEYS: usize = 100_000;
@@ -47,6 +48,29 @@ fn the_cost_of_a_key() {
     let clones: Vec<_> = (0..1_000).map(|_| loaded.clone()).collect();
     println!("clone {:?}", cloning.elapsed() / u32::try_from(clones.len()).unwrap());
     assert_eq!(loaded, state);
+}
+
+/// What a replica holds after a restart: rows come from the store one by one, in the order of their ids.
+#[test]
+#[ignore = "measures, proves nothing"]
+fn the_memory_of_a_key_after_a_restart() {
+    let keys = 10 * KEYS;
+    let mut world = World::furnished();
+    world.done(by_root(create_keys("acme/live", vec![random_key(0)])));
+    let pattern = world.state.version(random_key(0).version).unwrap().key.clone();
+    let others: Vec<Row> = world.state.rows().filter(|row| !matches!(row, Row::Key(_))).collect();
+    let row_of = |number: usize| {
+        let spread = (u128::try_from(number).unwrap() << 76) + 1;
+        let id = KeyId::from_random(spread.to_be_bytes()[4..].try_into().unwrap());
+        let mut key = Key { id, terms: Arc::new((*pattern.terms).clone()), ..(*pattern).clone() };
+        key.versions[0].id = random_key(number).version;
+        Row::Key(Arc::new(key))
+    };
+    let before = resident_bytes();
+    let loading = now();
+    let loaded = State::load(others.into_iter().chain((0..keys).map(row_of))).unwrap();
+    println!("load of {keys} keys: {:?}", loading.elapsed());
+    println!("resident {} B a key after a restart", resident_bytes().saturating_sub(before) / loaded.key_count());
 }
 
 fn apply(state: &mut State, index: u64, command: &Command) -> Duration {

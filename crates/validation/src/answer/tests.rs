@@ -65,7 +65,8 @@ impl World {
         let mut world = Self { state, peppers: Peppers::from([(bootstrap_ring::PEPPER, pepper)]), text };
         world.change(|key| {
             Arc::make_mut(&mut key.terms).permissions = one(PermissionPattern::parse("orders:*").unwrap());
-            key.metadata = Metadata::from_pairs([("team", "checkout")]).unwrap();
+            let metadata = Metadata::from_pairs([("team", "checkout")]).unwrap();
+            key.details.change(|details| details.metadata = metadata);
             key.expires_at = Some(NOW.plus(DurationMillis::new(1)));
         });
         world
@@ -115,7 +116,8 @@ fn answers() -> Vec<(Outcome, v1::ValidateKeyResponse)> {
     };
     let revoked = |key: &mut Key| {
         let (reason, text) = (RevocationReason::Compromised, ReasonText::default());
-        key.revocation = Some(Box::new(Revocation { effective_at: NOW, asked_at: NOW, reason, text }));
+        let revocation = Revocation { effective_at: NOW, asked_at: NOW, reason, text };
+        key.details.change(|details| details.revocation = Some(Box::new(revocation)));
     };
     let unknown = World::new().answer(&v1::ValidateKeyRequest { key_text: stranger(), ..Default::default() });
     vec![
@@ -124,7 +126,10 @@ fn answers() -> Vec<(Outcome, v1::ValidateKeyResponse)> {
         (Outcome::NotFound, unknown),
         (Outcome::WrongKeyspace, asked(|request| request.keyspace = "tenants/a/keyspaces/b".to_owned())),
         (Outcome::Revoked, changed(revoked)),
-        (Outcome::NotYetValid, changed(|key| key.not_before = Some(NOW.plus(DurationMillis::new(1))))),
+        (
+            Outcome::NotYetValid,
+            changed(|key| key.details.change(|details| details.not_before = Some(NOW.plus(DurationMillis::new(1))))),
+        ),
         (Outcome::Expired, changed(|key| key.expires_at = Some(NOW))),
         (
             Outcome::NetworkNotAllowed,

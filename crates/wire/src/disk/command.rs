@@ -261,7 +261,7 @@ fn write_new_key(key: &NewKey) -> disk::NewKey {
         display_name: key.display_name.to_string(),
         purpose: key.purpose.to_string(),
         terms: Some(write_terms(&key.terms)),
-        metadata: write_metadata(&key.metadata),
+        metadata: write_metadata(key.metadata.iter()),
         not_before_unix_ms: key.not_before.map(latchkey_domain::UnixMillis::millis),
         expiry: match key.expiry {
             Expiry::Default => None,
@@ -278,7 +278,7 @@ fn read_new_key(key: &disk::NewKey) -> Result<NewKey, DecodeError> {
         version: version_id(&key.version_id, "key.version_id")?,
         pepper: RingNumber(key.pepper),
         digest: read_digest(&key.digest)?,
-        inner: key.inner.as_slice().into(),
+        inner: fixed(&key.inner, "key.inner")?,
         holder: match &key.holder {
             None => HolderName::None,
             Some(PbHolder::Owner(name)) => HolderName::Owner(parsed(OwnerName::parse(name), "key.owner")?),

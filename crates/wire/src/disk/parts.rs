@@ -54,8 +54,8 @@ pub(super) fn read_terms(terms: &disk::Terms) -> Result<Terms, DecodeError> {
     })
 }
 
-pub(super) fn write_metadata(metadata: &Metadata) -> BTreeMap<String, String> {
-    metadata.iter().map(|(word, value)| (word.to_owned(), value.to_owned())).collect()
+pub(super) fn write_metadata<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    pairs.map(|(word, value)| (word.to_owned(), value.to_owned())).collect()
 }
 
 pub(super) fn read_metadata(metadata: &BTreeMap<String, String>) -> Result<Metadata, DecodeError> {

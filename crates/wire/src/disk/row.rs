@@ -12,8 +12,8 @@ use latchkey_domain::{
     Terms, UnixMillis,
 };
 use latchkey_state::{
-    Cluster, Holder, Identity, Key, Keyspace, NextNumbers, Owner, Progress, RememberedRequest, RequestSubject, RingKey,
-    Row, Tenant, Version,
+    Change, Cluster, Details, Holder, Identity, Key, Keyspace, NextNumbers, Owner, Progress, Rare, RememberedRequest,
+    RequestSubject, RingKey, Row, Tenant, Version, Versions,
 };
 use latchkey_transparency::{Frontier, Hash};
 use prost::Message as _;
@@ -62,7 +62,7 @@ impl RowReader {
             4 => Row::Keyspace(Arc::new(read_keyspace_row(&decode_message(bytes)?)?)),
             5 => Row::Owner(Arc::new(read_owner(&decode_message(bytes)?)?)),
             6 => Row::Identity(Arc::new(read_identity(&decode_message(bytes)?)?)),
-            7 => Row::Key(Arc::new(self.read_key(decode_message(bytes)?)?)),
+            7 => Row::Key(Arc::new(self.read_key(&decode_message(bytes)?)?)),
             8 => Row::Request(Arc::new(read_request(&decode_message(bytes)?)?)),
             _ => return Err(DecodeError::new("table", format_args!("{table} is none of this build"))),
         })
@@ -79,10 +79,21 @@ impl RowReader {
         terms
     }
 
-    fn read_key(&mut self, row: disk::KeyRow) -> Result<Key, DecodeError> {
-        if row.versions.is_empty() {
-            return Err(DecodeError::new("key.versions", "missing"));
-        }
+    fn read_key(&mut self, row: &disk::KeyRow) -> Result<Key, DecodeError> {
+        let created = read_revision(required(row.created, "key.created")?);
+        let created_at = time(row.created_at_unix_ms, "key.created_at")?;
+        let changed = Change {
+            revision: read_revision(required(row.changed, "key.changed")?),
+            at: time(row.changed_at_unix_ms, "key.changed_at")?,
+        };
+        let details = Details {
+            purpose: parsed(Purpose::parse(&row.purpose), "key.purpose")?,
+            metadata: read_metadata(&row.metadata)?,
+            not_before: row.not_before_unix_ms.map(|millis| time(millis, "key.not_before")).transpose()?,
+            changed: (changed != Change { revision: created, at: created_at }).then_some(changed),
+            revocation: row.revocation.as_ref().map(read_revocation).transpose()?.map(Box::new),
+        };
+        let versions = row.versions.iter().map(read_version).collect::<Result<_, _>>()?;
         Ok(Key {
             id: key_id(&row.id, "key.id")?,
             keyspace: KeyspaceNumber(row.keyspace),
@@ -92,17 +103,12 @@ impl RowReader {
                 Some(disk::key_row::Holder::Identity(number)) => Holder::Identity(IdentityNumber(number)),
             },
             display_name: parsed(DisplayName::parse(&row.display_name), "key.display_name")?,
-            purpose: parsed(Purpose::parse(&row.purpose), "key.purpose")?,
             terms: self.share(read_terms(required(row.terms.as_ref(), "key.terms")?)?),
-            metadata: read_metadata(&row.metadata)?,
-            created: read_revision(required(row.created, "key.created")?),
-            created_at: time(row.created_at_unix_ms, "key.created_at")?,
-            changed: read_revision(required(row.changed, "key.changed")?),
-            changed_at: time(row.changed_at_unix_ms, "key.changed_at")?,
-            not_before: row.not_before_unix_ms.map(|millis| time(millis, "key.not_before")).transpose()?,
+            created,
+            created_at,
             expires_at: row.expires_at_unix_ms.map(|millis| time(millis, "key.expires_at")).transpose()?,
-            revocation: row.revocation.as_ref().map(read_revocation).transpose()?.map(Box::new),
-            versions: row.versions.into_iter().map(read_version).collect::<Result<_, _>>()?,
+            details: Rare::from(details),
+            versions: required(Versions::of(versions), "key.versions")?,
         })
     }
 }
@@ -117,16 +123,16 @@ fn write_key(row: &Key) -> disk::KeyRow {
             Holder::Identity(number) => Some(disk::key_row::Holder::Identity(number.0)),
         },
         display_name: row.display_name.to_string(),
-        purpose: row.purpose.to_string(),
+        purpose: row.purpose().to_owned(),
         terms: Some(write_terms(&row.terms)),
-        metadata: write_metadata(&row.metadata),
+        metadata: write_metadata(row.metadata()),
         created: Some(write_revision(row.created)),
         created_at_unix_ms: row.created_at.millis(),
-        changed: Some(write_revision(row.changed)),
-        changed_at_unix_ms: row.changed_at.millis(),
-        not_before_unix_ms: row.not_before.map(UnixMillis::millis),
+        changed: Some(write_revision(row.changed().revision)),
+        changed_at_unix_ms: row.changed().at.millis(),
+        not_before_unix_ms: row.not_before().map(UnixMillis::millis),
         expires_at_unix_ms: row.expires_at.map(UnixMillis::millis),
-        revocation: row.revocation.as_deref().map(write_revocation),
+        revocation: row.revocation().map(write_revocation),
         versions: row.versions.iter().map(write_version).collect(),
     }
 }
@@ -142,12 +148,12 @@ fn write_version(version: &Version) -> disk::VersionRow {
     }
 }
 
-fn read_version(row: disk::VersionRow) -> Result<Version, DecodeError> {
+fn read_version(row: &disk::VersionRow) -> Result<Version, DecodeError> {
     Ok(Version {
         id: version_id(&row.id, "version.id")?,
         pepper: RingNumber(row.pepper),
         digest: read_digest(&row.digest)?,
-        inner: row.inner.into(),
+        inner: fixed(&row.inner, "version.inner")?,
         created_at: time(row.created_at_unix_ms, "version.created_at")?,
         revocation: row.revocation.as_ref().map(read_revocation).transpose()?.map(Box::new),
     })

@@ -8,10 +8,10 @@ use latchkey_domain::{
     RevocationReason, RingNumber, Scope, Slug, TenantName, TenantNumber, Terms, UnixMillis, VersionId,
 };
 use latchkey_state::{
-    Actor, Bootstrap, Cluster, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateTenant, Cut,
-    CutScope, Expiry, Holder, HolderName, Identity, Key, Keyspace, KeyspaceSettings, NewKey, NewRingKey, NextNumbers,
-    Operation, Owner, Progress, RememberedRequest, RequestMark, RequestSubject, Revocation, RevokeKey, RingKey,
-    RingPurpose, Row, StalenessPolicy, Tenant, Version, WrappedKey,
+    Actor, Bootstrap, Change, Cluster, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateTenant,
+    Cut, CutScope, Details, Expiry, Holder, HolderName, Identity, Key, Keyspace, KeyspaceSettings, NewKey, NewRingKey,
+    NextNumbers, Operation, Owner, Progress, Rare, RememberedRequest, RequestMark, RequestSubject, Revocation,
+    RevokeKey, RingKey, RingPurpose, Row, StalenessPolicy, Tenant, Version, Versions, WrappedKey,
 };
 use latchkey_transparency::{Frontier, Hash};
 use std::sync::Arc;
@@ -86,7 +86,7 @@ pub(crate) fn new_key(holder: HolderName, expiry: Expiry) -> NewKey {
         version: version_id(),
         pepper: RingNumber(2),
         digest: Digest::new([0xD1; 32]),
-        inner: vec![0x1E; 101].into(),
+        inner: [0x1E; 101],
         holder,
         display_name: text("Shop backend"),
         purpose: Purpose::parse("charges cards").unwrap(),
@@ -270,37 +270,36 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
         id: version_id(),
         pepper: RingNumber(2),
         digest: Digest::new([0xD1; 32]),
-        inner: vec![0x1E; 101].into(),
+        inner: [0x1E; 101],
         created_at: at,
         revocation: revocation.map(Box::new),
     };
+    let changed = Some(Change { revision, at });
     let key = Key {
         id: key_id(),
         keyspace: KeyspaceNumber(2),
         holder: Holder::Owner(OwnerNumber(3)),
         display_name: text("Shop backend"),
-        purpose: Purpose::parse("charges cards").unwrap(),
         terms: Arc::new(terms()),
-        metadata: metadata(),
         created: Revision::new(3, 1_000),
         created_at: at,
-        changed: revision,
-        changed_at: at,
-        not_before: Some(at),
         expires_at: Some(UnixMillis::new(1_800_000_000_000)),
-        revocation: Some(Box::new(revocation())),
-        versions: [version(None), version(Some(revocation()))].into(),
+        details: Rare::from(Details {
+            purpose: Purpose::parse("charges cards").unwrap(),
+            metadata: metadata(),
+            not_before: Some(at),
+            changed,
+            revocation: Some(Box::new(revocation())),
+        }),
+        versions: Versions::of(vec![version(None), version(Some(revocation()))]).unwrap(),
     };
     let plain_key = Key {
         holder: Holder::None,
         display_name: text(""),
-        purpose: Purpose::parse("").unwrap(),
         terms: Arc::default(),
-        metadata: Metadata::default(),
-        not_before: None,
         expires_at: None,
-        revocation: None,
-        versions: [version(None)].into(),
+        details: Rare::from(Details { changed, ..Details::default() }),
+        versions: version(None).into(),
         ..key.clone()
     };
     let request = |subject, replay: Option<Box<[u8]>>| {

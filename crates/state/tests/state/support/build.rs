@@ -110,7 +110,7 @@ pub(crate) fn new_key(number: u8) -> NewKey {
         version: version_id(number),
         pepper: bootstrap_ring::PEPPER,
         digest: Digest::new([number; 32]),
-        inner: Box::new([number; 101]),
+        inner: [number; 101],
         holder: HolderName::None,
         display_name: text("Checkout"),
         purpose: Purpose::default(),

@@ -1,0 +1,96 @@
+//! The key record and its versions. A million lie in memory, so a plain key is one allocation: its only version lies in
+//! it, and what few keys have costs it one pointer. `tests/state/measure.rs` tells what a key costs.
+
+mod details;
+mod rare;
+mod revocation;
+mod version;
+mod versions;
+
+pub use details::{Change, Details};
+pub use rare::Rare;
+pub use revocation::Revocation;
+pub use version::{SEALED_INNER_BYTES, SealedInner, Version};
+pub use versions::Versions;
+
+use alloc::sync::Arc;
+use latchkey_domain::{
+    DisplayName, IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, Revision, Terms, UnixMillis, VersionId,
+};
+
+/// Whom a key belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    /// Nobody was named.
+    None,
+    /// An owner: the usual case.
+    Owner(OwnerNumber),
+    /// An identity: a management key.
+    Identity(IdentityNumber),
+}
+
+/// A key. One row at rest, its versions embedded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its id, unique in its keyspace; drawn at random, so in practice in the cluster.
+    pub id: KeyId,
+    /// The keyspace it is in.
+    pub keyspace: KeyspaceNumber,
+    /// Whom it belongs to.
+    pub holder: Holder,
+    /// What people call it; may be empty.
+    pub display_name: DisplayName,
+    /// What it may do and from where. Shared by the keys of one batch that say the same.
+    pub terms: Arc<Terms>,
+    /// The revision that made it: what a cut compares.
+    pub created: Revision,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// From when on it is not accepted any more; absent: never by time.
+    pub expires_at: Option<UnixMillis>,
+    /// What few keys have.
+    pub details: Rare<Details>,
+    /// Its versions, oldest first; at least one.
+    pub versions: Versions,
+}
+
+// A field more is 8 MB a million keys: whoever adds one decides that here, or puts it among the details.
+const _: () = assert!(size_of::<Key>() <= 272, "a key grew");
+
+impl Key {
+    /// What it is for; may be empty.
+    #[must_use]
+    pub fn purpose(&self) -> &str {
+        self.details.as_ref().map_or("", |details| details.purpose.as_str())
+    }
+
+    /// The tenant's own words about it.
+    pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.details.as_ref().into_iter().flat_map(|details| details.metadata.iter())
+    }
+
+    /// From when on it is accepted; absent: at once.
+    #[must_use]
+    pub fn not_before(&self) -> Option<UnixMillis> {
+        self.details.as_ref()?.not_before
+    }
+
+    /// Its last change, its versions aside: its etag. At first that is its making.
+    #[must_use]
+    pub fn changed(&self) -> Change {
+        let changed = self.details.as_ref().and_then(|details| details.changed);
+        changed.unwrap_or(Change { revision: self.created, at: self.created_at })
+    }
+
+    /// Set once it is revoked.
+    #[must_use]
+    pub fn revocation(&self) -> Option<&Revocation> {
+        self.details.as_ref()?.revocation.as_deref()
+    }
+
+    /// The version with this id.
+    #[must_use]
+    pub fn version(&self, id: VersionId) -> Option<&Version> {
+        self.versions.iter().find(|version| version.id == id)
+    }
+}
