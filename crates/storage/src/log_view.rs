@@ -16,6 +16,8 @@ pub(crate) struct LogView {
     purged: Option<Purged>,
     /// Hidden already, not durable yet.
     promise: Option<Purged>,
+    /// The promise, or one that it replaced, ran past the end of the log: on disk there is a hole until it is kept.
+    past_end: bool,
     /// Counts truncations and purges, so that a reader knows when its bounds are old.
     cuts: u64,
 }
@@ -24,7 +26,7 @@ impl LogView {
     /// The view of a log that was just loaded: what was purged for good, and what lies after it.
     pub(crate) fn loaded(purged: Option<Purged>, records: Option<Range<u64>>) -> Self {
         let span = records.or_else(|| purged.as_ref().map(|purged| purged.through + 1..purged.through + 1));
-        Self { span, purged, promise: None, cuts: 0 }
+        Self { span, purged, ..Self::default() }
     }
 
     pub(crate) fn bounds(&self) -> LogBounds {
@@ -79,8 +81,9 @@ impl LogView {
             return false;
         }
         self.cuts += 1;
-        let end = self.span.as_ref().map_or(0, |span| span.end).max(through + 1);
-        self.span = Some(through + 1..end);
+        let end = self.span.as_ref().map_or(0, |span| span.end);
+        self.past_end |= through >= end;
+        self.span = Some(through + 1..end.max(through + 1));
         self.promise = Some(Purged { through, marker });
         true
     }
@@ -90,10 +93,16 @@ impl LogView {
         self.promise.as_ref()
     }
 
+    /// How far a promise reaches that ran past the end of the log.
+    pub(crate) fn promised_past_end(&self) -> Option<u64> {
+        self.promise.as_ref().filter(|_| self.past_end).map(|promise| promise.through)
+    }
+
     /// `kept` is durable now. A later promise stays one.
     pub(crate) fn keep_promise(&mut self, kept: Purged) {
         if self.promise.as_ref() == Some(&kept) {
             self.promise = None;
+            self.past_end = false;
         }
         self.purged = Some(kept);
     }
@@ -121,6 +130,7 @@ mod tests {
         let mut view = filled();
         assert!(view.promise(20, Bytes::from_static(b"m")));
         assert!(!view.promise(19, Bytes::new()));
+        assert_eq!(view.promised_past_end(), Some(20));
         assert_eq!((view.bounds().first, view.bounds().last), (None, None));
         assert!(view.append([9].into_iter()).is_err());
         view.append([21].into_iter()).expect("follows the promise");
@@ -131,6 +141,7 @@ mod tests {
     fn a_truncation_below_the_purge_leaves_the_purge() {
         let mut view = filled();
         view.promise(5, Bytes::new());
+        assert_eq!(view.promised_past_end(), None);
         view.truncate_from(2);
         assert_eq!(view.clip(0..100), 6..6);
         view.append([6].into_iter()).expect("follows the purge");

@@ -47,15 +47,15 @@ impl Op {
 pub(crate) struct LogEnd {
     /// One past the last record, or past the purge marker.
     pub(crate) next: u64,
-    /// A promised purge that the durable state does not cover yet.
-    pub(crate) promised_through: Option<u64>,
+    /// How far a promised purge reaches that ran past the end of the log, while the state does not cover it.
+    pub(crate) promised_past_end: Option<u64>,
 }
 
 impl LogEnd {
     /// Whether the operation would leave a hole on disk that only a promise, which a cut forgets, explains.
     fn leaves_hole(&self, op: &Op) -> bool {
         let Op::Append { records, .. } = op else { return false };
-        let runs_past = self.promised_through.is_some_and(|through| through >= self.next);
+        let runs_past = self.promised_past_end.is_some_and(|through| through >= self.next);
         runs_past && records.first().is_some_and(|first| first.index > self.next)
     }
 
@@ -103,8 +103,7 @@ impl Queue {
         taken
     }
 
-    /// Whether anybody waits for no more than a turn. A lazily saved word wakes nobody.
-    #[cfg(feature = "testing")]
+    /// Whether anybody waits for no more than a turn. Nobody waits for a lazily saved word.
     pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.iter().all(|op| matches!(op, Op::SaveWord { done: None, .. }))
     }
@@ -134,14 +133,14 @@ mod tests {
         queue.push(append(21));
         queue.push(append(22));
         queue.push(Op::Sync { done: Box::new(|_| {}) });
-        assert_eq!(kinds(&queue.take(LogEnd { next: 6, promised_through: Some(20) })), [None]);
-        assert_eq!(kinds(&queue.take(LogEnd { next: 21, promised_through: None })), [Some(21), Some(22)]);
+        assert_eq!(kinds(&queue.take(LogEnd { next: 6, promised_past_end: Some(20) })), [None]);
+        assert_eq!(kinds(&queue.take(LogEnd { next: 21, promised_past_end: None })), [Some(21), Some(22)]);
     }
 
     #[test]
     fn an_append_that_follows_the_log_on_disk_does_not_wait_for_a_promise() {
         let mut queue = Queue::default();
         queue.push(append(30));
-        assert_eq!(kinds(&queue.take(LogEnd { next: 30, promised_through: Some(20) })), [Some(30)]);
+        assert_eq!(kinds(&queue.take(LogEnd { next: 30, promised_past_end: Some(20) })), [Some(30)]);
     }
 }

@@ -43,6 +43,8 @@ struct Model {
     held: BTreeMap<u64, Bytes>,
     /// Operations of the log wait for that promise.
     holding: bool,
+    /// The promise ran past the end of the log.
+    past_end: bool,
     vote: Option<u8>,
     committed: Option<u8>,
     /// The rows at each mark (0: nothing was written yet) since the last that is surely durable, which comes first.
@@ -101,7 +103,9 @@ impl Model {
         let next = self.next();
         let records: Vec<LogRecord> =
             (next..).zip(lengths).map(|(index, length)| LogRecord { index, bytes: self.bytes(*length) }).collect();
-        self.holding |= self.promised.is_some_and(|promised| self.disk_next() <= promised) && next > self.disk_next();
+        self.holding |= self.past_end
+            && self.promised.is_some_and(|promised| self.disk_next() <= promised)
+            && next > self.disk_next();
         if self.holding {
             store.append(records.clone(), answer().0);
             self.held.extend(records.into_iter().map(|record| (record.index, record.bytes)));
@@ -148,6 +152,7 @@ impl Model {
     fn purge(&mut self, store: &dyn Store, keep: i8) {
         let through = self.next().saturating_add_signed(-i64::from(keep)).saturating_sub(1);
         if through + 1 > self.hidden_next() && !self.holding {
+            self.past_end |= through >= self.next();
             store.promise_purge(through, through.to_string().into());
             self.promised = Some(through);
         }
@@ -163,6 +168,7 @@ impl Model {
         self.base = Some(index);
         // As raft does: what the snapshot covers is purged.
         if index + 1 > self.hidden_next() && (!self.holding || index < self.next()) {
+            self.past_end |= index >= self.next();
             store.promise_purge(index, index.to_string().into());
             self.promised = Some(index);
         }
@@ -188,6 +194,7 @@ impl Model {
         self.log = self.log.split_off(&(promised + 1));
         self.log.append(&mut self.held);
         self.holding = false;
+        self.past_end = false;
         self.synced();
     }
 
@@ -196,6 +203,7 @@ impl Model {
         self.promised = None;
         self.held.clear();
         self.holding = false;
+        self.past_end = false;
     }
 
     /// What a cut may or may not have kept is as the store says, as long as it was written once.

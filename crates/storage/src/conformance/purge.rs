@@ -9,6 +9,7 @@ pub(super) fn suite<S: Subject>(make: &impl Fn() -> S) {
     a_promise_is_kept_once_rows_at_that_point_are_durable(make());
     a_promise_past_the_end_holds_appends_until_a_base_is_installed(make());
     a_cut_while_appends_are_held_shows_the_log_without_a_hole(make());
+    a_promise_within_what_is_queued_holds_nothing(make());
     a_lower_promise_changes_nothing(make());
 }
 
@@ -79,6 +80,16 @@ fn a_cut_while_appends_are_held_shows_the_log_without_a_hole<S: Subject>(subject
     subject.store().append(records(21..23), done);
     finished(|done| subject.store().sync(done)).expect("synced");
     assert_eq!(read_all(subject.cut().store()), records(0..5));
+}
+
+/// Once, the first appends to an empty log that begins at 1 waited for ever behind a promise within them.
+fn a_promise_within_what_is_queued_holds_nothing<S: Subject>(subject: S) {
+    let (done, appended) = answer();
+    subject.store().append(records(1..9), done);
+    subject.store().promise_purge(3, "here".into());
+    append(subject.store(), records(9..10)).expect("appended");
+    appended.recv().expect("answered").expect("appended");
+    assert_eq!(read_all(subject.cut().store()), records(1..10));
 }
 
 fn a_lower_promise_changes_nothing<S: Subject>(subject: S) {

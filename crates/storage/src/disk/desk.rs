@@ -69,10 +69,12 @@ impl Desk {
         let promised = self.view.promised();
         let promise = promised.filter(|promise| eager || state_through >= Some(promise.through)).cloned();
         let end = match &promise {
-            Some(kept) => LogEnd { next: self.written_next.max(kept.through + 1), promised_through: None },
-            None => LogEnd { next: self.written_next, promised_through: promised.map(|promise| promise.through) },
+            Some(kept) => LogEnd { next: self.written_next.max(kept.through + 1), promised_past_end: None },
+            None => LogEnd { next: self.written_next, promised_past_end: self.view.promised_past_end() },
         };
-        let ops = self.queue.take(end);
+        // Lazily saved words go with others, and never alone.
+        let is_urgent = promise.is_some() || self.queue.has_waiting();
+        let ops = if is_urgent { self.queue.take(end) } else { Vec::new() };
         let chore = self.chores.front().filter(|_| !self.stop).cloned();
         let idle = ops.is_empty() && promise.is_none() && chore.is_none();
         (!idle).then_some(Work { ops, promise, chore, written_next: end.next })

@@ -2,6 +2,10 @@
 
 use core::ops::Range;
 use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::FlockOperation;
 
 use super::fatal::Fatal;
 use super::options::Options;
@@ -26,7 +30,8 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Opens sled. May panic where sled does: the caller runs it in a thread.
-    pub(super) fn open(path: &std::path::Path, options: &Options) -> Result<Self, sled::Error> {
+    pub(super) fn open(path: &Path, options: &Options) -> Result<Self, sled::Error> {
+        wait_for_earlier_life(&path.join("db"))?;
         let db = sled::Config::new().path(path).cache_capacity(options.cache_bytes).flush_every_ms(None).open()?;
         Ok(Self {
             log: db.open_tree("log")?,
@@ -77,14 +82,14 @@ impl Engine {
     }
 
     #[cfg(not(feature = "testing"))]
-    fn sync_data(&self) -> std::io::Result<()> {
+    fn sync_data(&self) -> io::Result<()> {
         self.data.sync_data()
     }
 
     #[cfg(feature = "testing")]
-    fn sync_data(&self) -> std::io::Result<()> {
+    fn sync_data(&self) -> io::Result<()> {
         if self.testing.fail_sync.load(core::sync::atomic::Ordering::Relaxed) {
-            return Err(std::io::Error::other("asked to fail"));
+            return Err(io::Error::other("asked to fail"));
         }
         if self.planted(Planted::SkippedSync) { Ok(()) } else { self.data.sync_data() }
     }
@@ -92,5 +97,15 @@ impl Engine {
     #[cfg(feature = "testing")]
     pub(super) fn planted(&self, planted: Planted) -> bool {
         self.testing.planted == Some(planted)
+    }
+}
+
+/// Waits until sled's file is closed. Dropped, sled closes it on a thread of its own, a moment later, and would find its
+/// own lock there. Nobody else can hold it: the folder's lock is ours.
+fn wait_for_earlier_life(file: &Path) -> io::Result<()> {
+    match File::open(file) {
+        Ok(file) => Ok(rustix::fs::flock(file, FlockOperation::LockExclusive)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }

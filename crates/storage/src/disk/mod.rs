@@ -19,6 +19,7 @@ mod log;
 mod open;
 mod options;
 mod rows;
+mod shared;
 mod snapshots;
 mod space;
 mod standing;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::desk::Desk;
 use super::engine::Engine;
-use super::folder::Folder;
+use super::folder::{Folder, act, sync_folder};
 use super::options::Options;
 use super::standing::Standing;
 use super::witness::Witness;
@@ -45,9 +45,9 @@ pub(super) fn create(path: &Path, facts: &Facts, options: &Options) -> Result<()
     engine.sync().map_err(|error| folder.damaged(error.to_string()))?;
     drop(engine);
     for name in ["conf", "db"] {
-        super::folder::act("sync", &folder.sled().join(name), |file| std::fs::File::open(file)?.sync_all())?;
+        act("sync", &folder.sled().join(name), |file| std::fs::File::open(file)?.sync_all())?;
     }
-    super::folder::sync_folder(&folder.sled())?;
+    sync_folder(&folder.sled())?;
     folder.finish()
 }
 
@@ -63,6 +63,12 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
     if loaded.syncs < witness.seen() {
         let (found, expected) = (loaded.syncs, witness.seen());
         return Err(folder.damaged(format!("sled remembers {found} syncs, {expected} were acknowledged")));
+    }
+    // What an earlier life wrote and could not acknowledge counts from now on, so it must survive the next cut: raft takes
+    // a record that it reads at its start for durable.
+    loaded.engine.sync().map_err(|error| folder.damaged(error.to_string()))?;
+    for names in [path, &folder.snapshots()] {
+        sync_folder(names)?;
     }
     if let Some(base) = &loaded.standing.base
         && !folder.snapshots().join(base.name.as_str()).is_file()

@@ -3,20 +3,16 @@
 use core::ops::{ControlFlow, Range};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, RwLockReadGuard};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 
 use super::chores::Chore;
-use super::desk::{Desk, Work};
 use super::engine::{Engine, REMOVALS_MAX};
-use super::folder::Folder;
 use super::open::{self, Opened};
 use super::options::Options;
-use super::snapshots::Snapshots;
-use super::space::Gate;
+use super::shared::Shared;
 use super::standing::{self, Standing};
 use super::writer::Writer;
 use super::{log, rows};
@@ -37,21 +33,6 @@ pub struct SledStore {
     writer: Option<JoinHandle<()>>,
 }
 
-/// What callers and the writer share. The folder comes last, so that its lock is let go after sled has closed.
-pub(super) struct Shared {
-    pub(super) engine: Engine,
-    /// One past the log index up to which the state is written, and up to which it is durable; 0 for none.
-    pub(super) state_written: AtomicU64,
-    pub(super) state_durable: AtomicU64,
-    facts: Facts,
-    desk: Mutex<Desk>,
-    wake: Condvar,
-    standing: RwLock<Standing>,
-    gate: Gate,
-    snapshots: Snapshots,
-    _folder: Folder,
-}
-
 impl SledStore {
     /// Makes the folder of a new replica, durable on return. It may exist, empty.
     /// # Errors
@@ -64,21 +45,8 @@ impl SledStore {
     /// # Errors
     /// [`OpenError`]; after [`OpenError::Damaged`] the folder is evidence, and the replica is to be rebuilt.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        let Opened { facts, witness, mut loaded, folder } = open::open(path, options)?;
-        let desk = loaded.desk();
-        let state = loaded.standing.index().map_or(0, |index| index + 1);
-        let shared = Arc::new(Shared {
-            state_written: AtomicU64::new(state),
-            state_durable: AtomicU64::new(state),
-            facts,
-            desk: Mutex::new(desk),
-            wake: Condvar::new(),
-            standing: RwLock::new(loaded.standing),
-            gate: Gate::open(folder.path().into(), folder.reserve(), options),
-            snapshots: Snapshots::open(folder.snapshots(), loaded.engine.fatal.clone())?,
-            engine: loaded.engine,
-            _folder: folder,
-        });
+        let Opened { facts, witness, loaded, folder } = open::open(path, options)?;
+        let shared = Arc::new(Shared::new(facts, loaded, folder, options)?);
         let writer = Writer::new(Arc::clone(&shared), witness);
         let writer = thread::Builder::new()
             .name("latchkey-writer".into())
@@ -102,112 +70,19 @@ impl SledStore {
 impl SledStore {
     /// Waits until the writer has nothing left to do, so that the files stand still and may be copied.
     pub fn settle(&self) {
-        loop {
-            let state_through = self.shared.state_written.load(Ordering::Acquire).checked_sub(1);
-            let desk = self.shared.lock();
-            if !desk.busy && desk.is_idle(state_through) {
-                return;
-            }
-            drop(desk);
-            thread::yield_now();
-        }
+        self.shared.settle();
     }
 }
 
 impl Drop for SledStore {
     fn drop(&mut self) {
         self.sync(Box::new(|_| {}));
-        self.shared.lock().stop = true;
-        self.shared.wake.notify_all();
+        self.shared.stop_writer();
         let Some(writer) = self.writer.take() else { return };
         // A callback may drop the last handle on the writer's own thread, which cannot wait for itself.
         if writer.thread().id() != thread::current().id() {
             drop(writer.join());
         }
-    }
-}
-
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().expect("nothing panics while it holds the desk")
-    }
-
-    /// Blocks until there is something to do; `None` when the store is dropped and nothing waits.
-    pub(super) fn wait_for_work(&self) -> Option<Work> {
-        let mut desk = self.lock();
-        desk.busy = false;
-        loop {
-            let state_through = self.state_written.load(Ordering::Acquire).checked_sub(1);
-            if let Some(work) = desk.next_work(state_through, self.eager()) {
-                desk.busy = true;
-                return Some(work);
-            }
-            if desk.stop {
-                return None;
-            }
-            desk = self.wake.wait(desk).expect("nothing panics while it holds the desk");
-        }
-    }
-
-    /// Tells all that wait that the store has stopped, and lets nobody wait from now on.
-    pub(super) fn refuse_all(&self) {
-        let mut desk = self.lock();
-        desk.stop = true;
-        let waiting: Vec<_> = desk.queue.drain().filter_map(Op::into_done).collect();
-        drop(desk);
-        let why = self.running().err().unwrap_or_else(|| StoreError::Stopped { why: "the store was closed".into() });
-        for done in waiting {
-            done(Err(why.clone()));
-        }
-    }
-
-    pub(super) fn state_durable_through(&self) -> Option<u64> {
-        self.state_durable.load(Ordering::Acquire).checked_sub(1)
-    }
-
-    #[cfg(feature = "testing")]
-    pub(super) fn eager(&self) -> bool {
-        self.engine.planted(super::Planted::EagerPurge)
-    }
-
-    #[cfg(not(feature = "testing"))]
-    #[expect(clippy::unused_self, reason = "the twin of the function for tests")]
-    pub(super) fn eager(&self) -> bool {
-        false
-    }
-
-    fn running(&self) -> Result<(), StoreError> {
-        self.engine.fatal.running()
-    }
-
-    /// Queues with the desk in hand, and wakes the writer; tells `done` at once where there is no writer any more.
-    fn queue(&self, done: Done, queue: impl FnOnce(&mut Desk, Done)) {
-        let mut desk = self.lock();
-        if desk.stop {
-            drop(desk);
-            let why = self.running().err();
-            return done(Err(why.unwrap_or_else(|| StoreError::Stopped { why: "the store was closed".into() })));
-        }
-        queue(&mut desk, done);
-        drop(desk);
-        self.wake.notify_one();
-    }
-
-    /// The state is written up to `index`: a promised purge may have waited for it.
-    fn written_through(&self, index: u64) {
-        self.state_written.fetch_max(index + 1, Ordering::AcqRel);
-        if self.lock().view.promised().is_some() {
-            self.wake.notify_one();
-        }
-    }
-
-    fn standing(&self) -> RwLockReadGuard<'_, Standing> {
-        // Standing changes by whole assignments after the batch is applied, so a panic leaves it true.
-        self.standing.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn standing_mut(&self) -> RwLockWriteGuard<'_, Standing> {
-        self.standing.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -267,7 +142,7 @@ impl Store for SledStore {
     fn promise_purge(&self, through: u64, marker: Bytes) {
         assert!(marker.len() <= RECORD_BYTES_MAX, "a purge marker names a point in the log");
         self.shared.lock().view.promise(through, marker);
-        self.shared.wake.notify_one();
+        self.shared.wake_writer();
     }
 
     fn save_word(&self, word: Word, bytes: Bytes, done: Done) {
@@ -456,7 +331,7 @@ impl SledStore {
 
     fn remove_generations(&self, generations: Option<Range<u32>>) {
         self.shared.lock().chores.extend(generations.map(Chore::Generations));
-        self.shared.wake.notify_one();
+        self.shared.wake_writer();
     }
 }
 

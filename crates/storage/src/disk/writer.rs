@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::desk::Work;
 use super::open::panic_text;
-use super::store::Shared;
+use super::shared::Shared;
 use super::witness::Witness;
 use super::{log, words};
 use crate::error::StoreError;

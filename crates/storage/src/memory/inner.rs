@@ -214,7 +214,7 @@ impl Inner {
     fn log_end(&self) -> LogEnd {
         let purged = self.written.purged.as_ref().map_or(0, |purged| purged.through + 1);
         let next = self.written.log.get_max().map_or(purged, |(last, _)| last + 1);
-        LogEnd { next, promised_through: self.view.promised().map(|promise| promise.through) }
+        LogEnd { next, promised_past_end: self.view.promised_past_end() }
     }
 
     fn write(&mut self, op: &Op) {
