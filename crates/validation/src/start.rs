@@ -7,10 +7,10 @@ use crate::running::{Addresses, Parts as RunningParts, Running};
 use crate::validation_service::ValidationFace;
 use latchkey_config::{LogFormat, TelemetrySettings, ValidationSettings};
 use latchkey_domain::ClusterId;
-use latchkey_kms::{FileKms, InsideError, KekFileError, Kms, refuse_inside};
+use latchkey_kms::{AwaitedFileKms, InsideError, KekFileError, Kms, refuse_inside};
 use latchkey_registry::{Parts, Registry, Timing, pending_founding, store_folder};
 use latchkey_storage::{OpenError, Options, SledStore, Store};
-use latchkey_telemetry::{SystemClock, serve_metrics};
+use latchkey_telemetry::{Clock, SystemClock, serve_metrics};
 use latchkey_transport::{
     BindError, ClusterSecret, ClusterSecretError, Limits, PUBLIC_MESSAGE_BYTES_MAX, Probe, Server,
 };
@@ -85,9 +85,18 @@ impl Validation {
     /// # Errors
     /// [`StartError`]; nothing is left running then.
     pub async fn start(settings: &ValidationSettings) -> Result<Running, StartError> {
+        Self::start_by(settings, Arc::new(SystemClock)).await
+    }
+
+    /// As [`Self::start`], by a clock that is given: a test may have one that is wrong.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start_by(settings: &ValidationSettings, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
         let folder = &settings.node.data_folder;
         refuse_inside(folder, &settings.kek_file)?;
-        let kms: Arc<dyn Kms> = Arc::new(FileKms::open(&settings.kek_file)?);
+        // A file that is not mounted yet locks the replica, which votes and appends meanwhile.
+        let kms: Arc<dyn Kms> = Arc::new(AwaitedFileKms::open(&settings.kek_file)?);
         let secret = ClusterSecret::read(&settings.cluster_secret_file, Some(folder))?;
 
         // Bound before anything is started: a port that is taken is the most frequent reason to stop here.
@@ -107,7 +116,7 @@ impl Validation {
             election_min_ms: raft_settings.election_min_ms,
             election_max_ms: raft_settings.election_max_ms,
         };
-        let parts = Parts { store, kms, clock: Arc::new(SystemClock), secret, timing, founding };
+        let parts = Parts { store, kms, clock, secret, timing, founding };
         let runtime = RaftRuntime::build().map_err(StartError::Threads)?;
         let started = runtime.handle().spawn(Registry::start(parts)).await;
         let registry = started.expect("starting neither panics nor is cancelled")?;
