@@ -1,0 +1,295 @@
+//! A cluster in processes of its own, made and filled through its public API.
+
+use crate::clock;
+use crate::process::Part;
+use latchkey_config::{Sources, ValidationSettings};
+use latchkey_transport::channel;
+use latchkey_validation::{Purpose, init};
+use latchkey_wire::pb::v1;
+use latchkey_wire::pb::v1::directory_service_client::DirectoryServiceClient;
+use latchkey_wire::pb::v1::issuance_service_client::IssuanceServiceClient;
+use latchkey_wire::pb::v1::validation_service_client::ValidationServiceClient;
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+/// Where all keys are.
+pub(crate) const KEYSPACE: &str = "tenants/acme/keyspaces/payments";
+
+/// What every key permits, and every validation asks for.
+pub(crate) const PERMISSION: &str = "payments:read";
+
+/// Whom every key belongs to.
+const OWNER: &str = "tenants/acme/owners/checkout";
+
+/// Keys in a batch, the most that one may have, and batches in flight.
+const BATCH_KEYS: usize = 1_000;
+const BATCHES_IN_FLIGHT: usize = 4;
+
+/// How long a cluster may take until it does what is asked. One with 1,000,000 keys loads them first.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+
+/// How often it is asked again.
+const ASK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How long a call may take.
+const CALL_MAX: Duration = Duration::from_secs(30);
+
+/// One replica: where it listens, and its process while it runs.
+struct Replica {
+    flags: Vec<(String, String)>,
+    api: SocketAddr,
+    part: Option<Part>,
+}
+
+/// A cluster and its issuance.
+pub(crate) struct Cluster {
+    replicas: Vec<Replica>,
+    issuance: SocketAddr,
+    issuance_part: Option<Part>,
+    issuance_flags: Vec<(String, String)>,
+    root: String,
+}
+
+impl Cluster {
+    /// Makes the data folders of a cluster of `size` in `folder`. Nothing runs yet.
+    pub(crate) async fn found(folder: &Path, size: u64) -> Result<Self, Box<dyn Error>> {
+        fs::create_dir_all(folder)?;
+        // All at once, so that no two are the same.
+        let listeners: Vec<_> = (0..2 * size + 1).map(|_| free_listener()).collect::<io::Result<_>>()?;
+        let addresses: Vec<_> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+        drop(listeners);
+        let (issuance, pairs) = addresses.split_last().ok_or("no addresses")?;
+        let shared = shared_flags(folder);
+        let mut members = Vec::new();
+        for (index, pair) in pairs.chunks(2).enumerate() {
+            for (name, value) in [
+                ("id", (index + 1).to_string()),
+                ("region", "local".to_owned()),
+                ("api_address", pair[0].to_string()),
+                ("raft_address", pair[1].to_string()),
+            ] {
+                members.push((format!("members[{index}].{name}"), value));
+            }
+        }
+
+        let root_file = folder.join("root");
+        let mut purpose = Purpose::Found { bootstrap_file: root_file.clone() };
+        let mut replicas = Vec::new();
+        for (index, pair) in pairs.chunks(2).enumerate() {
+            let id = index + 1;
+            let own = [
+                ("node.id", id.to_string()),
+                ("node.region", "local".to_owned()),
+                ("node.data_folder", folder.join(format!("data-{id}")).display().to_string()),
+                ("listen", pair[0].to_string()),
+                ("raft.listen", pair[1].to_string()),
+            ];
+            let own = own.map(|(name, value)| (name.to_owned(), value));
+            let flags: Vec<_> = shared.iter().chain(&own).chain(&members).cloned().collect();
+            let settings = ValidationSettings::load(&Sources { flags: flags.clone(), ..Sources::default() })?;
+            let cluster = init(&settings, &purpose).await?;
+            purpose = Purpose::Join { cluster };
+            replicas.push(Replica { flags, api: pair[0], part: None });
+        }
+
+        let endpoints = replicas.iter().map(|replica| replica.api.to_string()).collect::<Vec<_>>().join(",");
+        let mut issuance_flags = shared;
+        issuance_flags.push(("listen".to_owned(), issuance.to_string()));
+        issuance_flags.push(("registry_endpoints".to_owned(), endpoints));
+        let root = fs::read_to_string(root_file)?.trim_end().to_owned();
+        Ok(Self { replicas, issuance: *issuance, issuance_part: None, issuance_flags, root })
+    }
+
+    /// Starts the replicas on `cpus`, with none on all.
+    pub(crate) fn start(&mut self, cpus: &[usize]) -> io::Result<()> {
+        for replica in &mut self.replicas {
+            replica.part = Some(Part::start("replica", cpus, &replica.flags)?);
+        }
+        Ok(())
+    }
+
+    /// Starts issuance, on all processors.
+    pub(crate) fn start_issuance(&mut self) -> io::Result<()> {
+        self.issuance_part = Some(Part::start("issuance", &[], &self.issuance_flags)?);
+        Ok(())
+    }
+
+    /// Stops all that runs.
+    pub(crate) fn stop(&mut self) -> Result<(), Box<dyn Error>> {
+        let parts = self.issuance_part.take().into_iter();
+        for part in parts.chain(self.replicas.iter_mut().filter_map(|replica| replica.part.take())) {
+            let status = part.stop()?;
+            if !status.success() {
+                return Err(format!("a part ended with {status}").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The first replica, which runs.
+    pub(crate) fn replica(&self) -> (SocketAddr, &Part) {
+        let first = &self.replicas[0];
+        (first.api, first.part.as_ref().expect("it was started"))
+    }
+
+    /// The key text of root.
+    pub(crate) fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// Waits for the first VALID answer of the first replica. Gives it, and how long it took since `since`.
+    pub(crate) async fn first_valid(
+        &self,
+        key_text: &str,
+        since: Instant,
+    ) -> Result<(v1::ValidateKeyResponse, Duration), Box<dyn Error>> {
+        let mut client = ValidationServiceClient::new(channel(self.replicas[0].api));
+        let asked = v1::ValidateKeyRequest { key_text: key_text.to_owned(), ..Default::default() };
+        let answer = self.until_done(async || client.validate_key(self.signed(asked.clone())).await).await?;
+        match answer.outcome() {
+            v1::Outcome::Valid => Ok((answer, clock::now() - since)),
+            other => Err(format!("{} instead of VALID", other.as_str_name()).into()),
+        }
+    }
+
+    /// Makes the tenant, the owner and the keyspace of all keys, once there is a leader.
+    pub(crate) async fn furnish(&self) -> Result<(), Box<dyn Error>> {
+        let mut directory = DirectoryServiceClient::new(channel(self.issuance));
+        let tenant = v1::CreateTenantRequest {
+            tenant_id: "acme".to_owned(),
+            tenant: Some(v1::Tenant::default()),
+            request_id: "5f0c1d5e-8f0b-4a6e-9d2e-3b7a51c80e11".to_owned(),
+            ..Default::default()
+        };
+        // The first call waits for the leader; it may be tried again, having an id.
+        self.until_done(async || directory.create_tenant(self.signed(tenant.clone())).await).await?;
+        let owner = v1::CreateOwnerRequest {
+            parent: "tenants/acme".to_owned(),
+            owner_id: "checkout".to_owned(),
+            owner: Some(v1::Owner::default()),
+            ..Default::default()
+        };
+        directory.create_owner(self.signed(owner)).await?;
+        let keyspace = v1::CreateKeyspaceRequest {
+            parent: "tenants/acme".to_owned(),
+            keyspace_id: "payments".to_owned(),
+            keyspace: Some(v1::Keyspace {
+                prefix: "acme_live".to_owned(),
+                environment: "production".to_owned(),
+                allowed_permissions: vec!["payments:*".to_owned()],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        directory.create_keyspace(self.signed(keyspace)).await?;
+        Ok(())
+    }
+
+    /// Makes `count` keys in batches. Gives the text of one in `keep_one_in`, and how long all took.
+    pub(crate) async fn fill(
+        &self,
+        count: usize,
+        keep_one_in: usize,
+    ) -> Result<(Vec<String>, Duration), Box<dyn Error>> {
+        let started = clock::now();
+        let batches = count.div_ceil(BATCH_KEYS);
+        let (mut running, mut kept) = (JoinSet::new(), Vec::new());
+        let channels: Vec<Channel> = (0..BATCHES_IN_FLIGHT).map(|_| channel(self.issuance)).collect();
+        for number in 0..batches + BATCHES_IN_FLIGHT {
+            if number >= BATCHES_IN_FLIGHT
+                && let Some(made) = running.join_next().await
+            {
+                let keys: v1::BatchCreateKeysResponse = made??;
+                kept.extend(keys.keys.into_iter().step_by(keep_one_in).map(|issued| issued.key_text));
+            }
+            if number < batches {
+                let keys = BATCH_KEYS.min(count - number * BATCH_KEYS);
+                let requests = (0..keys).map(|key| self::key(number * BATCH_KEYS + key)).collect();
+                let batch = v1::BatchCreateKeysRequest {
+                    parent: KEYSPACE.to_owned(),
+                    requests,
+                    wait_for: v1::WaitFor::Committed.into(),
+                    ..Default::default()
+                };
+                let request = self.signed(batch);
+                let client = IssuanceServiceClient::new(channels[number % BATCHES_IN_FLIGHT].clone());
+                let mut client = client.max_decoding_message_size(16 * 1_024 * 1_024);
+                running.spawn(async move { client.batch_create_keys(request).await.map(tonic::Response::into_inner) });
+            }
+        }
+        Ok((kept, clock::now() - started))
+    }
+
+    /// A client of issuance on a connection of its own.
+    pub(crate) fn issuer(&self) -> IssuanceServiceClient<Channel> {
+        IssuanceServiceClient::new(channel(self.issuance))
+    }
+
+    /// A request for one key, by root.
+    pub(crate) fn ask_for_key(&self, number: usize) -> Request<v1::CreateKeyRequest> {
+        self.signed(v1::CreateKeyRequest {
+            parent: KEYSPACE.to_owned(),
+            wait_for: v1::WaitFor::Committed.into(),
+            ..key(number)
+        })
+    }
+
+    fn signed<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let value = format!("Bearer {}", self.root).parse().expect("a key text is ASCII");
+        request.metadata_mut().insert("authorization", value);
+        request.set_timeout(CALL_MAX);
+        request
+    }
+
+    /// Asks until it is answered: a part that has just started, or has no leader yet, says UNAVAILABLE.
+    async fn until_done<T>(
+        &self,
+        mut ask: impl AsyncFnMut() -> Result<tonic::Response<T>, Status>,
+    ) -> Result<T, Box<dyn Error>> {
+        let asking = async {
+            loop {
+                match ask().await {
+                    Ok(answer) => return Ok(answer.into_inner()),
+                    Err(status) if status.code() == tonic::Code::Unavailable => {}
+                    Err(status) => return Err(status),
+                }
+                tokio::time::sleep(ASK_INTERVAL).await;
+            }
+        };
+        Ok(tokio::time::timeout(READY_WITHIN, asking).await??)
+    }
+}
+
+/// A key as a team would make it: named, owned, with one permission.
+fn key(number: usize) -> v1::CreateKeyRequest {
+    v1::CreateKeyRequest {
+        display_name: format!("till {number}"),
+        owner: OWNER.to_owned(),
+        permissions: vec![PERMISSION.to_owned()],
+        ..Default::default()
+    }
+}
+
+/// An address that is free: members are named before anything listens.
+pub(crate) fn free_listener() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn shared_flags(folder: &Path) -> Vec<(String, String)> {
+    let text = |path: PathBuf| path.display().to_string();
+    [
+        ("metrics_listen", "127.0.0.1:0".to_owned()),
+        ("cluster_secret_file", text(folder.join("secret"))),
+        ("kek_file", text(folder.join("kek"))),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}

@@ -1,0 +1,5 @@
+//! The figures, one file each: how it is measured, and its lines in the table.
+
+pub(crate) mod creating;
+pub(crate) mod loading;
+pub(crate) mod validating;
