@@ -1,1 +1,0 @@
-//! Seeded builders, a manual clock and a registry in memory, for tests (dev).
