@@ -261,3 +261,63 @@ impl Term {
         differs
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchkey_domain::Revision;
+    use latchkey_state::StateHash;
+    use latchkey_telemetry::SystemClock;
+
+    const VOTERS: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
+
+    fn leader() -> Leadership {
+        let leadership = Leadership::new(NodeId(1), Arc::new(SystemClock), 1_000);
+        leadership.follow(Some(7), VOTERS.to_vec());
+        leadership
+    }
+
+    fn report(replica: NodeId, hash: u8) -> Report {
+        let hashed = HashedAt { revision: Revision::new(1, 1_000), hash: StateHash::from_bytes(&[hash; 32]) };
+        Report {
+            replica,
+            incarnation: 1,
+            published: Some(1_000),
+            clock: SystemClock.unix_millis(),
+            hashed: Some(hashed),
+            state: 1,
+        }
+    }
+
+    #[test]
+    fn the_odd_one_out_is_told_once_a_majority_agrees() {
+        let leader = leader();
+        assert!(!leader.report(report(NodeId(3), 0xBB)), "one against nobody is no majority");
+        assert!(!leader.report(report(NodeId(1), 0xAA)));
+        assert!(!leader.report(report(NodeId(2), 0xAA)));
+        assert!(leader.report(report(NodeId(3), 0xBB)));
+    }
+
+    #[test]
+    fn a_leader_that_differs_is_told_too() {
+        let leader = leader();
+        leader.report(report(NodeId(2), 0xBB));
+        leader.report(report(NodeId(3), 0xBB));
+        assert!(leader.report(report(NodeId(1), 0xAA)));
+    }
+
+    #[test]
+    fn a_leader_that_no_quorum_answers_does_not_stamp() {
+        let leader = leader();
+        assert_eq!(leader.stamp(), Err(Unavailable::Starting));
+        leader.report(report(NodeId(2), 0xAA));
+        leader.grant(NodeId(2), 5).unwrap();
+        assert_eq!(leader.stamp(), Err(Unavailable::Starting), "the clock is not moved to the median yet");
+        leader.clock_advanced(7);
+        assert!(leader.stamp().is_ok());
+        leader.follow(Some(8), VOTERS.to_vec());
+        assert_eq!(leader.stamp(), Err(Unavailable::Starting), "a new term begins with nothing known");
+        leader.follow(None, VOTERS.to_vec());
+        assert_eq!(leader.stamp(), Err(Unavailable::NoLeader { node: Some(NodeId(1)) }));
+    }
+}

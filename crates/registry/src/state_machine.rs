@@ -175,6 +175,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                     return Err(apply_error(error));
                 }
             }
+            // The cluster has moved on to commands that this build does not know: a newer one is needed here.
+            if !state.is_understood() {
+                self.core.fence("the cluster runs at a feature level that this build does not know");
+                return Err(apply_error(FencedError));
+            }
             // A write may not be larger than the storage's batch, and ends at the border of a record.
             if changes.len() + audit.len() > BATCH_ROWS_MAX {
                 self.queue(&state, &mut changes, &mut audit).await;
@@ -337,7 +342,7 @@ async fn load_once(core: &Core) -> Result<State, SnapshotError> {
 
 /// Whether an error is one that time, or an operator who brings the KEK back, can heal.
 fn is_about_the_kek(error: &SnapshotError) -> bool {
-    matches!(error, SnapshotError::Unseal(UnsealError::Keyring(crate::keyring::KeyringError::Kms { .. })))
+    matches!(error, SnapshotError::Unseal(UnsealError::Keyring(KeyringError::Kms { .. })))
 }
 
 pub(crate) fn chain(error: &dyn Error) -> String {
