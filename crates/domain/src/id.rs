@@ -1,7 +1,7 @@
 //! Ids that Latchkey draws itself: 96-bit numbers written as 16 base62 digits.
 
 use crate::base62;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use core::fmt;
 
 /// How many characters an id has as text.
@@ -13,13 +13,13 @@ const ID_END: u128 = 47_672_401_706_823_533_450_263_330_816;
 /// A text that is no id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdError {
-    /// What was found, cut at 64 characters.
-    pub found: String,
+    /// How long what was found is. Bytes. The text itself may be anything, a key text that went astray too.
+    pub found_bytes: usize,
 }
 
 impl fmt::Display for IdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected an id of {ID_CHARS} characters 0-9A-Za-z, found \"{}\"", self.found)
+        write!(f, "expected an id of {ID_CHARS} characters 0-9A-Za-z, found {} bytes", self.found_bytes)
     }
 }
 
@@ -96,9 +96,9 @@ macro_rules! id {
             /// Reads exactly 16 characters.
             ///
             /// # Errors
-            /// [`IdError`] with the text found.
+            /// [`IdError`] with the length found.
             pub fn parse(text: &str) -> Result<Self, IdError> {
-                Self::from_chars(text.as_bytes()).ok_or_else(|| IdError { found: text.chars().take(64).collect() })
+                Self::from_chars(text.as_bytes()).ok_or_else(|| IdError { found_bytes: text.len() })
             }
         }
 

@@ -2,7 +2,7 @@
 
 use crate::{KeyId, VersionId};
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use core::fmt;
 
 /// Longest slug. Characters.
@@ -18,19 +18,20 @@ pub const MANAGEMENT_KEYSPACE: &str = "management";
 pub struct NameError {
     /// The form that was expected.
     pub expected: &'static str,
-    /// What was found, cut at 128 characters.
-    pub found: String,
+    /// How long what was found is. Bytes. The text itself may be anything, a key text that went astray too, and errors
+    /// are logged.
+    pub found_bytes: usize,
 }
 
 impl NameError {
     fn new(expected: &'static str, found: &str) -> Self {
-        Self { expected, found: found.chars().take(128).collect() }
+        Self { expected, found_bytes: found.len() }
     }
 }
 
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected {}, found \"{}\"", self.expected, self.found)
+        write!(f, "expected {}, found {} bytes of another form", self.expected, self.found_bytes)
     }
 }
 

@@ -1,0 +1,60 @@
+//! Clients of every public service, in the name of one identity.
+
+use latchkey_wire::pb::v1::cluster_service_client::ClusterServiceClient;
+use latchkey_wire::pb::v1::directory_service_client::DirectoryServiceClient;
+use latchkey_wire::pb::v1::issuance_service_client::IssuanceServiceClient;
+use latchkey_wire::pb::v1::validation_service_client::ValidationServiceClient;
+use tonic::metadata::MetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+/// A connection that shows a management key with each call.
+pub type Connection = InterceptedService<Channel, Bearer>;
+
+/// Shows a management key with each call, or none.
+#[derive(Clone)]
+pub struct Bearer(Option<String>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(text) = &self.0 {
+            let value: MetadataValue<_> = format!("Bearer {text}").parse().expect("a key text is ASCII");
+            request.metadata_mut().insert("authorization", value);
+        }
+        Ok(request)
+    }
+}
+
+/// The clients of one identity.
+#[derive(Clone)]
+pub struct Clients {
+    /// Keys, at issuance.
+    pub keys: IssuanceServiceClient<Connection>,
+    /// The directory, at issuance.
+    pub directory: DirectoryServiceClient<Connection>,
+    /// Validations, at validation.
+    pub validation: ValidationServiceClient<Connection>,
+    /// The cluster, at validation.
+    pub cluster: ClusterServiceClient<Connection>,
+    /// `RevokeKey` as validation serves it, which needs no issuance.
+    pub revocation: IssuanceServiceClient<Connection>,
+}
+
+impl Clients {
+    /// Over these channels; `text` is the management key to show.
+    #[must_use]
+    pub fn new(issuance: Channel, validation: Channel, text: Option<&str>) -> Self {
+        let bearer = Bearer(text.map(str::to_owned));
+        let issuance = InterceptedService::new(issuance, bearer.clone());
+        let validation = InterceptedService::new(validation, bearer);
+        Self {
+            keys: IssuanceServiceClient::new(issuance.clone()),
+            directory: DirectoryServiceClient::new(issuance),
+            validation: ValidationServiceClient::new(validation.clone()),
+            cluster: ClusterServiceClient::new(validation.clone()),
+            revocation: IssuanceServiceClient::new(validation),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Every service in one process, in a folder that vanishes.
+
+use crate::clients::Clients;
+use crate::requests;
+use latchkey::{Dev, Layout, Ports};
+use latchkey_transport::{AttachClusterSecret, ClusterSecret, channel};
+use latchkey_wire::pb::internal::v1 as internal;
+use latchkey_wire::pb::internal::v1::follow_response::Item;
+use latchkey_wire::pb::internal::v1::registry_service_client::RegistryServiceClient;
+use latchkey_wire::pb::v1;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+
+/// Tries to find five ports that lie as far from each other as those of the manuals. Others look for ports too.
+const TRIES: usize = 50;
+
+/// How long after a try that failed.
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
+/// A cluster of one replica, and issuance in front of it.
+pub struct House {
+    // Before the folder, so that nobody writes into what is being removed.
+    dev: Option<Dev>,
+    layout: Layout,
+    ports: Ports,
+    folder: TempDir,
+}
+
+impl House {
+    /// A new cluster, in which there is nothing but what Latchkey itself needs.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn empty() -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let layout = Layout::new(folder.path().join("dev"));
+        let (dev, ports) = start(&layout).await;
+        Self { dev: Some(dev), layout, ports, folder }
+    }
+
+    /// Stops everything and starts it again over the same folder.
+    ///
+    /// # Panics
+    /// If it does not stop in peace, or does not start.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        let (dev, ports) = start(&self.layout).await;
+        assert!(!dev.is_first(), "a restart finds the cluster");
+        (self.dev, self.ports) = (Some(dev), ports);
+    }
+
+    /// Stops everything; the folder stays.
+    ///
+    /// # Panics
+    /// If it does not stop in peace.
+    pub async fn stop(&mut self) {
+        if let Some(dev) = self.dev.take() {
+            dev.stop().await.expect("it stops in peace");
+        }
+    }
+
+    /// Where things lie.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Where the services listen.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// The folder around all of it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The text of root's first key.
+    ///
+    /// # Panics
+    /// If the first start did not write it.
+    #[must_use]
+    pub fn root_text(&self) -> String {
+        let text = std::fs::read_to_string(self.layout.root_key()).expect("the first start wrote it");
+        text.trim_end().to_owned()
+    }
+
+    /// In the name of root.
+    #[must_use]
+    pub fn root(&self) -> Clients {
+        self.with(Some(&self.root_text()))
+    }
+
+    /// In the name of whoever this key proves; `None` shows none.
+    #[must_use]
+    pub fn with(&self, text: Option<&str>) -> Clients {
+        Clients::new(channel(self.ports.issuance()), channel(self.ports.validation()), text)
+    }
+
+    /// Makes an identity of a tenant with these grants and a management key, and gives the key and its clients.
+    ///
+    /// # Panics
+    /// If root may not.
+    pub async fn identity(&self, tenant: &str, id: &str, grants: &[(v1::Duty, &str)]) -> (String, Clients) {
+        let mut root = self.root();
+        let identity = root.directory.create_identity(requests::identity(tenant, id, grants)).await;
+        let owner = identity.expect("root may").into_inner().name;
+        let made = root.keys.create_key(requests::management_key(&owner)).await.expect("root may").into_inner();
+        let clients = self.with(Some(&made.key_text));
+        (made.key_text, clients)
+    }
+
+    /// How many events there are: each change leaves at least one.
+    ///
+    /// # Panics
+    /// If the replica does not tell.
+    pub async fn event_count(&self) -> u64 {
+        self.events().await.1
+    }
+
+    /// Every event, and the sequence of the next.
+    ///
+    /// # Panics
+    /// If the replica does not tell.
+    pub async fn events(&self) -> (Vec<internal::Event>, u64) {
+        let mut registry = self.registry();
+        let who = registry.introduce(internal::IntroduceRequest {}).await.expect("we have the secret").into_inner();
+        let target = internal::Target { cluster_id: who.cluster_id, epoch: who.epoch, node_id: who.node_id };
+        let request = internal::FollowRequest { target: Some(target), from_sequence: 0 };
+        let mut stream = registry.follow(request).await.expect("we have the secret").into_inner();
+        let mut events = Vec::new();
+        loop {
+            let message = stream.message().await.expect("the stream goes on").expect("the stream has no end");
+            match message.item.expect("an item is required") {
+                Item::Event(event) => events.push(event),
+                Item::Progress(progress) => return (events, progress.next_sequence),
+            }
+        }
+    }
+
+    /// The internal service of the replica, with the cluster's secret.
+    fn registry(&self) -> RegistryServiceClient<InterceptedService<Channel, AttachClusterSecret>> {
+        let secret = ClusterSecret::read(&self.layout.cluster_secret(), None).expect("the first start wrote it");
+        RegistryServiceClient::with_interceptor(channel(self.ports.validation()), secret.attach())
+    }
+}
+
+async fn start(layout: &Layout) -> (Dev, Ports) {
+    let mut failed = Vec::new();
+    for _ in 0..TRIES {
+        let Some(ports) = free_ports() else { continue };
+        match Dev::start(layout, ports).await {
+            Ok(dev) => return (dev, ports),
+            // A port was taken meanwhile, or the store of a cluster that just stopped is not closed yet.
+            Err(error) => failed.push(format!("{ports:?}: {error}: {:?}", std::error::Error::source(&error))),
+        }
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+    panic!("it did not start in {TRIES} tries: {failed:#?}");
+}
+
+/// Ports that are free now.
+fn free_ports() -> Option<Ports> {
+    let free = |address: SocketAddr| TcpListener::bind(address).is_ok();
+    let any = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).ok()?;
+    let ports = Ports::from_base(any.port())?;
+    let all =
+        [ports.issuance(), ports.issuance_metrics(), ports.validation(), ports.raft(), ports.validation_metrics()];
+    all.into_iter().all(free).then_some(ports)
+}

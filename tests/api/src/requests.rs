@@ -1,0 +1,119 @@
+//! Requests that are right. A test takes one and changes what it is about.
+
+use latchkey_wire::pb::v1;
+use prost_types::Duration;
+
+/// The keyspace of most tests.
+pub const KEYSPACE: &str = "tenants/acme/keyspaces/orders";
+/// The keyspace of management keys.
+pub const MANAGEMENT: &str = "tenants/system/keyspaces/management";
+/// An owner of the tenant of [`KEYSPACE`].
+pub const OWNER: &str = "tenants/acme/owners/shop";
+
+/// A UUID for `request_id`, another for each `number`.
+#[must_use]
+pub fn request_id(number: u32) -> String {
+    format!("6f1c6f0e-8a53-4c55-9c7b-0000{number:08x}")
+}
+
+/// Whole seconds.
+#[must_use]
+pub fn seconds(seconds: i64) -> Option<Duration> {
+    Some(Duration { seconds, nanos: 0 })
+}
+
+/// A tenant.
+#[must_use]
+pub fn tenant(id: &str) -> v1::CreateTenantRequest {
+    let tenant = Some(v1::Tenant::default());
+    v1::CreateTenantRequest { tenant_id: id.to_owned(), tenant, ..Default::default() }
+}
+
+/// A keyspace that allows `orders:*`.
+#[must_use]
+pub fn keyspace(tenant: &str, id: &str, prefix: &str) -> v1::CreateKeyspaceRequest {
+    v1::CreateKeyspaceRequest {
+        parent: format!("tenants/{tenant}"),
+        keyspace_id: id.to_owned(),
+        keyspace: Some(v1::Keyspace {
+            prefix: prefix.to_owned(),
+            environment: "production".to_owned(),
+            allowed_permissions: vec!["orders:*".to_owned()],
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// An owner.
+#[must_use]
+pub fn owner(tenant: &str, id: &str) -> v1::CreateOwnerRequest {
+    v1::CreateOwnerRequest {
+        parent: format!("tenants/{tenant}"),
+        owner_id: id.to_owned(),
+        owner: Some(v1::Owner::default()),
+        ..Default::default()
+    }
+}
+
+/// An identity with grants.
+#[must_use]
+pub fn identity(tenant: &str, id: &str, grants: &[(v1::Duty, &str)]) -> v1::CreateIdentityRequest {
+    let grants = grants.iter().map(|(duty, scope)| v1::Grant { duty: (*duty).into(), scope: (*scope).to_owned() });
+    v1::CreateIdentityRequest {
+        parent: format!("tenants/{tenant}"),
+        identity_id: id.to_owned(),
+        identity: Some(v1::Identity { grants: grants.collect(), ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+/// A management key of an identity.
+#[must_use]
+pub fn management_key(identity: &str) -> v1::CreateKeyRequest {
+    v1::CreateKeyRequest { parent: MANAGEMENT.to_owned(), owner: identity.to_owned(), ..Default::default() }
+}
+
+/// A key of [`KEYSPACE`] that permits `orders:read`.
+#[must_use]
+pub fn key() -> v1::CreateKeyRequest {
+    v1::CreateKeyRequest {
+        parent: KEYSPACE.to_owned(),
+        owner: OWNER.to_owned(),
+        permissions: vec!["orders:read".to_owned()],
+        ..Default::default()
+    }
+}
+
+/// A batch of such keys.
+#[must_use]
+pub fn keys(count: usize) -> v1::BatchCreateKeysRequest {
+    let item = v1::CreateKeyRequest { parent: String::new(), ..key() };
+    v1::BatchCreateKeysRequest { parent: KEYSPACE.to_owned(), requests: vec![item; count], ..Default::default() }
+}
+
+/// Revokes a key or version.
+#[must_use]
+pub fn revoke(name: &str) -> v1::RevokeKeyRequest {
+    v1::RevokeKeyRequest {
+        name: name.to_owned(),
+        reason: v1::RevocationReason::Compromised.into(),
+        ..Default::default()
+    }
+}
+
+/// Asks whether a key permits `orders:read`.
+#[must_use]
+pub fn validate(key_text: &str) -> v1::ValidateKeyRequest {
+    v1::ValidateKeyRequest {
+        key_text: key_text.to_owned(),
+        permission_query: "orders:read".to_owned(),
+        ..Default::default()
+    }
+}
+
+/// Lists the keys of a keyspace.
+#[must_use]
+pub fn list_keys(parent: &str) -> v1::ListKeysRequest {
+    v1::ListKeysRequest { parent: parent.to_owned(), ..Default::default() }
+}

@@ -1,0 +1,137 @@
+//! Each method that changes something leaves an event, and no other does.
+
+use latchkey_api::requests::{self, KEYSPACE, OWNER};
+use latchkey_api::{Furniture, House, World, methods, raw};
+use latchkey_transport::channel;
+use latchkey_wire::pb::v1;
+use prost::Message as _;
+use std::collections::BTreeMap;
+use tonic::metadata::{MetadataMap, MetadataValue};
+
+/// What a method does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Changes,
+    Reads,
+}
+
+/// For each public method a call that succeeds for root in a furnished house. A method that is missing here fails the
+/// test: say what it does.
+pub(crate) fn calls(furniture: &Furniture) -> BTreeMap<&'static str, (Effect, Vec<u8>)> {
+    use Effect::{Changes, Reads};
+    let name = |name: &str| name.to_owned();
+    let (acme, key, key_text) = ("tenants/acme", furniture.key_name(), furniture.made.key_text.as_str());
+    let item = v1::BatchValidateKeysItem { id: name("1"), request: Some(requests::validate(key_text)) };
+    let identity = requests::identity("acme", "deploy", &[(v1::Duty::Issuer, acme)]);
+    BTreeMap::from([
+        ("latchkey.v1.ClusterService/GetCluster", (Reads, v1::GetClusterRequest {}.encode_to_vec())),
+        ("latchkey.v1.DirectoryService/CreateTenant", (Changes, requests::tenant("new").encode_to_vec())),
+        (
+            "latchkey.v1.DirectoryService/CreateKeyspace",
+            (Changes, requests::keyspace("acme", "new", "new").encode_to_vec()),
+        ),
+        ("latchkey.v1.DirectoryService/CreateOwner", (Changes, requests::owner("acme", "new").encode_to_vec())),
+        ("latchkey.v1.DirectoryService/CreateIdentity", (Changes, identity.encode_to_vec())),
+        ("latchkey.v1.DirectoryService/GetTenant", (Reads, v1::GetTenantRequest { name: name(acme) }.encode_to_vec())),
+        (
+            "latchkey.v1.DirectoryService/GetKeyspace",
+            (Reads, v1::GetKeyspaceRequest { name: name(KEYSPACE) }.encode_to_vec()),
+        ),
+        ("latchkey.v1.DirectoryService/GetOwner", (Reads, v1::GetOwnerRequest { name: name(OWNER) }.encode_to_vec())),
+        (
+            "latchkey.v1.DirectoryService/GetIdentity",
+            (Reads, v1::GetIdentityRequest { name: name("tenants/system/identities/root") }.encode_to_vec()),
+        ),
+        ("latchkey.v1.DirectoryService/ListTenants", (Reads, v1::ListTenantsRequest::default().encode_to_vec())),
+        (
+            "latchkey.v1.DirectoryService/ListKeyspaces",
+            (Reads, v1::ListKeyspacesRequest { parent: name(acme), ..Default::default() }.encode_to_vec()),
+        ),
+        (
+            "latchkey.v1.DirectoryService/ListOwners",
+            (Reads, v1::ListOwnersRequest { parent: name(acme), ..Default::default() }.encode_to_vec()),
+        ),
+        (
+            "latchkey.v1.DirectoryService/ListIdentities",
+            (Reads, v1::ListIdentitiesRequest { parent: name(acme), ..Default::default() }.encode_to_vec()),
+        ),
+        ("latchkey.v1.IssuanceService/CreateKey", (Changes, requests::key().encode_to_vec())),
+        ("latchkey.v1.IssuanceService/BatchCreateKeys", (Changes, requests::keys(3).encode_to_vec())),
+        ("latchkey.v1.IssuanceService/GetKey", (Reads, v1::GetKeyRequest { name: name(key) }.encode_to_vec())),
+        ("latchkey.v1.IssuanceService/ListKeys", (Reads, requests::list_keys(KEYSPACE).encode_to_vec())),
+        ("latchkey.v1.IssuanceService/RevokeKey", (Changes, requests::revoke(key).encode_to_vec())),
+        ("latchkey.v1.ValidationService/ValidateKey", (Reads, requests::validate(key_text).encode_to_vec())),
+        (
+            "latchkey.v1.ValidationService/BatchValidateKeys",
+            (Reads, v1::BatchValidateKeysRequest { items: vec![item] }.encode_to_vec()),
+        ),
+    ])
+}
+
+fn as_root(house: &House) -> MetadataMap {
+    let mut metadata = MetadataMap::new();
+    let value: MetadataValue<_> = format!("Bearer {}", house.root_text()).parse().unwrap();
+    metadata.insert("authorization", value);
+    metadata
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_each_method_of_proto_does_is_known() {
+    let (_, furniture) = Furniture::house().await;
+    let public: Vec<String> =
+        methods::all().iter().filter(|method| !method.is_internal()).map(methods::Method::path).collect();
+    let known: Vec<&str> = calls(&furniture).into_keys().collect();
+    let forgotten: Vec<_> = public.iter().filter(|path| !known.contains(&path.as_str())).collect();
+    let gone: Vec<_> = known.iter().filter(|path| !public.iter().any(|one| one == *path)).collect();
+    assert!(forgotten.is_empty() && gone.is_empty(), "say what these do: {forgotten:?}; no more there: {gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_leaves_an_event_and_a_reading_leaves_none() {
+    let (house, furniture) = Furniture::house().await;
+    let calls = calls(&furniture);
+    let mut wrong = Vec::new();
+    // Readings first, since a change is what a reading must not be taken for.
+    for effect in [Effect::Reads, Effect::Changes] {
+        for (path, (_, message)) in calls.iter().filter(|(_, call)| call.0 == effect) {
+            let method = methods::all().into_iter().find(|method| method.path() == *path).unwrap();
+            let address = method.served_by(house.ports())[0];
+            let before = house.event_count().await;
+            let answer = raw::call(channel(address), path, as_root(&house), message.clone()).await;
+            let events = house.event_count().await - before;
+            if answer.is_err() || (events > 0) != (effect == Effect::Changes) {
+                wrong.push(format!("{path} left {events} events: {answer:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_again_changes_nothing_again() {
+    let (house, furniture) = Furniture::house().await;
+    let mut root = house.root();
+    let key = v1::CreateKeyRequest { request_id: requests::request_id(1), ..requests::key() };
+    root.keys.create_key(key.clone()).await.unwrap();
+    root.keys.revoke_key(requests::revoke(furniture.key_name())).await.unwrap();
+    let (world, events) = (World::see(&mut root).await, house.event_count().await);
+
+    assert!(root.keys.create_key(key).await.unwrap().into_inner().replayed);
+    root.keys.revoke_key(requests::revoke(furniture.key_name())).await.unwrap();
+    root.revocation.revoke_key(requests::revoke(furniture.key_name())).await.unwrap();
+
+    assert_eq!(World::see(&mut root).await, world);
+    assert_eq!(house.event_count().await, events);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_have_no_holes_and_a_restart_loses_none() {
+    let (mut house, _) = Furniture::house().await;
+    let (before, next) = house.events().await;
+    assert!(before.iter().map(|event| event.sequence).eq(0..next), "{} events up to {next}", before.len());
+    house.restart().await;
+    house.root().directory.create_tenant(requests::tenant("later")).await.unwrap();
+    let (after, _) = house.events().await;
+    assert_eq!(after[..before.len()], before[..]);
+    assert!(after.len() > before.len());
+}

@@ -1,0 +1,11 @@
+//! The API from end to end.
+#![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
+
+mod bad_requests;
+mod batches;
+mod borders;
+mod changes;
+mod pages;
+mod rehearsals;
+mod request_ids;
+mod strangers;
