@@ -65,7 +65,6 @@ mod tests {
     use crate::OsEntropy;
     use crate::testing::conformance;
     use std::fs;
-    use std::future::Future as _;
     use std::task::{Context, Poll, Waker};
 
     /// A file is read at once, so that no future here waits.
