@@ -1,0 +1,210 @@
+#!/usr/bin/env bash
+# Clients that others wrote, against `latchkey dev`: Python and Go from generated code, grpcurl by reflection, buf on the
+# .proto files. `make peers` calls this with its tools on PATH and our binaries in $LATCHKEY_BUILT; alone it finds both.
+#
+# What cannot be installed is told as "not run" and fails nothing. The last line is `N passed, N failed`.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+
+readonly BUF=1.75.0 GRPCURL=v1.9.3 PROTOC_GEN_GO=v1.36.11 PROTOC_GEN_GO_GRPC=v1.6.0
+readonly GRPC_PYTHON=(grpcio==1.85.1 grpcio-tools==1.85.1 grpcio-status==1.85.1 grpcio-reflection==1.85.1
+  grpcio-health-checking==1.85.1 googleapis-common-protos==1.76.0)
+
+tools=$PWD/.cache/tools
+built=${LATCHKEY_BUILT:-$(realpath -m "${CARGO_TARGET_DIR:-target}")/debug}
+export PATH=$tools/python/bin:$tools/bin:$tools/node_modules/.bin:$PATH
+mkdir -p "$tools/bin"
+work=$(mktemp -d)
+service=
+passed=0
+failed=0
+
+# Ends the one process that this started, and removes what it wrote.
+finish() {
+  if [ -n "$service" ]; then
+    kill -TERM "$service" 2>/dev/null
+    wait "$service" 2>/dev/null
+  fi
+  rm -rf "$work"
+}
+trap finish EXIT
+
+# attempt SECONDS COMMAND...: three tries, quiet unless all fail.
+attempt() {
+  local seconds=$1
+  shift
+  for _ in 1 2 3; do
+    timeout --kill-after=5 "$seconds" "$@" >"$work/attempt.log" 2>&1 && return 0
+  done
+  tail -n 5 "$work/attempt.log"
+  return 1
+}
+
+not_run() { echo "not run: $1"; }
+
+# check NAME SECONDS COMMAND...: passes if the command does, in its time.
+check() {
+  local name=$1 seconds=$2
+  shift 2
+  if timeout --kill-after=5 "$seconds" "$@" >"$work/check.log" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok   $name"
+  else
+    fail "$name" "$work/check.log"
+  fi
+}
+
+# fail NAME LOG: what is wrong without any check.
+fail() {
+  failed=$((failed + 1))
+  echo "FAIL $1"
+  tail -n 40 "$2" | sed 's/^/     /'
+}
+
+# count FILE: adds what a client with checks of its own has counted. It prints `ok` and `FAIL` lines as this does.
+count() {
+  grep -E '^(ok|FAIL) ' "$1"
+  passed=$((passed + $(grep -c '^ok ' "$1")))
+  failed=$((failed + $(grep -c '^FAIL ' "$1")))
+}
+
+have_python() {
+  python3 -c 'import grpc_tools, grpc_status, grpc_health.v1' 2>/dev/null && return 0
+  command -v python3 >/dev/null || return 1
+  attempt 60 python3 -m venv "$tools/python" &&
+    attempt 180 "$tools/python/bin/pip" install --quiet --disable-pip-version-check "${GRPC_PYTHON[@]}"
+}
+
+have_grpcurl() {
+  command -v grpcurl >/dev/null && return 0
+  command -v go >/dev/null && GOBIN=$tools/bin attempt 240 go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$GRPCURL"
+}
+
+have_buf() {
+  command -v buf >/dev/null && return 0
+  command -v npm >/dev/null && attempt 180 npm install --silent --no-audit --no-fund --prefix "$tools" "@bufbuild/buf@$BUF"
+}
+
+have_go_plugins() {
+  command -v go >/dev/null || return 1
+  [ -x "$tools/bin/protoc-gen-go" ] && [ -x "$tools/bin/protoc-gen-go-grpc" ] && return 0
+  GOBIN=$tools/bin attempt 240 go install "google.golang.org/protobuf/cmd/protoc-gen-go@$PROTOC_GEN_GO" &&
+    GOBIN=$tools/bin attempt 240 go install "google.golang.org/grpc/cmd/protoc-gen-go-grpc@$PROTOC_GEN_GO_GRPC"
+}
+
+# Ports that lie apart as the manuals say, and are free now. Others look for ports too, so a start is tried again.
+free_base() {
+  local base offset
+  while :; do
+    base=$((20000 + RANDOM % 20000))
+    for offset in 0 9 10 11 19; do
+      (exec 3<>"/dev/tcp/127.0.0.1/$((base + offset))") 2>/dev/null && continue 2
+    done
+    echo "$base"
+    return
+  done
+}
+
+start_service() {
+  : >"$work/err.log"
+  [ -x "$built/latchkey" ] || attempt 600 "${CARGO:-cargo}" build --quiet --package latchkey || {
+    cp "$work/attempt.log" "$work/err.log"
+    return 1
+  }
+  for _ in 1 2 3; do
+    base=$(free_base)
+    # At the finest level, so that the search for secrets has all that could ever be logged.
+    "$built/latchkey" dev --data "$work/dev" --listen-base "$base" --log "trace,openraft=debug" \
+      >"$work/out.log" 2>"$work/err.log" &
+    service=$!
+    for _ in $(seq 300); do
+      grep -q '^Ctrl-C' "$work/out.log" && return 0
+      kill -0 "$service" 2>/dev/null || break
+      sleep 0.1
+    done
+    kill -TERM "$service" 2>/dev/null
+    wait "$service" 2>/dev/null
+    service=
+  done
+  return 1
+}
+
+python_client() {
+  local stubs=$work/stubs
+  mkdir -p "$stubs"
+  check "python: stubs from proto/" 60 sh -c \
+    "python3 -m grpc_tools.protoc -I proto --python_out='$stubs' --grpc_python_out='$stubs' \$(find proto/latchkey/v1 -name '*.proto')"
+  LATCHKEY_WORK=$work LATCHKEY_BASE=$base PYTHONPATH=$stubs:$PWD/tests/clients/python timeout --kill-after=5 120 \
+    python3 tests/clients/python/main.py >"$work/python.log" 2>&1
+  local ended=$?
+  count "$work/python.log"
+  if [ "$ended" != 0 ] && ! grep -q '^FAIL ' "$work/python.log"; then
+    fail "python: it ended with $ended" "$work/python.log"
+  fi
+}
+
+# The commands of the guide, as `latchkey dev` prints them: what a person pastes into a terminal.
+grpcurl_client() {
+  sed -n '/^call()/,/^Ctrl-C/p' "$work/out.log" | sed '$d' >"$work/guide.sh"
+  check "grpcurl: the printed guide, by reflection" 60 bash tests/clients/guide.sh "$work/guide.sh" "$base"
+  for address in "$base" "$((base + 10))"; do
+    check "grpcurl: reflection at port +$((address - base)) lists and describes our services" 30 sh -c \
+      "grpcurl -plaintext 127.0.0.1:$address list | grep -q latchkey.v1 &&
+       grpcurl -plaintext 127.0.0.1:$address describe latchkey.v1.ValidateKeyRequest | grep -q permission_query"
+  done
+  check "grpcurl: an error tells its reason in words" 30 sh -c \
+    "grpcurl -plaintext 127.0.0.1:$base latchkey.v1.DirectoryService/ListTenants 2>&1 | grep -q '\"reason\": \"IDENTITY_MISSING\"'"
+  local name
+  for name in "" latchkey.validate latchkey.write; do
+    check "grpcurl: health of '$name'" 30 sh -c \
+      "grpcurl -plaintext -d '{\"service\": \"$name\"}' 127.0.0.1:$((base + 10)) grpc.health.v1.Health/Check | grep -q '\"SERVING\"'"
+  done
+}
+
+go_client() {
+  local module=$work/go
+  cp -r tests/clients/go "$module"
+  check "go: stubs from proto/" 60 sh -c \
+    "python3 -m grpc_tools.protoc -I proto --go_out='$module' --go_opt=module=latchkey.example \
+       --go-grpc_out='$module' --go-grpc_opt=module=latchkey.example \$(find proto/latchkey/v1 -name '*.proto')"
+  if ! (cd "$module" && GOFLAGS=-mod=mod attempt 180 go build -o client .); then
+    # Modules that cannot be fetched are the network's fault; code that does not compile is ours.
+    if grep -qE 'dial tcp|i/o timeout|proxy|lookup ' "$work/attempt.log"; then
+      not_run "go: its modules cannot be fetched"
+    else
+      fail "go: the client compiles" "$work/attempt.log"
+    fi
+    return
+  fi
+  check "go: create, validate, refuse, revoke" 60 "$module/client" \
+    -issuance "127.0.0.1:$base" -validation "127.0.0.1:$((base + 10))" -root-key "$work/dev/secrets/root.key"
+}
+
+if have_buf; then
+  check "buf lint" 60 buf lint proto
+  check "buf format" 60 buf format proto --exit-code --diff --path proto/latchkey
+else
+  not_run "buf"
+fi
+
+if ! start_service; then
+  fail "latchkey dev starts" "$work/err.log"
+  echo "$passed passed, $failed failed"
+  exit 1
+fi
+
+if have_grpcurl; then grpcurl_client; else not_run "grpcurl"; fi
+if have_python; then python_client; else not_run "python"; fi
+if have_python && have_go_plugins; then go_client; else not_run "go"; fi
+
+# Whatever the clients were shown is looked for in all that the service wrote.
+if [ -s "$work/secrets" ]; then
+  kill -TERM "$service"
+  wait "$service"
+  service=
+  check "no secret of $(wc -l <"$work/secrets") is in the data or in the log at trace" 60 \
+    python3 tests/clients/python/canary.py "$work/secrets" "$work/dev/data" "$work/err.log" "$work/out.log"
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
