@@ -29,6 +29,9 @@ const GENERATION_ROWS: usize = 512;
 /// How long to wait before a key is asked for again that could not be had.
 const KEY_RETRY: Duration = Duration::from_millis(500);
 
+/// How long to wait before rows are written again that could not be.
+const WRITE_RETRY: Duration = Duration::from_secs(1);
+
 /// What the records of one apply changed.
 pub(crate) struct Batch {
     pub(crate) changes: Changes,
@@ -107,6 +110,13 @@ impl RowQueue {
         self.arrived.notify_all();
     }
 
+    /// Waits, and tells whether the queue was closed by then.
+    fn closes_within(&self, wait: Duration) -> bool {
+        let pending = self.pending();
+        let waited = self.arrived.wait_timeout_while(pending, wait, |pending| !pending.closed);
+        waited.unwrap_or_else(PoisonError::into_inner).0.closed
+    }
+
     fn announce(&self, pending: &Pending) {
         self.rows.send_replace(pending.rows);
         self.arrived.notify_all();
@@ -149,17 +159,26 @@ impl RowQueue {
 /// Runs until the queue is closed and empty. On a thread of its own: it seals and it writes.
 pub(crate) fn run(core: &Core, runtime: &Handle) {
     while let Some(taken) = core.rows.take() {
-        let result = match taken.first() {
-            Some(Work::Generation { file, mark }) => write_generation(core, file, mark),
-            _ => write_batches(core, runtime, &taken),
-        };
-        if let Err(error) = result {
-            // Rows may lag behind the log, so nothing is lost; but a disk that refuses rows must not go unseen.
+        // Never skipped: the next batch's mark would vouch for rows that are not there. Where the disk is full, rows lag
+        // until there is room, and the log replays them.
+        while let Err(error) = write(core, runtime, &taken) {
             match error {
+                // A snapshot was installed meanwhile, and its rows replace these.
+                StoreError::RowsSuperseded { .. } => break,
                 StoreError::Stopped { .. } => return,
-                error => error!(%error, "state rows could not be written; they are replayed from the log"),
+                error => error!(%error, "state rows could not be written; trying again"),
+            }
+            if core.rows.closes_within(WRITE_RETRY) {
+                return;
             }
         }
+    }
+}
+
+fn write(core: &Core, runtime: &Handle, taken: &[Work]) -> Result<(), StoreError> {
+    match taken.first() {
+        Some(Work::Generation { file, mark }) => write_generation(core, file, mark),
+        Some(Work::Rows(_)) | None => write_batches(core, runtime, taken),
     }
 }
 
