@@ -8,6 +8,7 @@ use crate::raft_service::RaftFace;
 use crate::reader::Reader;
 use crate::registry_service::RegistryFace;
 use crate::renewal::Renewal;
+use crate::start::Timing;
 use crate::types::{IntroducedKey, Member, Raft};
 use latchkey_domain::NodeId;
 use latchkey_kms::Kms;
@@ -19,8 +20,15 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-/// How much longer than an election a leader that stands down is silent. Measured: six of six hand-overs won.
-pub(crate) const STAND_DOWN_MARGIN: Duration = Duration::from_millis(800);
+/// Ticks of followers that a leader waits for when it stands down: they look every one and a half heartbeats, and one
+/// of them has to win. Heartbeats.
+const STAND_DOWN_HEARTBEATS: u64 = 4;
+
+/// How long a leader that stands down is silent. A follower elects after the leader's lease, `election_max`, and a draw
+/// of up to `election_max` more, which it made when it started: silence for less never ends where both drew high.
+pub(crate) const fn stand_down(timing: Timing) -> Duration {
+    Duration::from_millis(2 * timing.election_max_ms + STAND_DOWN_HEARTBEATS * timing.heartbeat_ms)
+}
 
 /// One replica.
 #[derive(Clone)]
@@ -227,5 +235,18 @@ impl Registry {
             warn!("the last rows may not be durable; they are replayed from the log");
         }
         info!(node = %self.node(), "replica stopped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_is_silent_for_longer_than_any_follower_waits() {
+        // With 1,200 + 800 ms two followers that had both drawn more than 800 ms never elected: writes were gone for good.
+        let timing = Timing { heartbeat_ms: 150, election_min_ms: 600, election_max_ms: 1_200 };
+        let (lease_ms, longest_draw_ms, tick_ms) = (1_200, 1_200, 225);
+        assert!(stand_down(timing) > Duration::from_millis(lease_ms + longest_draw_ms + tick_ms));
     }
 }

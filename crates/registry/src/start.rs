@@ -11,7 +11,7 @@ use crate::network::Network;
 use crate::peers::Peers;
 use crate::read_index::ReadIndex;
 use crate::reader::Reader;
-use crate::registry::{Inner, Registry, STAND_DOWN_MARGIN};
+use crate::registry::{Inner, Registry, stand_down};
 use crate::renewal::Renewal;
 use crate::row_writer;
 use crate::snapshot_file::SnapshotError;
@@ -127,7 +127,7 @@ impl Registry {
         let tasks = Mutex::new(vec![loading]);
         let writer = Mutex::new(Some(writer));
         let founding_key = founding.as_ref().map(|pending| pending.log_key.clone());
-        let stand_down = Duration::from_millis(timing.election_max_ms) + STAND_DOWN_MARGIN;
+        let stand_down = stand_down(timing);
         let inner =
             Inner { core, raft, kms, peers, secret, leadership, reader, stand_down, founding_key, tasks, writer };
         let registry = Self { inner: Arc::new(inner) };
