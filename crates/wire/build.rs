@@ -48,6 +48,8 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let files: Vec<_> = FILES.iter().map(|file| root.join(file)).collect();
     let mut compiler = protox::Compiler::new([&root])?;
     compiler.include_imports(true).include_source_info(true).open_files(&files)?;
+    // Nothing of ours imports it, but every error carries its messages: whoever asks by reflection can read them.
+    compiler.open_file(root.join("google/rpc/error_details.proto"))?;
 
     // Encoded by protox itself, so that custom options such as field behaviours stay in it for reflection.
     let encoded = compiler.encode_file_descriptor_set();
