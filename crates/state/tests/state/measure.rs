@@ -1,5 +1,6 @@
-//! What a key costs in memory and time. Nothing is asserted of time: machines differ. Run with
-//! `cargo test --release -p latchkey-state --test state measure -- --ignored --nocapture`.
+//! What a key costs in memory and time. Nothing is asserted of time: machines differ. Run one by its name with
+//! `cargo test --release -p latchkey-state --test state the_memory_of -- --ignored --nocapture`: of two in one process
+//! the second fills what the first freed, and looks cheaper than it is.
 
 use crate::support::{START, World, by_root, create_keys, new_key};
 use latchkey_domain::{KeyId, Revision, VersionId};
