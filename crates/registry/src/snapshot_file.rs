@@ -94,24 +94,24 @@ pub(crate) fn write_payload(
         membership: Some(stored_membership_to_pb(&meta.last_membership)),
     };
     put(out, &header)?;
-    runtime.block_on(async {
-        // The keyring first: whoever reads needs it to open the rest.
-        let rows = state.rows().filter(|row| row.id().table() == RING_TABLE);
-        for row in rows.chain(state.rows().filter(|row| row.id().table() != RING_TABLE)) {
-            let id: RowId = row.id();
-            let bytes = core.sealer.seal_row(state, &row, &mut OsEntropy).await.map_err(UnsealError::Keyring)?;
-            let frame = pb::SnapshotFrame { table: u32::from(id.table()), id: id.id_bytes().into(), row: bytes.into() };
-            put(out, &frame)?;
+    // The keyring first: whoever reads needs it to open the rest.
+    let rows = state.rows().filter(|row| row.id().table() == RING_TABLE);
+    for row in rows.chain(state.rows().filter(|row| row.id().table() != RING_TABLE)) {
+        let id: RowId = row.id();
+        // Only sealing may wait for a key. `out` may block, where it is a stream, which no future is allowed to.
+        let sealed = runtime.block_on(core.sealer.seal_row(state, &row, &mut OsEntropy));
+        let bytes = sealed.map_err(UnsealError::Keyring)?;
+        let frame = pb::SnapshotFrame { table: u32::from(id.table()), id: id.id_bytes().into(), row: bytes.into() };
+        put(out, &frame)?;
+    }
+    // Entries reach the disk with their rows. A state that came from elsewhere brings none.
+    match &meta.last_log_id {
+        Some(log_id) if log_id.index <= core.state().revision().index => {
+            runtime.block_on(core.rows.written_through(log_id.index));
         }
-        // Entries reach the disk with their rows. A state that came from elsewhere brings none.
-        match &meta.last_log_id {
-            Some(log_id) if log_id.index <= core.state().revision().index => {
-                core.rows.written_through(log_id.index).await;
-            }
-            Some(_) | None => return Ok(()),
-        }
-        write_entries(core, state.progress().frontier.size(), out)
-    })
+        Some(_) | None => return Ok(()),
+    }
+    write_entries(core, state.progress().frontier.size(), out)
 }
 
 fn write_entries(core: &Core, end: u64, out: &mut impl Write) -> Result<(), SnapshotError> {
