@@ -4,7 +4,7 @@ use core::fmt;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use latchkey_domain::VersionId;
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Separates this hash from all others over the same bytes, and this way of hashing from a later one.
@@ -93,8 +93,13 @@ impl Digest {
     /// Whether both are the same. The time does not depend on where they differ.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        // Eight bytes at a time: subtle compares slices byte by byte, at eight times the price.
+        words(self).zip(words(other)).fold(Choice::from(1), |same, (one, two)| same & one.ct_eq(&two)).into()
     }
+}
+
+fn words(digest: &Digest) -> impl Iterator<Item = u64> {
+    digest.0.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word))
 }
 
 impl PartialEq for Digest {
