@@ -31,9 +31,10 @@ const KEYS_QUICK: [usize; 2] = [10_000, 100_000];
 /// Keys that are asked for, of all: more than any cache near a processor holds.
 const ASKED_MAX: usize = 100_000;
 
-/// Rounds, of which the median counts, and in the quick form.
-const ROUNDS: usize = 5;
-const ROUNDS_QUICK: usize = 3;
+/// Rounds, of which the median counts, and in the quick form. Short and many: what else the machine does changes by the
+/// second, and a ratio compares two neighbours.
+const ROUNDS: usize = 15;
+const ROUNDS_QUICK: usize = 5;
 
 /// Measures Latchkey on this machine. Build it with --release.
 #[derive(Debug, Parser)]

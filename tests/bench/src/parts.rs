@@ -28,6 +28,9 @@ pub(crate) enum Kind {
     Bare,
 }
 
+/// openraft calls a vote that came too late a warning, and on a busy machine there are many.
+const LOG_FILTER: &str = "warn,openraft=off";
+
 /// Runs the part until standard input ends. It logs what services log, and its metrics are on.
 pub(crate) fn run(kind: Kind, cpus: &[usize], flags: Vec<(String, String)>) -> Result<(), Box<dyn Error>> {
     if !cpus.is_empty() {
@@ -35,7 +38,7 @@ pub(crate) fn run(kind: Kind, cpus: &[usize], flags: Vec<(String, String)>) -> R
     }
     // After that, so that it has as many workers as processors.
     let runtime = Runtime::new()?;
-    let options = latchkey_telemetry::Options { log_filter: "warn".to_owned(), ..Default::default() };
+    let options = latchkey_telemetry::Options { log_filter: LOG_FILTER.to_owned(), ..Default::default() };
     let _guard = latchkey_telemetry::init("latchkey-bench", &options)?;
     runtime.block_on(async {
         match kind {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Many callers: 8 connections with 8 calls in flight each, as many as keep one processor busy.
 const BUSY: Plan =
-    Plan { connections: 8, in_flight: 8, warm: Duration::from_millis(500), measured: Duration::from_secs(2) };
+    Plan { connections: 8, in_flight: 8, warm: Duration::from_millis(300), measured: Duration::from_secs(1) };
 
 /// One caller: each call waits for the answer before.
 const ALONE: Plan =
