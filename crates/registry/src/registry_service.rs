@@ -225,8 +225,11 @@ async fn follow(
             if messages.send(Ok(pb::FollowResponse { item })).await.is_err() {
                 return Ok(());
             }
-            // A sender that is gone means that the replica stops; the stream ends with the process.
-            drop(tokio::time::timeout(PROGRESS_INTERVAL, sequences.changed()).await);
+            // A follower that went away must not keep a replica, and with it the folder, that is to stop.
+            tokio::select! {
+                () = messages.closed() => return Ok(()),
+                _ = tokio::time::timeout(PROGRESS_INTERVAL, sequences.changed()) => {}
+            }
         }
     }
 }

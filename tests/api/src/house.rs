@@ -12,6 +12,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
+use tonic::Streaming;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
@@ -129,11 +130,7 @@ impl House {
     /// # Panics
     /// If the replica does not tell.
     pub async fn events(&self) -> (Vec<internal::Event>, u64) {
-        let mut registry = self.registry();
-        let who = registry.introduce(internal::IntroduceRequest {}).await.expect("we have the secret").into_inner();
-        let target = internal::Target { cluster_id: who.cluster_id, epoch: who.epoch, node_id: who.node_id };
-        let request = internal::FollowRequest { target: Some(target), from_sequence: 0 };
-        let mut stream = registry.follow(request).await.expect("we have the secret").into_inner();
+        let mut stream = self.follow().await;
         let mut events = Vec::new();
         loop {
             let message = stream.message().await.expect("the stream goes on").expect("the stream has no end");
@@ -142,6 +139,18 @@ impl House {
                 Item::Progress(progress) => return (events, progress.next_sequence),
             }
         }
+    }
+
+    /// Follows the events from the first on.
+    ///
+    /// # Panics
+    /// If the replica does not let us.
+    pub async fn follow(&self) -> Streaming<internal::FollowResponse> {
+        let mut registry = self.registry();
+        let who = registry.introduce(internal::IntroduceRequest {}).await.expect("we have the secret").into_inner();
+        let target = internal::Target { cluster_id: who.cluster_id, epoch: who.epoch, node_id: who.node_id };
+        let request = internal::FollowRequest { target: Some(target), from_sequence: 0 };
+        registry.follow(request).await.expect("we have the secret").into_inner()
     }
 
     /// The internal service of the replica, with the cluster's secret.

@@ -5,6 +5,7 @@ mod bad_requests;
 mod batches;
 mod borders;
 mod changes;
+mod outcomes;
 mod pages;
 mod rehearsals;
 mod request_ids;
