@@ -1,0 +1,192 @@
+//! Three replicas and an issuance service as real processes, and what callers see while these are killed, stopped,
+//! paused, locked and misled about the time.
+//!
+//! Every command prints figures, which only inform, and checks, which are sentences that are right or wrong. A slow
+//! machine makes figures worse and no check wrong. The seed repeats the choices of a run, never the scheduler's.
+#![expect(clippy::print_stdout, reason = "a program that reports to whoever runs it")]
+
+mod binaries;
+mod caller;
+mod cluster;
+mod history;
+mod keys;
+mod process;
+mod random;
+mod replica;
+mod report;
+mod scenarios;
+mod workload;
+
+use crate::binaries::Binaries;
+use crate::random::Random;
+use crate::report::{Report, Trouble};
+use crate::scenarios::{barrier, clocks, kills, locked, restart, snapshot};
+use clap::{Args, Parser, Subcommand};
+use latchkey_telemetry::{Clock as _, SystemClock};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+/// Kills, stops, pauses, locks and misleads a cluster of real processes, and checks what callers see.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Kill the leader while keys are made: nothing acknowledged is lost, nothing is made twice.
+    Kills {
+        /// How many leaders.
+        #[arg(long, default_value_t = 20)]
+        count: u64,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Stop all, kill all, start all: state and sequence go on.
+    Restart {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Wrong wall clocks: a leader a year ahead expires nothing; replicas apart stay equal.
+    Clocks {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Revoke while a replica stands still: it is waited for, and never accepts the key again.
+    Barrier {
+        /// How many revocations.
+        #[arg(long, default_value_t = 6)]
+        count: u64,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Write more than the log keeps while a follower is down: it catches up by a snapshot.
+    Snapshot {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Start a replica without its key-encryption key.
+    Locked {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// All of these, as far as they fit.
+    All {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// What the harness starts: a replica with a wall clock that is wrong.
+    #[command(hide = true)]
+    Replica {
+        #[arg(long)]
+        config: PathBuf,
+        #[arg(long, allow_hyphen_values = true)]
+        clock_offset_ms: i64,
+    },
+}
+
+#[derive(Args, Clone, Copy)]
+struct Common {
+    /// When nothing new is begun.
+    #[arg(long, default_value_t = 600)]
+    seconds: u64,
+    /// Repeats the choices of an earlier run. Without it they are new.
+    #[arg(long, env = "LATCHKEY_SEED", hide_env_values = true)]
+    seed: Option<u64>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    if let Command::Replica { config, clock_offset_ms } = command {
+        return match replica::serve(config, clock_offset_ms).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return ExitCode::FAILURE;
+    };
+    // Dropping the run kills its processes: none outlives this one.
+    tokio::select! {
+        ended = run(command) => ended,
+        _ = terminate.recv() => ExitCode::from(143),
+        _ = interrupt.recv() => ExitCode::from(130),
+    }
+}
+
+async fn run(command: Command) -> ExitCode {
+    let mut report = Report::default();
+    let ended = match Binaries::find() {
+        Ok(binaries) => scenarios_of(&binaries, command, &mut report).await,
+        Err(trouble) => Err(trouble),
+    };
+    report.ended("the run", ended);
+    println!("{}", report.summary());
+    if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+async fn scenarios_of(binaries: &Binaries, command: Command, report: &mut Report) -> Result<(), Trouble> {
+    let began = Instant::now();
+    let (Command::Kills { common, .. }
+    | Command::Restart { common }
+    | Command::Clocks { common }
+    | Command::Barrier { common, .. }
+    | Command::Snapshot { common }
+    | Command::Locked { common }
+    | Command::All { common }) = command
+    else {
+        return Ok(());
+    };
+    let by = began + Duration::from_secs(common.seconds);
+    // Another one each time: a run whose seed nobody chose should see what no run has seen.
+    let seed = common.seed.unwrap_or_else(|| SystemClock.unix_millis().millis() % 1_000_000);
+    println!("seed {seed}");
+    let random = &mut Random::new(seed);
+    match command {
+        Command::Kills { count, .. } => kills::run(binaries, count, by, random, report).await,
+        Command::Restart { .. } => restart::run(binaries, random, report).await,
+        Command::Clocks { .. } => clocks::run(binaries, random, report).await,
+        Command::Barrier { count, .. } => barrier::run(binaries, count, by, random, report).await,
+        Command::Snapshot { .. } => snapshot::run(binaries, by, random, report).await,
+        Command::Locked { .. } => locked::run(binaries, random, report).await,
+        Command::All { .. } => all(binaries, by, random, report).await,
+        Command::Replica { .. } => Ok(()),
+    }
+}
+
+/// Each scenario, the short ones first; kills get half of what is left, and the snapshot the rest.
+async fn all(binaries: &Binaries, by: Instant, random: &mut Random, report: &mut Report) -> Result<(), Trouble> {
+    for name in ["restart", "locked", "barrier", "clocks", "kills", "snapshot"] {
+        let left = by.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            println!("== {name}: not begun, the time is over");
+            continue;
+        }
+        println!("== {name}");
+        let half = Instant::now() + left / 2;
+        let scenario = async {
+            match name {
+                "restart" => restart::run(binaries, random, report).await,
+                "locked" => locked::run(binaries, random, report).await,
+                "barrier" => barrier::run(binaries, 4, half, random, report).await,
+                "clocks" => clocks::run(binaries, random, report).await,
+                "kills" => kills::run(binaries, 1_000, half, random, report).await,
+                _ => snapshot::run(binaries, by, random, report).await,
+            }
+        };
+        match tokio::time::timeout(left + Duration::from_secs(30), scenario).await {
+            Ok(ended) => report.ended(name, ended),
+            Err(_) => println!("   {name}: cut off by the clock, nothing wrong until then"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! The leader is killed while callers make keys, again and again.
+
+use super::{LOOK_INTERVAL, work};
+use crate::binaries::Binaries;
+use crate::cluster::{Cluster, STUCK};
+use crate::history;
+use crate::random::Random;
+use crate::report::{Report, Trouble, percentile};
+use crate::workload::Workload;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Kills `count` leaders, or as many as fit before `by`; then everything has to be there.
+pub(crate) async fn run(
+    binaries: &Binaries,
+    count: u64,
+    by: Instant,
+    random: &mut Random,
+    report: &mut Report,
+) -> Result<(), Trouble> {
+    let mut cluster = Cluster::found(binaries).await?;
+    let ended = kills(&mut cluster, count, by, random, report).await;
+    if ended.is_err() || report.has_failed() {
+        println!("{}", cluster.last_words());
+    }
+    ended
+}
+
+async fn kills(
+    cluster: &mut Cluster,
+    count: u64,
+    by: Instant,
+    random: &mut Random,
+    report: &mut Report,
+) -> Result<(), Trouble> {
+    let workload = work(cluster, random);
+    let (mut gaps, mut hearings) = (Vec::new(), Vec::new());
+    while gaps.len() < usize::try_from(count).unwrap_or(usize::MAX) && Instant::now() < by {
+        sleep(Duration::from_millis(200 + random.below(1_300))).await;
+        let leader = cluster.leader().await?;
+        workload.expect_down(leader, true);
+        let killed = Instant::now();
+        cluster.kill(leader);
+        gaps.push(written_again(&workload, killed).await?);
+        cluster.start(leader)?;
+        let started = Instant::now();
+        cluster.serves(leader, "latchkey.validate").await?;
+        hearings.push(started.elapsed());
+        workload.expect_down(leader, false);
+    }
+    let (told, lasted) = workload.finish().await;
+    let made = told.creations.len();
+    report.figure("kills of the leader", gaps.len());
+    report.figure("creations a second, pauses included", format!("{:.0}", made_per_second(made, lasted)));
+    report.figure("writes back after", format!("p50 {}, p99 {}", percentile(&mut gaps, 50), percentile(&mut gaps, 99)));
+    report.figure(
+        "killed replica serves again after",
+        format!("p50 {}, p99 {}", percentile(&mut hearings, 50), percentile(&mut hearings, 99)),
+    );
+    report.figure("validations answered", told.validated);
+    let [waited, at_once] = &told.unanswered;
+    report.figure("unanswered by replicas that were up", format!("{at_once:?}"));
+    report.figure("unanswered there within 2 s, waiting for what the leader acknowledged last", format!("{waited:?}"));
+    cluster.all_serve().await?;
+    history::check_told(cluster, &told, report).await?;
+    history::check_events(cluster, report).await?;
+    history::check_states(cluster, report).await
+}
+
+/// How long it took until a creation was acknowledged that began after the kill.
+async fn written_again(workload: &Workload, killed: Instant) -> Result<Duration, Trouble> {
+    let acknowledged = async {
+        loop {
+            if let Some(at) = workload.first_after(killed) {
+                return at.duration_since(killed);
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
+    };
+    let stuck = |_| Trouble::wrong(format!("no write was acknowledged for {} s after a kill", STUCK.as_secs()));
+    timeout(STUCK, acknowledged).await.map_err(stuck)
+}
+
+fn made_per_second(made: usize, lasted: Duration) -> f64 {
+    f64::from(u32::try_from(made).unwrap_or(u32::MAX)) / lasted.as_secs_f64()
+}
