@@ -37,7 +37,7 @@ pub struct SnapshotBuilder {
 }
 
 impl StateMachine {
-    /// Over what the disk holds. The state itself is loaded by [`load`], which may have to wait for a key.
+    /// Over what the disk holds. The state itself is loaded by `load`, which may have to wait for a key.
     ///
     /// # Errors
     /// What is on the disk is not what was written.

@@ -56,7 +56,7 @@ fn a_verdict_carries_what_the_table_says_and_no_more() {
     check(|_| (), good, test, "orders:read");
     check(
         |world| {
-            world.change_key(LIVE, 1, |key| key.details.change(|details| details.revocation = revocation(before(1))))
+            world.change_key(LIVE, 1, |key| key.details.change(|details| details.revocation = revocation(before(1))));
         },
         good,
         live,
