@@ -3,6 +3,7 @@
 use crate::binaries::Binaries;
 use crate::caller::{Caller, reason};
 use crate::process::{Process, tail};
+use crate::replica::Fault;
 use crate::report::Trouble;
 use latchkey_transport::ClusterSecret;
 use latchkey_wire::pb::internal::v1 as internal;
@@ -62,8 +63,8 @@ pub(crate) struct Node {
     api: SocketAddr,
     raft: SocketAddr,
     process: Option<Process>,
-    /// How far its wall clock is ahead of ours. Milliseconds.
-    clock_offset_ms: i64,
+    /// What is wrong with its clocks.
+    fault: Fault,
 }
 
 impl Node {
@@ -154,7 +155,8 @@ impl Cluster {
             let folder = folder.path().join(format!("replica-{id}"));
             fs::create_dir(&folder).map_err(Trouble::not_run)?;
             let (api, raft) = (ports.draw()?, ports.draw()?);
-            nodes.push(Node { id, folder, api, raft, process: None, clock_offset_ms });
+            let fault = Fault { clock_offset_ms, ..Fault::default() };
+            nodes.push(Node { id, folder, api, raft, process: None, fault });
         }
         let issuance_at = ports.draw()?;
         drop(ports);
@@ -222,16 +224,24 @@ impl Cluster {
         let settings = node.settings().display().to_string();
         let mut args = vec!["--config".to_owned(), settings];
         // Only a clock that is wrong needs another program; all else is what is shipped.
-        let program = if node.clock_offset_ms == 0 {
+        let program = if node.fault == Fault::default() {
             args.push("serve".to_owned());
             binaries.validation
         } else {
-            let offset = format!("--clock-offset-ms={}", node.clock_offset_ms);
-            args.splice(..0, ["replica".to_owned(), offset]);
+            args.insert(0, "replica".to_owned());
+            args.extend(node.fault.arguments());
             binaries.own
         };
         node.process = Some(Process::start(&format!("replica {id}"), &program, &args, node.log())?);
         Ok(())
+    }
+
+    /// Starts a replica anew, with clocks that run so much slower from now on.
+    pub(crate) async fn slow_down(&mut self, id: u64, slowness: u64) -> Result<(), Trouble> {
+        self.kill(id);
+        self.node_mut(id).fault.clock_slowness = slowness;
+        self.start(id)?;
+        self.all_serve().await
     }
 
     /// Starts all replicas.

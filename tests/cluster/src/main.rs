@@ -19,9 +19,10 @@ mod workload;
 
 use crate::binaries::Binaries;
 use crate::random::Random;
+use crate::replica::Fault;
 use crate::report::{Report, Trouble};
 use crate::scenarios::{barrier, clocks, kills, locked, restart, snapshot};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use latchkey_telemetry::{Clock as _, SystemClock};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +62,9 @@ enum Command {
         /// How many revocations.
         #[arg(long, default_value_t = 6)]
         count: u64,
+        /// A bug that is to be found.
+        #[arg(long)]
+        plant: Option<Plant>,
         #[command(flatten)]
         common: Common,
     },
@@ -84,9 +88,16 @@ enum Command {
     Replica {
         #[arg(long)]
         config: PathBuf,
-        #[arg(long, allow_hyphen_values = true)]
-        clock_offset_ms: i64,
+        #[command(flatten)]
+        fault: Fault,
     },
+}
+
+/// A bug that is there on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Plant {
+    /// The clocks of one replica run at a twentieth of their speed, so that its leases do not end in time.
+    SlowClock,
 }
 
 #[derive(Args, Clone, Copy)]
@@ -102,8 +113,8 @@ struct Common {
 #[tokio::main]
 async fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    if let Command::Replica { config, clock_offset_ms } = command {
-        return match replica::serve(config, clock_offset_ms).await {
+    if let Command::Replica { config, fault } = command {
+        return match replica::serve(config, fault).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 println!("{error}");
@@ -155,7 +166,10 @@ async fn scenarios_of(binaries: &Binaries, command: Command, report: &mut Report
         Command::Kills { count, .. } => kills::run(binaries, count, by, random, report).await,
         Command::Restart { .. } => restart::run(binaries, random, report).await,
         Command::Clocks { .. } => clocks::run(binaries, random, report).await,
-        Command::Barrier { count, .. } => barrier::run(binaries, count, by, random, report).await,
+        Command::Barrier { count, plant, .. } => {
+            let plan = barrier::Plan { rounds: count, by, slow_clock: plant == Some(Plant::SlowClock) };
+            barrier::run(binaries, plan, random, report).await
+        }
         Command::Snapshot { .. } => snapshot::run(binaries, by, random, report).await,
         Command::Locked { .. } => locked::run(binaries, random, report).await,
         Command::All { .. } => all(binaries, by, random, report).await,
@@ -177,7 +191,10 @@ async fn all(binaries: &Binaries, by: Instant, random: &mut Random, report: &mut
             match name {
                 "restart" => restart::run(binaries, random, report).await,
                 "locked" => locked::run(binaries, random, report).await,
-                "barrier" => barrier::run(binaries, 4, half, random, report).await,
+                "barrier" => {
+                    let plan = barrier::Plan { rounds: 4, by: half, slow_clock: false };
+                    barrier::run(binaries, plan, random, report).await
+                }
                 "clocks" => clocks::run(binaries, random, report).await,
                 "kills" => kills::run(binaries, 1_000, half, random, report).await,
                 _ => snapshot::run(binaries, by, random, report).await,

@@ -2,6 +2,7 @@
 //!
 //! libfaketime cannot stand in for it: `rustix` asks the kernel without libc, so that nothing that is preloaded is called.
 
+use clap::Args;
 use latchkey_config::{Sources, ValidationSettings};
 use latchkey_domain::UnixMillis;
 use latchkey_telemetry::{Clock, SystemClock};
@@ -11,27 +12,57 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The machine's clocks, the wall clock shifted.
-struct Shifted {
-    offset_ms: i64,
+/// What is wrong with the clocks of a replica.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// How far the wall clock is ahead. Milliseconds.
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
+    pub(crate) clock_offset_ms: i64,
+    /// Both clocks run so much slower from the start on: a planted bug, for no lease ends in time by such clocks.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) clock_slowness: u64,
 }
 
-impl Clock for Shifted {
+impl Fault {
+    /// As the replica takes it on its command line.
+    pub(crate) fn arguments(self) -> [String; 2] {
+        let Self { clock_offset_ms, clock_slowness } = self;
+        [format!("--clock-offset-ms={clock_offset_ms}"), format!("--clock-slowness={clock_slowness}")]
+    }
+}
+
+/// The machine's clocks with a fault.
+struct Wrong {
+    fault: Fault,
+    started_ms: u64,
+}
+
+impl Wrong {
+    /// How far both clocks are behind by now.
+    fn behind_ms(&self) -> u64 {
+        let passed_ms = SystemClock.boottime_millis().saturating_sub(self.started_ms);
+        passed_ms - passed_ms / self.fault.clock_slowness.max(1)
+    }
+}
+
+impl Clock for Wrong {
     fn unix_millis(&self) -> UnixMillis {
-        UnixMillis::new(SystemClock.unix_millis().millis().saturating_add_signed(self.offset_ms))
+        let real_ms = SystemClock.unix_millis().millis().saturating_sub(self.behind_ms());
+        UnixMillis::new(real_ms.saturating_add_signed(self.fault.clock_offset_ms))
     }
 
     fn boottime_millis(&self) -> u64 {
-        SystemClock.boottime_millis()
+        SystemClock.boottime_millis().saturating_sub(self.behind_ms())
     }
 }
 
 /// Serves until `SIGTERM`.
-pub(crate) async fn serve(config: PathBuf, offset_ms: i64) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn serve(config: PathBuf, fault: Fault) -> Result<(), Box<dyn Error>> {
     let settings = ValidationSettings::load(&Sources::of_process(Some(config), Vec::new()))?;
     let telemetry = latchkey_telemetry::init("latchkey-validation", &telemetry_options(&settings.telemetry))?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut running = Validation::start_by(&settings, Arc::new(Shifted { offset_ms })).await?;
+    let clock = Wrong { fault, started_ms: SystemClock.boottime_millis() };
+    let mut running = Validation::start_by(&settings, Arc::new(clock)).await?;
     tokio::select! {
         ended = running.ended() => return Ok(ended?),
         _ = terminate.recv() => {}

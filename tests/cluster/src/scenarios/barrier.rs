@@ -23,23 +23,36 @@ const QUESTIONS: usize = 64;
 /// How long a replica that went on is asked.
 const ASKED_FOR: Duration = Duration::from_secs(3);
 
-/// Pauses a follower or the leader `rounds` times, or as often as fits before `by`.
+/// How much slower the clocks run of a replica with the planted bug.
+const SLOWNESS: u64 = 20;
+
+/// What is to be done.
+pub(crate) struct Plan {
+    /// How many revocations there are, each beside another replica that stands still: a follower, then the leader.
+    pub(crate) rounds: u64,
+    /// When no round is begun any more that would not fit.
+    pub(crate) by: Instant,
+    /// Whether the clocks of the replica that stands still, then always a follower, are too slow. That is to be found.
+    pub(crate) slow_clock: bool,
+}
+
+/// Revokes as planned.
 pub(crate) async fn run(
     binaries: &Binaries,
-    rounds: u64,
-    by: Instant,
+    plan: Plan,
     random: &mut Random,
     report: &mut Report,
 ) -> Result<(), Trouble> {
     let mut cluster = Cluster::found(binaries).await?;
     let mut seen = Seen::default();
     let mut ended = Ok(());
+    let Plan { rounds, by, slow_clock } = plan;
     for round in 0..rounds {
         // One whole wait has to fit, and not only its beginning.
         if round > 0 && Instant::now() + WAIT / 2 > by {
             break;
         }
-        ended = one(&mut cluster, round % 2 == 1, random, &mut seen).await;
+        ended = one(&mut cluster, Round { leads: round % 2 == 1, slow_clock }, random, &mut seen).await;
         if ended.is_err() {
             break;
         }
@@ -77,11 +90,22 @@ impl Seen {
     }
 }
 
-async fn one(cluster: &mut Cluster, leads: bool, random: &mut Random, seen: &mut Seen) -> Result<(), Trouble> {
+/// Who stands still in one round.
+#[derive(Clone, Copy)]
+struct Round {
+    leads: bool,
+    slow_clock: bool,
+}
+
+async fn one(cluster: &mut Cluster, round: Round, random: &mut Random, seen: &mut Seen) -> Result<(), Trouble> {
     seen.rounds += 1;
     cluster.all_serve().await?;
     let key = make(&cluster.issuance(), create("to be revoked", &random.uuid())).await?;
+    let leads = round.leads && !round.slow_clock;
     let victim = if leads { cluster.leader().await? } else { cluster.follower().await? };
+    if round.slow_clock {
+        cluster.slow_down(victim, SLOWNESS).await?;
+    }
     let other = cluster.others(victim)[0];
     // Connected before it stands still: a process that is stopped accepts nobody.
     let caller = cluster.replica(victim);
