@@ -111,8 +111,11 @@ impl Workload {
     pub(crate) fn start(issuance: &Caller, creators: u64, replicas: &[(u64, Caller)], random: &mut Random) -> Self {
         let shared = Arc::new(Shared::default());
         let mut callers = JoinSet::new();
+        // Two workloads on one cluster make keys of different names.
+        let run = random.below(1 << 32);
         for number in 0..creators {
-            callers.spawn(create_on(shared.clone(), issuance.clone(), number, random.fork()));
+            let name = format!("run {run:08x} caller {number}");
+            callers.spawn(create_on(shared.clone(), issuance.clone(), name, random.fork()));
         }
         for (replica, caller) in replicas {
             callers.spawn(validate_on(shared.clone(), *replica, caller.clone(), random.fork()));
@@ -150,11 +153,11 @@ impl Workload {
     }
 }
 
-async fn create_on(shared: Arc<Shared>, issuance: Caller, number: u64, mut random: Random) {
+async fn create_on(shared: Arc<Shared>, issuance: Caller, name: String, mut random: Random) {
     let mut count = 0_u64;
     while !shared.ends() {
         count += 1;
-        let (label, request_id) = (format!("caller {number} key {count}"), random.uuid());
+        let (label, request_id) = (format!("{name} key {count}"), random.uuid());
         let began = Instant::now();
         let (mut tries, mut ended_at) = (0, None);
         let acknowledged = loop {

@@ -50,9 +50,7 @@ async fn restart(cluster: &mut Cluster, random: &mut Random, report: &mut Report
     cluster.start_all()?;
     cluster.all_serve().await?;
     let (told, _) = workload.finish().await;
-    // The labels of the second workload are those of the first: its keys are told apart by name.
-    let wrong = missing(cluster, &told).await?;
-    report.check("nothing acknowledged is missing after all replicas were killed at once", &wrong);
+    history::check_told(cluster, &told, report).await?;
     let last = make(&cluster.issuance(), create("the last", &random.uuid())).await?;
     let highest = told.creations.iter().filter_map(|one| Some(one.acknowledged.as_ref()?.1.revision.index)).max();
     let wrong = highest.filter(|highest| last.revision.index <= *highest);
@@ -61,15 +59,6 @@ async fn restart(cluster: &mut Cluster, random: &mut Random, report: &mut Report
     let end = history::check_events(cluster, report).await?;
     check_goes_on(&after, &end, "all killed at once", report);
     history::check_states(cluster, report).await
-}
-
-async fn missing(cluster: &Cluster, told: &crate::workload::Told) -> Result<Vec<String>, Trouble> {
-    let keys: Vec<_> = told.creations.iter().filter_map(|one| Some(one.acknowledged.as_ref()?.1.clone())).collect();
-    let mut wrong = told.wrong.clone();
-    for id in cluster.ids() {
-        wrong.extend(crate::keys::validate_all(&cluster.replica(id), &keys).await?);
-    }
-    Ok(wrong)
 }
 
 fn check_goes_on(before: &[internal::Event], after: &[internal::Event], when: &str, report: &mut Report) {
