@@ -16,6 +16,13 @@ use tonic::{Code, Status};
 /// How long one try of a creation may take: longer than an election, so that most need one.
 const TRY_MAX: Duration = Duration::from_secs(10);
 
+/// How long one try of an impatient caller may take: he comes back in the middle of an election, while his first try may
+/// still be carried out.
+const IMPATIENT_TRY_MAX: Duration = Duration::from_millis(500);
+
+/// One creation in so many is an impatient caller's.
+const IMPATIENT_ONCE_IN: u64 = 4;
+
 /// How long a validation may take that waits for a revision.
 const VALIDATE_MAX: Duration = Duration::from_secs(2);
 
@@ -160,9 +167,10 @@ async fn create_on(shared: Arc<Shared>, issuance: Caller, name: String, mut rand
         let (label, request_id) = (format!("{name} key {count}"), random.uuid());
         let began = Instant::now();
         let (mut tries, mut ended_at) = (0, None);
+        let within = if random.below(IMPATIENT_ONCE_IN) == 0 { IMPATIENT_TRY_MAX } else { TRY_MAX };
         let acknowledged = loop {
             tries += 1;
-            match try_once(&issuance, &label, &request_id).await {
+            match try_once(&issuance, &label, &request_id, within).await {
                 Ok((key, _)) => break Some((Instant::now(), key)),
                 Err(Failed::Wrong(what)) => {
                     shared.told().wrong.push(format!("{label}, try {tries}: {what}"));
@@ -194,8 +202,8 @@ enum Failed {
     Wrong(String),
 }
 
-async fn try_once(issuance: &Caller, label: &str, request_id: &str) -> Result<(Made, bool), Failed> {
-    let request = issuance.ask(create(label, request_id), TRY_MAX);
+async fn try_once(issuance: &Caller, label: &str, request_id: &str, within: Duration) -> Result<(Made, bool), Failed> {
+    let request = issuance.ask(create(label, request_id), within);
     let answer = issuance.issuance().create_key(request).await.map_err(|status| judge(&status))?.into_inner();
     let replayed = answer.replayed;
     made(answer).map(|key| (key, replayed)).map_err(|trouble| Failed::Wrong(trouble.to_string()))
@@ -212,7 +220,7 @@ fn judge(status: &Status) -> Failed {
 
 /// The same request again has to give the same key with the same text.
 async fn repeat(shared: &Shared, issuance: &Caller, label: &str, request_id: &str, key: &Made) {
-    match try_once(issuance, label, request_id).await {
+    match try_once(issuance, label, request_id, TRY_MAX).await {
         Ok((again, true)) if again == *key => shared.told().repeated += 1,
         Ok((again, replayed)) => shared.told().wrong.push(format!(
             "{label} repeated: replayed {replayed}, same name {}, same text {}, {:?} then {:?}",
