@@ -76,14 +76,14 @@ impl Dev {
         let first = first_start::ensure(layout, ports).await?;
         let settings = first_start::settings(layout, &layout.data(), ports)?;
         let replica = Validation::start(&settings).await?;
-        let options = Options {
-            listen: ports.issuance(),
-            metrics_listen: Some(ports.issuance_metrics()),
-            replicas: vec![ports.validation()],
-            secret: ClusterSecret::read(&layout.cluster_secret(), Some(&layout.data()))?,
-            kms: Arc::new(FileKms::open(&layout.kek())?),
+        let issuance = match start_issuance(layout, ports).await {
+            Ok(issuance) => issuance,
+            Err(error) => {
+                // Dropped, it would keep the folder for a while.
+                replica.shutdown().await?;
+                return Err(error);
+            }
         };
-        let issuance = Issuance::start(options).await?;
         let dev = Self { replica, issuance, first };
         if tokio::time::timeout(READY_WITHIN, dev.ready()).await.is_err() {
             dev.stop().await?;
@@ -134,4 +134,15 @@ impl Dev {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
+}
+
+async fn start_issuance(layout: &Layout, ports: Ports) -> Result<latchkey_issuance::Running, DevError> {
+    let options = Options {
+        listen: ports.issuance(),
+        metrics_listen: Some(ports.issuance_metrics()),
+        replicas: vec![ports.validation()],
+        secret: ClusterSecret::read(&layout.cluster_secret(), Some(&layout.data()))?,
+        kms: Arc::new(FileKms::open(&layout.kek())?),
+    };
+    Ok(Issuance::start(options).await?)
 }

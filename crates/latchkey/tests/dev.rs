@@ -7,6 +7,7 @@ use pb::issuance_service_client::IssuanceServiceClient;
 use pb::validation_service_client::ValidationServiceClient;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
+use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
@@ -146,4 +147,30 @@ async fn a_stranger_gets_nothing_and_no_secret_lies_in_the_data() {
         }
     }
     assert!(read > 1_000, "only {read} bytes were looked at");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_fails_leaves_nothing_running() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layout = Layout::new(folder.path().join("dev"));
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let metrics = taken.local_addr().expect("it is bound").port();
+    let ports = Ports::from_base(metrics - 9).expect("it leaves room");
+    assert_eq!(ports.issuance_metrics().port(), metrics);
+
+    let refused = Dev::start(&layout, ports).await.err().expect("a port is taken");
+    assert_eq!(refused.to_string(), "issuance does not start");
+    drop(taken);
+
+    // What is closed is closed soon, not at once.
+    let again = async {
+        loop {
+            match Dev::start(&layout, ports).await {
+                Ok(dev) => return dev,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    let dev = tokio::time::timeout(Duration::from_secs(30), again).await.expect("neither folder nor port is taken");
+    dev.stop().await.expect("it stops in peace");
 }

@@ -4,6 +4,7 @@ use latchkey_wire::pb::v1::cluster_service_client::ClusterServiceClient;
 use latchkey_wire::pb::v1::directory_service_client::DirectoryServiceClient;
 use latchkey_wire::pb::v1::issuance_service_client::IssuanceServiceClient;
 use latchkey_wire::pb::v1::validation_service_client::ValidationServiceClient;
+use std::time::Duration;
 use tonic::metadata::MetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -13,12 +14,16 @@ use tonic::{Request, Status};
 /// A connection that shows a management key with each call.
 pub type Connection = InterceptedService<Channel, Bearer>;
 
+/// How long a call may take. Long, since a slow machine is no wrong result; without it a call has 2 s.
+pub const CALL_WITHIN: Duration = Duration::from_secs(60);
+
 /// Shows a management key with each call, or none.
 #[derive(Clone)]
 pub struct Bearer(Option<String>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.set_timeout(CALL_WITHIN);
         if let Some(text) = &self.0 {
             let value: MetadataValue<_> = format!("Bearer {text}").parse().expect("a key text is ASCII");
             request.metadata_mut().insert("authorization", value);

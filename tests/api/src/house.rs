@@ -10,6 +10,7 @@ use latchkey_wire::pb::internal::v1::registry_service_client::RegistryServiceCli
 use latchkey_wire::pb::v1;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tonic::Streaming;
@@ -18,6 +19,11 @@ use tonic::transport::Channel;
 
 /// Tries to find five ports that lie as far from each other as those of the manuals. Others look for ports too.
 const TRIES: usize = 50;
+
+/// Where the ports of houses begin, in how many blocks, and how many lie between the first and the last of one.
+const PORTS_FROM: u32 = 10_000;
+const PORT_BLOCKS: u32 = 1_000;
+const PORTS_PER_BLOCK: u32 = 20;
 
 /// How long after a try that failed.
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
@@ -174,12 +180,14 @@ async fn start(layout: &Layout) -> (Dev, Ports) {
     panic!("it did not start in {TRIES} tries: {failed:#?}");
 }
 
-/// Ports that are free now.
+/// Ports that are free now, and that no other house of this process is given. Below those that the system hands out: one
+/// of these may become the end of any connection at any time.
 fn free_ports() -> Option<Ports> {
-    let free = |address: SocketAddr| TcpListener::bind(address).is_ok();
-    let any = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).ok()?;
-    let ports = Ports::from_base(any.port())?;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let block = (std::process::id() * 31 + GIVEN.fetch_add(1, Ordering::Relaxed)) % PORT_BLOCKS;
+    let base = u16::try_from(PORTS_FROM + block * PORTS_PER_BLOCK).expect("the last block ends below 2^16");
+    let ports = Ports::from_base(base)?;
     let all =
         [ports.issuance(), ports.issuance_metrics(), ports.validation(), ports.raft(), ports.validation_metrics()];
-    all.into_iter().all(free).then_some(ports)
+    all.into_iter().all(|address: SocketAddr| TcpListener::bind(address).is_ok()).then_some(ports)
 }

@@ -1,5 +1,6 @@
 //! Calling a method by its name, with bytes in and out: what is called is what `proto/` lists.
 
+use crate::clients::CALL_WITHIN;
 use bytes::{Buf as _, BufMut as _};
 use http::uri::PathAndQuery;
 use tonic::client::Grpc;
@@ -60,6 +61,7 @@ pub async fn call(channel: Channel, method: &str, metadata: MetadataMap, message
     grpc.ready().await.expect("somebody listens");
     let mut request = Request::new(tokio_stream::once(message));
     *request.metadata_mut() = metadata;
+    request.set_timeout(CALL_WITHIN);
     let answers = grpc.streaming(request, path, Bytes).await?;
     answers.into_inner().message().await?.ok_or_else(|| Status::data_loss("neither an answer nor an error"))
 }
