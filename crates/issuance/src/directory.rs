@@ -2,12 +2,12 @@
 
 use crate::handlers::{Call, Handlers, command};
 use crate::rehearsal::Rehearsal;
-use latchkey_domain::{Duty, Refusal, ResourceKind, RingNumber, Scope};
+use latchkey_domain::{Duty, Grant, Refusal, ResourceKind, RingNumber, Scope};
 use latchkey_link::answers::{self, told, unexpected};
 use latchkey_link::{ProvenIdentity, Registry, TenantMaterial};
 use latchkey_minting::contexts::RingKind;
 use latchkey_minting::{DrawnKey, Numbered};
-use latchkey_state::{Operation, RequestMark, WrappedKey};
+use latchkey_state::{Operation, RequestMark, WrappedKey, may_give};
 use latchkey_telemetry::OsEntropy;
 use latchkey_transport::status;
 use latchkey_wire::applied::Told;
@@ -85,12 +85,15 @@ impl<R: Registry> Handlers<R> {
         let scope = Scope::Tenant(call.asked.name.parent());
         let (asked, identity) = call.authorize(&MAKERS, &scope)?.into_parts();
         let CreateIdentity { name, display_name, grants, request, validate_only } = asked;
-        let operation = latchkey_state::CreateIdentity { name: name.clone(), display_name, grants };
+        let operation = latchkey_state::CreateIdentity { name: name.clone(), display_name, grants: grants.clone() };
         let operation = Operation::CreateIdentity(operation);
         let told = if validate_only {
             let material = self.material.tenant(&*self.registry, &name.parent(), by).await?;
             let mine = identity.identity == name;
-            let told = if mine { None } else { Some(rehearse(&material, &identity, operation)?) };
+            let mut rehearsal = Rehearsal::new(&material.cluster, &identity);
+            rehearsal.tenant(&material);
+            self.put_scopes(&mut rehearsal, &identity, &grants, by).await?;
+            let told = if mine { None } else { Some(rehearsal.perform(command(&identity, None, operation))?) };
             absent(answers::identity(&*self.registry, &name, by).await, ResourceKind::Identity, &name)?;
             told.ok_or_else(|| unexpected("an identity that called and is not there"))?
         } else {
@@ -98,6 +101,28 @@ impl<R: Registry> Handlers<R> {
         };
         let Told::Identity(identity) = told else { return Err(unexpected("a new identity")) };
         Ok(identity)
+    }
+
+    /// Puts what grants are on, so that a rehearsal finds it. Not for a grant that the caller may not give: that is refused
+    /// first, and tells nothing of what there is.
+    async fn put_scopes(
+        &self,
+        rehearsal: &mut Rehearsal,
+        identity: &ProvenIdentity,
+        grants: &[Grant],
+        by: Instant,
+    ) -> Result<(), Status> {
+        for grant in grants.iter().filter(|grant| may_give(&identity.grants, grant)) {
+            match &grant.scope {
+                Scope::System => {}
+                Scope::Tenant(name) => rehearsal.tenant(&self.material.tenant(&*self.registry, name, by).await?),
+                Scope::Keyspace(name) => {
+                    let material = self.material.keyspace(&*self.registry, name, by).await?;
+                    rehearsal.keyspace(&material.tenant, &material.keyspace);
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn carry_out(

@@ -76,8 +76,8 @@ async fn look(
     }
     if registry.core().state().cluster().is_none() {
         if let Some(pending) = founding.as_ref() {
-            info!("founding the cluster");
             registry.propose_founding(pending, WITHIN).await?;
+            info!("the cluster is founded");
         }
         return Ok(());
     }

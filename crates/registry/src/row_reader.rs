@@ -21,8 +21,9 @@ pub(crate) async fn load(core: &Core) -> Result<State, SnapshotError> {
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
             core.store.scan_rows(&mut |row| {
-                if row.key.table == OUTBOX_TABLE {
-                    return ControlFlow::Continue(());
+                // Rows come by table, and the outbox, which may hold more than all the others, comes last.
+                if row.key.table >= OUTBOX_TABLE {
+                    return ControlFlow::Break(());
                 }
                 match rows.send(row) {
                     Ok(()) => ControlFlow::Continue(()),

@@ -13,8 +13,8 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use latchkey_domain::{
-    IdentityNumber, KeyspaceNumber, OwnerNumber, Quota, Refusal, ResourceKind, RingNumber, SYSTEM_TENANT, Slug,
-    TenantName, TenantNumber,
+    Grant, IdentityNumber, KeyspaceNumber, OwnerNumber, Quota, Refusal, ResourceKind, RingNumber, SYSTEM_TENANT, Scope,
+    Slug, TenantName, TenantNumber,
 };
 
 /// Tenants of one cluster. A list of them all, and their keys, fit in memory with ease.
@@ -165,6 +165,7 @@ pub(super) fn create_identity(
         return Err(Refusal::AlreadyExists { kind: ResourceKind::Identity, name: name.to_string() });
     }
     bound(transaction.state().identities().count(tenant.number), IDENTITIES_MAX, Quota::IdentitiesOfTenant)?;
+    scopes_exist(transaction, &operation.grants)?;
     let identity = Arc::new(Identity {
         number: IdentityNumber(transaction.next_number(|next| &mut next.identity)),
         tenant: tenant.number,
@@ -178,6 +179,22 @@ pub(super) fn create_identity(
     let facts = vec![("grants", grants.join(","))];
     transaction.emit(Action::IdentityCreated, name.to_string(), told_of(tenant.number, facts));
     Ok(Answer::Identity(identity))
+}
+
+/// A grant is by name: on a name that nobody has yet, it would be a gift to come from whoever makes that tenant.
+fn scopes_exist(transaction: &Transaction<'_>, grants: &[Grant]) -> Result<(), Refusal> {
+    let state = transaction.state();
+    for grant in grants {
+        let (kind, exists) = match &grant.scope {
+            Scope::System => continue,
+            Scope::Tenant(name) => (ResourceKind::Tenant, state.tenant(name).is_some()),
+            Scope::Keyspace(name) => (ResourceKind::Keyspace, state.keyspace(name).is_some()),
+        };
+        if !exists {
+            return Err(Refusal::NotFound { kind, name: grant.scope.to_string() });
+        }
+    }
+    Ok(())
 }
 
 fn tenant(transaction: &Transaction<'_>, name: &TenantName) -> Result<Arc<Tenant>, Refusal> {

@@ -4,7 +4,7 @@ use crate::support::{
     World, by, by_replica, by_root, create_identity, create_keys, create_keyspace, create_owner, create_tenant, cut,
     grant, key_name, keyspace, management_key, new_key, owner, readings, revoke, ring_key, scope, settings, tenant,
 };
-use latchkey_domain::{Duty, Grant, KeyspaceName, Refusal, RingNumber, Scope};
+use latchkey_domain::{Duty, Grant, KeyspaceName, Refusal, ResourceKind, RingNumber, Scope};
 use latchkey_state::{CutScope, Operation, RevokeKey, RingPurpose, may_give};
 
 /// Where a grant may lie, from the widest to the most remote.
@@ -177,6 +177,16 @@ fn an_issuer_of_a_tenant_mints_no_key_for_the_first_identity() {
     world.done(by_root(create_identity("system/ivan", &[grant(Duty::Issuer, "")])));
     let refusal = world.refused(by("system/ivan", create_keys("system/management", keys)));
     assert_eq!(refusal, Refusal::GrantExceedsCaller { duty: Duty::Root, scope: Scope::System });
+}
+
+#[test]
+fn a_grant_on_what_nobody_has_yet_is_refused() {
+    // It would have come into force for whoever made a tenant of that name later.
+    let mut world = world();
+    for (place, kind) in [("initech", ResourceKind::Tenant), ("acme/later", ResourceKind::Keyspace)] {
+        let refusal = world.refused(by_root(create_identity("system/early", &[grant(Duty::Admin, place)])));
+        assert_eq!(refusal, Refusal::NotFound { kind, name: scope(place).to_string() });
+    }
 }
 
 #[test]
