@@ -27,7 +27,7 @@ verify: ## check format, lints and documentation; changes nothing
 build: ## build all that test, proof and peers run
 	@$(CARGO) build $(LOCKED) --workspace --all-targets
 
-proof: build ## kill, cut power, plant bugs, draw new seeds: 12 minutes; only a wrong result fails, never a slow one
+proof: build ## kill, cut power, plant bugs, draw new seeds: 10 minutes; only a wrong result fails, never a slow one
 	@CARGO="$(CARGO)" ./.ci/proof short
 
 soak: build ## the long form of proof: hours, all counts of the reliability targets
