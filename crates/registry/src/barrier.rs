@@ -29,6 +29,11 @@ impl Registry {
         let deadline = begun + within;
         loop {
             news.borrow_and_update();
+            // Whoever has not applied it did not commit it, and may be a leader that others have left behind.
+            if self.core().state().revision().index < index {
+                let nobody = ProposeError::Unavailable(Unavailable::NoLeader { node: Some(self.node()) });
+                return Err(self.elsewhere().unwrap_or(nobody));
+            }
             let members = self.status().replicas;
             let ids: Vec<_> = members.iter().map(|replica| replica.node).collect();
             let Some(standings) = self.inner.leadership.standings(&ids, index, bound) else {

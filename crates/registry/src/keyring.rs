@@ -89,7 +89,9 @@ impl Keyring {
 
     /// Forgets a key that was destroyed.
     pub fn remove(&self, number: RingNumber) {
-        self.wrapped().remove(&number);
+        // One lock over both, so that an unwrapping under way does not bring it back.
+        let mut wrapped = self.wrapped();
+        wrapped.remove(&number);
         self.unwrapped.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
     }
 
@@ -166,6 +168,10 @@ impl Keyring {
     }
 
     fn keep(&self, wrapped: &RingKey, key: &Arc<DataKey>) {
+        let listed = self.wrapped();
+        if !listed.contains_key(&wrapped.number) {
+            return;
+        }
         self.unwrapped.write().unwrap_or_else(PoisonError::into_inner).insert(wrapped.number, key.clone());
         if wrapped.purpose == RingPurpose::Pepper {
             self.peppers.rcu(|peppers| {

@@ -127,6 +127,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        // For whoever examines a folder; see `read_committed`.
         if let Some(log_id) = committed {
             self.store.save_word_lazily(Word::Committed, log_id_to_bytes(&log_id));
         }
@@ -134,9 +135,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
-        let bytes = self.store.word(Word::Committed);
-        let committed = bytes.map(|bytes| log_id_from_bytes(&bytes)).transpose();
-        committed.map_err(|error| log_error(ErrorVerb::Read, error))
+        // openraft would apply up to it before it starts, and a replica whose key is away applies nothing: it could neither
+        // vote nor append. Without it the leader tells what is committed, and nobody answers before that anyway.
+        Ok(None)
     }
 
     async fn append<I>(&mut self, entries: I, callback: LogFlushed<TypeConfig>) -> Result<(), StorageError>

@@ -72,7 +72,9 @@ impl Connection {
             Err(_) => Err(self.timeout(action, ttl).into()),
             Ok(Ok(response)) => Ok(response.into_inner()),
             // Unreachable makes openraft wait before it tries again; anything else is tried again at once.
-            Ok(Err(status)) if matches!(status.code(), Code::Unavailable | Code::FailedPrecondition) => {
+            Ok(Err(status))
+                if matches!(status.code(), Code::Unavailable | Code::FailedPrecondition | Code::ResourceExhausted) =>
+            {
                 Err(Unreachable::new(&status).into())
             }
             Ok(Err(status)) => Err(NetworkError::new(&status).into()),

@@ -116,6 +116,11 @@ impl Registry {
         let record = LogCommand { sealed: sealed.into(), introduced };
         match tokio::time::timeout(within, self.inner.raft.client_write(record)).await {
             Ok(Ok(written)) => written.data.0.ok_or(ProposeError::Unknown),
+            // Also said of a record that was appended here and truncated again: another replica that has it may still be
+            // elected. Only a repeat that is recognised may be sent elsewhere.
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) if command.request.is_none() => {
+                Err(ProposeError::Unknown)
+            }
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward)))) => {
                 Err(match (forward.leader_id, forward.leader_node) {
                     (Some(leader), Some(member)) => ProposeError::Elsewhere(NodeId(leader), member),

@@ -5,6 +5,7 @@ use crate::peers::Peers;
 use crate::state_machine::snapshot_name;
 use crate::types::{Raft, Snapshot, SnapshotData, SnapshotMeta};
 use crate::words::{log_id_from_pb, log_id_to_pb, record_from_pb, stored_membership_from_pb, vote_from_pb, vote_to_pb};
+use latchkey_storage::Space;
 use latchkey_transport::{Rejection, Unavailable, status};
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::raft_service_server::RaftService;
@@ -41,7 +42,11 @@ impl RaftFace {
         Ok(())
     }
 
-    fn check_room(&self) -> Result<(), Status> {
+    /// Refused before raft sees it: an append that fails below raft would end this replica, and reads shall go on.
+    fn check_room(&self, records: usize) -> Result<(), Status> {
+        if records > 0 && self.core.store.space() == Space::Full {
+            return Err(Unavailable::DiskFull.into());
+        }
         let last = self.core.store.last_index().unwrap_or(0);
         let applied = self.core.state().revision().index;
         if self.core.condition() == Condition::Locked && last.saturating_sub(applied) > HELD_RECORDS_MAX {
@@ -65,7 +70,7 @@ impl RaftService for RaftFace {
     async fn append(&self, request: Request<pb::AppendRequest>) -> Result<Response<pb::AppendResponse>, Status> {
         let request = request.into_inner();
         self.check(request.target.as_ref())?;
-        self.check_room()?;
+        self.check_room(request.records.len())?;
         let entries = request.records.into_iter().map(record_from_pb).collect::<Result<_, _>>();
         let rpc = AppendEntriesRequest {
             vote: vote_from_pb(&request.vote.ok_or_else(|| missing("a vote"))?),

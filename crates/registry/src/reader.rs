@@ -11,6 +11,7 @@ use latchkey_transport::{Unavailable, status};
 use latchkey_wire::request::Consistency;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use tonic::Status;
 
 /// Reads the state of this replica.
@@ -53,6 +54,7 @@ impl Reader {
     /// # Errors
     /// [`ViewError`]
     pub async fn view(&self, consistency: Consistency, within: Duration) -> Result<View, ViewError> {
+        let ends = Instant::now() + within;
         match consistency {
             Consistency::MinimizeLatency => {}
             Consistency::AtLeastAsFresh(revision) => self.wait_for(revision, within).await?,
@@ -60,7 +62,7 @@ impl Reader {
                 let waiting = tokio::time::timeout(within, self.renewal.read_index());
                 let index = waiting.await.unwrap_or(Err(Unavailable::NoLeader { node: Some(self.core.node()) }));
                 let index = index.map_err(ViewError::Unavailable)?;
-                self.wait_for(self.core.revision_at(index), within).await?;
+                self.wait_for(self.core.revision_at(index), ends.saturating_duration_since(Instant::now())).await?;
             }
         }
         self.now()

@@ -1,12 +1,13 @@
 //! `latchkey.internal.v1.RegistryService`: the replicated state for the services that hold none of it.
 
+use crate::core::Condition;
 use crate::leadership::Report;
 use crate::ledger::Standing;
 use crate::outbox::OutboxError;
 use crate::propose::ProposeError;
 use crate::query;
 use crate::registry::{Registry, ReplicaStatus};
-use latchkey_domain::{DurationMillis, NodeId, Revision, UnixMillis};
+use latchkey_domain::{DurationMillis, NodeId, Refusal, Revision, UnixMillis};
 use latchkey_state::{Applied, HashedAt, StateHash};
 use latchkey_storage::StoreError;
 use latchkey_transport::{Deadline, Rejection, Unavailable, status};
@@ -168,6 +169,10 @@ impl RegistryService for RegistryFace {
         self.check(request.target.as_ref())?;
         let revision: Revision =
             request.revision.ok_or_else(|| Status::invalid_argument("expected a revision"))?.into();
+        let current = self.registry.core().epoch();
+        if revision.epoch != current {
+            return Err(status::refused(&Refusal::EpochChanged { given: revision.epoch, current }));
+        }
         let wait = Duration::from_millis(request.timeout_ms).min(left).min(CONFIRM_MAX);
         let replicas = confirm(&self.registry, revision, DurationMillis::new(request.bound_ms), wait)
             .await
@@ -202,6 +207,10 @@ async fn follow(
     let mut sequences = core.outbox.watch();
     loop {
         sequences.borrow_and_update();
+        // One that differs from the others must not feed what it has to the audit.
+        if core.condition() == Condition::Fenced {
+            return Err(Unavailable::Fenced.into());
+        }
         let events = core.outbox.read(core.store.as_ref(), &core.sealer, next).await.map_err(|error| match error {
             OutboxError::Gone { .. } => Status::failed_precondition(error.to_string()),
             // A snapshot was installed, and its rows are on their way to the tables.

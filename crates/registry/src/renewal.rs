@@ -68,12 +68,13 @@ impl Renewal {
     /// One renewal. The lease counts once what it needs is published.
     async fn renew(&self) -> Result<(), Unavailable> {
         let sent_ms = self.core.clock.boottime_millis();
+        // Both clocks are read before the request leaves: a machine that is frozen while it waits holds no lease.
+        let wall_minus_boot_ms = wall_minus_boot(self.core.clock.as_ref(), sent_ms);
         let answer = self.ask().await?;
         if answer.differs {
             self.core.fence("the state of this replica differs from that of a majority");
             return Err(Unavailable::Fenced);
         }
-        let wall_minus_boot_ms = wall_minus_boot(self.core.clock.as_ref(), self.core.clock.boottime_millis());
         let Answer { read_index, leader_time, .. } = answer;
         let granted = Granted { sent_ms, wall_minus_boot_ms, leader_time, read_index };
         self.lease.offer(granted, self.core.state().revision().index);

@@ -164,7 +164,7 @@ pub(crate) fn run(core: &Core, runtime: &Handle) {
         while let Err(error) = write(core, runtime, &taken) {
             match error {
                 // A snapshot was installed meanwhile, and its rows replace these.
-                StoreError::RowsSuperseded { .. } => break,
+                StoreError::RowsSuperseded { .. } | StoreError::GenerationAbandoned { .. } => break,
                 StoreError::Stopped { .. } => return,
                 error => error!(%error, "state rows could not be written; trying again"),
             }
@@ -199,8 +199,8 @@ fn write_batches(core: &Core, runtime: &Handle, taken: &[Work]) -> Result<(), St
         match row {
             None => batch.deletes.push(key),
             Some(row) => {
-                let bytes = with_key(runtime, async || core.sealer.seal_row(&last.state, row, &mut OsEntropy).await);
-                batch.puts.push(Row { key, bytes: bytes.into() });
+                let seal = async || core.sealer.seal_row(&last.state, row, &mut OsEntropy).await;
+                batch.puts.push(Row { key, bytes: with_key(core, runtime, seal)?.into() });
             }
         }
     }
@@ -209,7 +209,7 @@ fn write_batches(core: &Core, runtime: &Handle, taken: &[Work]) -> Result<(), St
         let number = entry_key(&last.state, entry);
         let seal = async || core.sealer.seal_entry(number, entry.sequence, &plain, &mut OsEntropy).await;
         let id = Bytes::copy_from_slice(&entry.sequence.0.to_be_bytes());
-        let bytes = with_key(runtime, seal).into();
+        let bytes = with_key(core, runtime, seal)?.into();
         batch.puts.push(Row { key: RowKey { table: OUTBOX_TABLE, id }, bytes });
     }
     debug_assert!(batch.puts.len() + batch.deletes.len() <= ROW_BATCH_MAX, "a record's rows fit in one batch");
@@ -222,18 +222,20 @@ fn write_batches(core: &Core, runtime: &Handle, taken: &[Work]) -> Result<(), St
 }
 
 /// Seals, and waits where the key-encryption key is away: rows lag meanwhile, and nothing else.
-fn with_key<E: std::fmt::Display>(runtime: &Handle, seal: impl AsyncFn() -> Result<Vec<u8>, E>) -> Vec<u8> {
-    runtime.block_on(async {
-        loop {
-            match seal().await {
-                Ok(bytes) => return bytes,
-                Err(error) => {
-                    warn!(%error, "rows wait for a key");
-                    tokio::time::sleep(KEY_RETRY).await;
-                }
-            }
+fn with_key<E: std::fmt::Display>(
+    core: &Core,
+    runtime: &Handle,
+    seal: impl AsyncFn() -> Result<Vec<u8>, E>,
+) -> Result<Vec<u8>, StoreError> {
+    loop {
+        match runtime.block_on(seal()) {
+            Ok(bytes) => return Ok(bytes),
+            Err(error) => warn!(%error, "rows wait for a key"),
         }
-    })
+        if core.rows.closes_within(KEY_RETRY) {
+            return Err(StoreError::Stopped { why: "the replica stops while its rows wait for a key".into() });
+        }
+    }
 }
 
 /// A tenant's entries are sealed under its audit key, so that destroying it makes them unreadable.
@@ -261,9 +263,12 @@ fn write_generation(core: &Core, file: &SnapshotName, mark: &Mark) -> Result<(),
         }
     }
     core.store.write_generation(generation, rows)?;
+    // The rows will stand for the state, so this file is not needed; one that arrives meanwhile is.
+    let keep: Vec<_> = core.store.snapshots()?.into_iter().filter(|name| name != file).collect();
     core.store.commit_generation(generation, mark.clone())?;
-    // The rows stand for the state again, so no file is needed.
-    core.store.retain_snapshots(&[])?;
+    if let Err(error) = core.store.retain_snapshots(&keep) {
+        warn!(%error, "a snapshot file that nothing needs could not be removed");
+    }
     core.rows.written.send_replace(mark.index);
     Ok(())
 }

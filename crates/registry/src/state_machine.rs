@@ -200,6 +200,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Box<SnapshotData>) -> Result<(), StorageError> {
+        // The state on disk is being loaded: what loads last would win, and it has to be the snapshot.
+        if !self.core.loaded().await {
+            return Err(apply_error(FencedError));
+        }
         let installed = self.install(meta, *snapshot).await;
         installed
             .map_err(|error| storage_error(ErrorSubject::Snapshot(Some(meta.signature())), ErrorVerb::Write, error))
@@ -229,15 +233,7 @@ impl StateMachine {
             SnapshotData::Own(Some(state)) => self.write_own(meta, *state).await?,
             SnapshotData::Own(None) | SnapshotData::Empty => return Err(SnapshotError::Foreign),
         };
-        let core = self.core.clone();
-        let file = name.clone();
-        let runtime = tokio::runtime::Handle::current();
-        let state = tokio::task::spawn_blocking(move || {
-            let mut reader = core.store.read_snapshot(&file)?;
-            runtime.block_on(snapshot_file::load(&core, Frames::open(&mut reader)?))
-        })
-        .await
-        .map_err(|error| std::io::Error::other(error.to_string()))??;
+        let state = self.read_received(&name).await?;
         if let Some(log_id) = meta.last_log_id {
             self.core.store.set_base(Base { name: name.clone(), index: log_id.index })?;
             let mark = mark(&log_id, &meta.last_membership, state.hash());
@@ -250,6 +246,25 @@ impl StateMachine {
         self.core.publish(state);
         self.core.set_condition(Condition::Ready);
         Ok(())
+    }
+
+    /// The state in a file that was received. Waits, locked, while a key that it needs is not to be had.
+    async fn read_received(&self, name: &SnapshotName) -> Result<State, SnapshotError> {
+        loop {
+            let (core, file, runtime) = (self.core.clone(), name.clone(), tokio::runtime::Handle::current());
+            let reading = tokio::task::spawn_blocking(move || {
+                let mut reader = core.store.read_snapshot(&file)?;
+                runtime.block_on(snapshot_file::load(&core, Frames::open(&mut reader)?))
+            });
+            match reading.await.map_err(|error| std::io::Error::other(error.to_string()))? {
+                Err(error) if is_about_the_kek(&error) => {
+                    warn!(error = chain(&error), "locked: the key-encryption key is not to be had");
+                    self.core.set_condition(Condition::Locked);
+                    tokio::time::sleep(UNLOCK_RETRY).await;
+                }
+                read => return read,
+            }
+        }
     }
 
     /// openraft may install what this replica itself built; it goes the same way as a received one.

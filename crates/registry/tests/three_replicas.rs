@@ -123,6 +123,10 @@ async fn the_barrier_waits_for_a_silent_replica_and_names_it() {
     let silent_early = early.iter().find(|(replica, ..)| replica.node == silent_node).unwrap();
     assert!(matches!(silent_early.1, Standing::Waiting { .. } | Standing::LeaseEnded), "{silent_early:?}");
 
+    // A leader that others have left behind would have waited for leases that it knows nothing of.
+    let beyond = leading.confirm(applied.revision.index + 1_000, bound, Duration::ZERO).await;
+    assert!(beyond.is_err(), "confirmed what it has not applied: {beyond:?}");
+
     let late = leading.confirm(applied.revision.index, bound, WITHIN).await.unwrap();
     for (replica, standing, _) in &late {
         let expected = if replica.node == silent_node { Standing::LeaseEnded } else { Standing::Applied };

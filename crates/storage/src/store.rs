@@ -112,7 +112,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes rows that are not yet in `generation`, in batches of at most 512.
     /// # Errors
-    /// [`StoreError::GenerationAbandoned`] if a later one was begun.
+    /// [`StoreError::GenerationAbandoned`] if a later one was begun, or a base was set since.
     fn write_generation(&self, generation: Generation, rows: Vec<Row>) -> Result<(), StoreError>;
 
     /// Makes `generation` the current one, with `mark`, and takes back the base file: durable on return. The rows of

@@ -11,6 +11,7 @@ pub(super) fn suite<S: Subject>(make: &impl Fn() -> S) {
     a_batch_out_of_bounds_is_refused_whole(make());
     a_generation_counts_only_when_it_is_committed(make());
     a_generation_that_was_abandoned_is_refused(make());
+    a_generation_begun_before_a_base_does_not_take_it_away(make());
     a_base_makes_the_rows_void_until_the_next_generation(make());
     a_base_behind_the_state_or_without_a_file_is_refused(make());
 }
@@ -120,6 +121,17 @@ fn a_generation_that_was_abandoned_is_refused<S: Subject>(subject: S) {
     store.commit_generation(second, mark(2)).expect("committed");
     assert!(matches!(store.write_generation(second, vec![]), Err(StoreError::GenerationAbandoned { .. })));
     assert_eq!(scan(store), [row(1, b"second", "")]);
+}
+
+fn a_generation_begun_before_a_base_does_not_take_it_away<S: Subject>(subject: S) {
+    // A second snapshot arrived while the rows of the first were still being written: the disk went back to the first.
+    let store = subject.store();
+    let older = store.begin_generation().expect("begun");
+    let base = Base { name: write_snapshot(store, "9", b"state at 9"), index: 9 };
+    store.set_base(base.clone()).expect("installed");
+    assert!(matches!(store.write_generation(older, vec![]), Err(StoreError::GenerationAbandoned { .. })));
+    assert!(matches!(store.commit_generation(older, mark(5)), Err(StoreError::GenerationAbandoned { .. })));
+    assert_eq!(store.state_source(), StateSource::Base(base));
 }
 
 fn a_base_makes_the_rows_void_until_the_next_generation<S: Subject>(subject: S) {

@@ -310,7 +310,10 @@ impl Store for SledStore {
         engine.apply(&engine.rows, batch)?;
         let index = base.index;
         standing.base = Some(base);
+        // Begun for an older state: committed now, it would take this base away.
+        let abandoned = standing.open.take();
         drop(standing);
+        self.remove_generations(abandoned.map(|abandoned| abandoned..abandoned + 1));
         self.shared.written_through(index);
         self.synced()
     }

@@ -163,6 +163,8 @@ impl Inner {
             return Err(StoreError::Gap { expected, found: base.index });
         }
         self.written.base = Some(base);
+        // Begun for an older state: committed now, it would take this base away.
+        self.open = false;
         self.sync()
     }
 
