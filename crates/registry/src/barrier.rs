@@ -13,6 +13,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 impl Registry {
+    /// Who leads instead, or that nobody is known to.
+    fn not_leading(&self) -> ProposeError {
+        let nobody = Unavailable::NoLeader { node: Some(self.node()) };
+        self.elsewhere().unwrap_or(nobody.into())
+    }
+
     /// How everyone who may hold a lease stands towards a revision; waits until nobody can decide on less, or until
     /// the time is over.
     ///
@@ -31,14 +37,12 @@ impl Registry {
             news.borrow_and_update();
             // Whoever has not applied it did not commit it, and may be a leader that others have left behind.
             if self.core().state().revision().index < index {
-                let nobody = ProposeError::Unavailable(Unavailable::NoLeader { node: Some(self.node()) });
-                return Err(self.elsewhere().unwrap_or(nobody));
+                return Err(self.not_leading());
             }
             let members = self.status().replicas;
             let ids: Vec<_> = members.iter().map(|replica| replica.node).collect();
             let Some(standings) = self.inner.leadership.standings(&ids, index, bound) else {
-                let nobody = ProposeError::Unavailable(Unavailable::NoLeader { node: Some(self.node()) });
-                return Err(self.elsewhere().unwrap_or(nobody));
+                return Err(self.not_leading());
             };
             let next = standings.iter().filter_map(|(_, standing, _)| match standing {
                 Standing::Waiting { until_ms } => Some(*until_ms),

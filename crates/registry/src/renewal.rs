@@ -87,7 +87,7 @@ impl Renewal {
     }
 
     async fn ask(&self) -> Result<Answer, Unavailable> {
-        let no_leader = Unavailable::NoLeader { node: Some(self.core.node()) };
+        let no_leader = self.no_leader();
         let (leader, member) = self.leader().ok_or(no_leader)?;
         if leader == self.core.node() {
             let (granted, differs) = self.grant(self.report()).await?;
@@ -118,6 +118,11 @@ impl Renewal {
 
     fn refused(&self, status: &Status) -> Unavailable {
         debug!(%status, "the leader did not renew the lease");
+        self.no_leader()
+    }
+
+    /// That this replica knows of no leader that answers.
+    fn no_leader(&self) -> Unavailable {
         Unavailable::NoLeader { node: Some(self.core.node()) }
     }
 
@@ -150,7 +155,7 @@ impl Renewal {
 
     /// As leader: takes note of a report and grants a lease.
     pub(crate) async fn grant(&self, report: Report) -> Result<(LeaseGranted, bool), Unavailable> {
-        let no_leader = Unavailable::NoLeader { node: Some(self.core.node()) };
+        let no_leader = self.no_leader();
         if self.leadership.stands_down() {
             return Err(no_leader);
         }
