@@ -21,6 +21,7 @@ const FILES: &[&str] = &[
     "latchkey/internal/v1/refusal.proto",
     "latchkey/internal/v1/registry_service.proto",
     "latchkey/internal/v1/target.proto",
+    "latchkey/v1/audit_service.proto",
     "latchkey/v1/cluster_service.proto",
     "latchkey/v1/common.proto",
     "latchkey/v1/directory_service.proto",
@@ -30,6 +31,9 @@ const FILES: &[&str] = &[
     "latchkey/v1/key.proto",
     "latchkey/v1/keyspace.proto",
     "latchkey/v1/owner.proto",
+    "latchkey/v1/role.proto",
+    "latchkey/v1/rotation.proto",
+    "latchkey/v1/rotation_service.proto",
     "latchkey/v1/tenant.proto",
     "latchkey/v1/validation_service.proto",
 ];

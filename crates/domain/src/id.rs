@@ -126,6 +126,11 @@ id!(
     VersionId
 );
 
+id!(
+    /// The id of a rotation: drawn when it is made, never used again.
+    RotationId
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,9 @@
 //! | digest | what is kept of the secret |
 //! | permission | a word such as `orders:read` (wildcard `orders:*`) |
 //! | identity | who calls: a named resource with grants, proved by a management key |
+//! | role | a named set of permissions and methods, given to keys |
+//! | rotation | how one version of a key takes the place of another |
+//! | standby | a version that is made and not yet accepted |
 //! | duty, scope, grant | what an identity may do, where, and the pair of both |
 //! | revision | (epoch, log index) of the state: increasing, with holes |
 //! | sequence | the number of an audit entry: without holes |
@@ -44,6 +47,8 @@ mod refusal;
 mod resource;
 mod revision;
 mod revocation;
+mod role;
+mod rotation;
 mod terms;
 mod text;
 mod time;
@@ -54,14 +59,14 @@ pub use environment::{ENVIRONMENT_BYTES_MAX, Environment, EnvironmentError, Envi
 pub use grammar::GrammarError;
 pub use grant::{Duty, Grant, Scope, covers};
 pub use http_method::{METHOD_BYTES_MAX, METHODS_MAX, Method, MethodError, MethodRule, MethodSet};
-pub use id::{ID_CHARS, IdError, KeyId, VersionId};
+pub use id::{ID_CHARS, IdError, KeyId, RotationId, VersionId};
 pub use metadata::{METADATA_BYTES_MAX, METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, Metadata, MetadataError};
 pub use name::{
-    IdentityName, KeyName, KeyspaceName, MANAGEMENT_KEYSPACE, NameError, OwnerName, SLUG_CHARS_MAX, SYSTEM_TENANT,
-    Slug, TenantName, VersionName,
+    IdentityName, KeyName, KeyspaceName, MANAGEMENT_KEYSPACE, NameError, OwnerName, RoleName, RotationName,
+    SLUG_CHARS_MAX, SYSTEM_TENANT, Slug, TenantName, VersionName,
 };
 pub use network::{NETWORKS_MAX, Network, NetworkError, NetworkSet};
-pub use number::{IdentityNumber, KeyspaceNumber, OwnerNumber, RingNumber, TenantNumber};
+pub use number::{IdentityNumber, KeyspaceNumber, OwnerNumber, RingNumber, RoleNumber, TenantNumber};
 pub use outcome::Outcome;
 pub use permission::{
     PERMISSION_BYTES_MAX, PERMISSION_SEGMENT_BYTES_MAX, Permission, PermissionError, PermissionPattern, PermissionRef,
@@ -73,6 +78,8 @@ pub use refusal::{Quota, Refusal, ResourceKind};
 pub use resource::{ResourceError, ResourcePath, ResourcePattern, ResourceRule, ResourceSet};
 pub use revision::{Revision, Sequence};
 pub use revocation::RevocationReason;
+pub use role::{BuiltInRole, ROLES_MAX, RoleSet};
+pub use rotation::RotationState;
 pub use terms::Terms;
 pub use text::{DisplayName, Purpose, ReasonText, TextError, TextRule};
 pub use time::{DurationMillis, UnixMillis};

@@ -1,6 +1,6 @@
 //! Resource names: `tenants/{tenant}/keyspaces/{keyspace}/keys/{key}/versions/{version}` and its siblings.
 
-use crate::{KeyId, VersionId};
+use crate::{KeyId, RotationId, VersionId};
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use core::fmt;
@@ -212,6 +212,14 @@ child_of_tenant!(
     "tenants/{tenant}/identities/{identity}"
 );
 
+child_of_tenant!(
+    /// `tenants/{tenant}/roles/{role}`.
+    RoleName,
+    "roles",
+    role,
+    "tenants/{tenant}/roles/{role}"
+);
+
 impl KeyspaceName {
     /// The keyspace of management keys.
     #[must_use]
@@ -298,6 +306,42 @@ impl fmt::Debug for VersionName {
     }
 }
 
+/// `tenants/{tenant}/keyspaces/{keyspace}/keys/{key}/rotations/{rotation}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RotationName {
+    /// The key it belongs to.
+    pub key: KeyName,
+    /// The rotation's id.
+    pub rotation: RotationId,
+}
+
+impl RotationName {
+    const FORM: &'static str = "tenants/{tenant}/keyspaces/{keyspace}/keys/{key}/rotations/{rotation}";
+
+    /// Reads the full name.
+    ///
+    /// # Errors
+    /// [`NameError`] with the form expected.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let refused = || NameError::new(Self::FORM, text);
+        let (key, rotation) = text.rsplit_once("/rotations/").ok_or_else(refused)?;
+        let rotation = RotationId::from_chars(rotation.as_bytes()).ok_or_else(refused)?;
+        Ok(Self { key: KeyName::parse(key)?, rotation })
+    }
+}
+
+impl fmt::Display for RotationName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/rotations/{}", self.key, self.rotation)
+    }
+}
+
+impl fmt::Debug for RotationName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,5 +365,11 @@ mod tests {
         assert_eq!(name.to_string(), text);
         assert_eq!(KeyName::parse(&name.key.to_string()), Ok(name.key.clone()));
         assert_eq!(KeyspaceName::parse("tenants/system/keyspaces/management"), Ok(KeyspaceName::management()));
+        let text = "tenants/acme/keyspaces/payments-live/keys/0000000000000001/rotations/0000000000000002";
+        assert_eq!(RotationName::parse(text).unwrap().to_string(), text);
+        assert_eq!(
+            RoleName::parse("tenants/acme/roles/read-only").unwrap().to_string(),
+            "tenants/acme/roles/read-only"
+        );
     }
 }

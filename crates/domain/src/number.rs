@@ -22,6 +22,10 @@ number!(
     OwnerNumber
 );
 number!(
+    /// A role's number; never used again. Those up to [`crate::BuiltInRole::NUMBER_MAX`] are built in.
+    RoleNumber
+);
+number!(
     /// An identity's number; never used again.
     IdentityNumber
 );

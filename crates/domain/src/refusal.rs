@@ -1,7 +1,7 @@
 //! Refusals: answers that tell a caller what to change. A refusal is deterministic, is replicated with the command
 //! that it answers, and changed nothing.
 
-use crate::{DurationMillis, Duty, Scope, UnixMillis};
+use crate::{DurationMillis, Duty, RotationState, Scope, UnixMillis};
 use alloc::string::String;
 
 /// What kind of resource a refusal speaks of.
@@ -19,11 +19,24 @@ pub enum ResourceKind {
     Key,
     /// `…/versions/{version}`
     Version,
+    /// `tenants/{tenant}/roles/{role}`
+    Role,
+    /// `…/rotations/{rotation}`
+    Rotation,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Tenant, Self::Keyspace, Self::Owner, Self::Identity, Self::Key, Self::Version];
+    pub const ALL: [Self; 8] = [
+        Self::Tenant,
+        Self::Keyspace,
+        Self::Owner,
+        Self::Identity,
+        Self::Key,
+        Self::Version,
+        Self::Role,
+        Self::Rotation,
+    ];
 
     /// The word for it.
     #[must_use]
@@ -35,6 +48,8 @@ impl ResourceKind {
             Self::Identity => "identity",
             Self::Key => "key",
             Self::Version => "version",
+            Self::Role => "role",
+            Self::Rotation => "rotation",
         }
     }
 }
@@ -56,11 +71,21 @@ pub enum Quota {
     KeysOfCommand,
     /// Requests remembered for their `request_id`.
     RememberedRequests,
+    /// Roles of one tenant.
+    RolesOfTenant,
+    /// Versions of all keys of one keyspace, dead ones included.
+    VersionsOfKeyspace,
+    /// Versions of one key that can still be accepted.
+    VersionsOfKey,
+    /// Bytes of metadata over all keys of one keyspace.
+    MetadataBytesOfKeyspace,
+    /// Writes a second of one tenant, counted by the leader.
+    WritesPerSecondOfTenant,
 }
 
 impl Quota {
     /// Every quota.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::KeysOfKeyspace,
         Self::KeyspacesOfTenant,
         Self::OwnersOfTenant,
@@ -68,6 +93,11 @@ impl Quota {
         Self::Tenants,
         Self::KeysOfCommand,
         Self::RememberedRequests,
+        Self::RolesOfTenant,
+        Self::VersionsOfKeyspace,
+        Self::VersionsOfKey,
+        Self::MetadataBytesOfKeyspace,
+        Self::WritesPerSecondOfTenant,
     ];
 
     /// The word for it.
@@ -81,6 +111,11 @@ impl Quota {
             Self::Tenants => "tenants",
             Self::KeysOfCommand => "keys_of_command",
             Self::RememberedRequests => "remembered_requests",
+            Self::RolesOfTenant => "roles_of_tenant",
+            Self::VersionsOfKeyspace => "versions_of_keyspace",
+            Self::VersionsOfKey => "versions_of_key",
+            Self::MetadataBytesOfKeyspace => "metadata_bytes_of_keyspace",
+            Self::WritesPerSecondOfTenant => "writes_per_second_of_tenant",
         }
     }
 }
@@ -203,6 +238,66 @@ pub enum Refusal {
         needed: u32,
         /// What the cluster runs at.
         current: u32,
+    },
+    /// It holds something that lives, or more than one command may take away.
+    NotEmpty {
+        /// What was to be deleted.
+        kind: ResourceKind,
+        /// Its name.
+        name: String,
+        /// What it holds.
+        holds: ResourceKind,
+        /// How many of these.
+        count: u64,
+    },
+    /// The key has expired, and an expired key does not change.
+    KeyExpired {
+        /// Its name.
+        name: String,
+        /// When it ended.
+        expire_time: UnixMillis,
+    },
+    /// What is asked for is not within what the key, or the parent key, has.
+    ExceedsKey {
+        /// The name of the key that bounds it.
+        name: String,
+        /// The field, such as `permissions`.
+        field: &'static str,
+        /// What is not within.
+        value: String,
+    },
+    /// The key cannot be the parent.
+    ParentNotAllowed {
+        /// Its name.
+        name: String,
+        /// What was expected instead.
+        expected: &'static str,
+    },
+    /// The role is not among those that the keyspace allows.
+    RoleNotAllowed {
+        /// Its name.
+        role: String,
+    },
+    /// A rotation of the key is in progress.
+    RotationInProgress {
+        /// Its name.
+        rotation: String,
+    },
+    /// The rotation is not in a state in which this can be done.
+    RotationNotIn {
+        /// Its name.
+        rotation: String,
+        /// The state that it is in.
+        state: RotationState,
+        /// The state, or what else was expected.
+        expected: &'static str,
+    },
+    /// The keyspace does not let whoever holds a key revoke it.
+    SelfRevocationOff,
+    /// Audit is too far behind, and this can wait.
+    AuditBehind {
+        /// How many entries nobody has taken yet.
+        entries: u64,
     },
     /// A revision of an older epoch was given; a new one has to be taken.
     EpochChanged {

@@ -1,6 +1,6 @@
 //! What a key may be used for.
 
-use crate::{MethodSet, NetworkSet, PermissionSet, ResourceSet};
+use crate::{MethodSet, NetworkSet, PermissionSet, ResourceSet, RoleSet};
 
 /// What a key may be used for, from where, and on what.
 ///
@@ -15,6 +15,8 @@ pub struct Terms {
     pub methods: MethodSet,
     /// The paths that the end client may call. Empty: all.
     pub resources: ResourceSet,
+    /// The roles that the key has. Empty in a command, which names roles beside its terms: only apply knows their numbers.
+    pub roles: RoleSet,
 }
 
 #[cfg(test)]
@@ -22,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terms_that_say_nothing_are_four_empty_boxes() {
-        assert_eq!(size_of::<Terms>(), 4 * size_of::<Box<[u8]>>());
+    fn terms_that_say_nothing_are_five_empty_boxes() {
+        assert_eq!(size_of::<Terms>(), 5 * size_of::<Box<[u8]>>());
     }
 }

@@ -36,7 +36,7 @@ pub enum AccessDenied {
 /// # Errors
 /// [`AccessDenied`] names the first restriction that is not met.
 pub fn check_access(terms: &Terms, context: &AccessContext) -> Result<(), AccessDenied> {
-    let Terms { permissions: _, networks, methods, resources } = terms;
+    let Terms { permissions: _, networks, methods, resources, roles: _ } = terms;
     if !networks.is_empty() && !context.client_address.is_some_and(|address| networks.contains(address)) {
         return Err(AccessDenied::Network);
     }

@@ -69,6 +69,14 @@ impl Encoder {
         self.u32(u32::try_from(value).expect("every record is bounded far below 4 GiB"));
     }
 
+    /// Nothing, or a tag and the value: for what came later than the records that it stands in.
+    pub(crate) fn tagged<T>(&mut self, tag: u8, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        if let Some(value) = value {
+            self.u8(tag);
+            write(self, value);
+        }
+    }
+
     /// Zero, or one and the value.
     pub(crate) fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
         match value {

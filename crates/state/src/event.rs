@@ -38,11 +38,61 @@ pub enum Action {
     VersionRevoked,
     /// All keys of a scope were revoked.
     ScopeRevoked,
+    /// A tenant changed.
+    TenantUpdated,
+    /// A tenant was deleted.
+    TenantDeleted,
+    /// A keyspace changed.
+    KeyspaceUpdated,
+    /// A keyspace was deleted.
+    KeyspaceDeleted,
+    /// An owner changed.
+    OwnerUpdated,
+    /// An owner was deleted.
+    OwnerDeleted,
+    /// A role was made.
+    RoleCreated,
+    /// A role changed.
+    RoleUpdated,
+    /// A role was deleted.
+    RoleDeleted,
+    /// An identity changed.
+    IdentityUpdated,
+    /// An identity was deleted.
+    IdentityDeleted,
+    /// A key changed.
+    KeyUpdated,
+    /// A key was suspended.
+    KeySuspended,
+    /// Suspension and restriction of a key were lifted.
+    KeyResumed,
+    /// A key may do less for a while.
+    KeyRestricted,
+    /// The time of a restriction ran out.
+    RestrictionEnded,
+    /// A dead key left after its retention.
+    KeyRemoved,
+    /// A dead version left.
+    VersionRemoved,
+    /// A standby was made.
+    RotationPrepared,
+    /// A version took the place of another.
+    RotationStarted,
+    /// Only the new version is accepted.
+    RotationCompleted,
+    /// A rotation ended before its new version was accepted, or with its key.
+    RotationCancelled,
+    /// The old version stayed.
+    RotationRolledBack,
+    /// An authenticated identity was refused.
+    AccessRefused,
+    /// Somebody had a validation explained.
+    ValidationExplained,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 37] = [
         Self::ClusterBootstrapped,
         Self::FeatureLevelRaised,
         Self::RingKeyAdded,
@@ -55,6 +105,31 @@ impl Action {
         Self::KeyRevoked,
         Self::VersionRevoked,
         Self::ScopeRevoked,
+        Self::TenantUpdated,
+        Self::TenantDeleted,
+        Self::KeyspaceUpdated,
+        Self::KeyspaceDeleted,
+        Self::OwnerUpdated,
+        Self::OwnerDeleted,
+        Self::RoleCreated,
+        Self::RoleUpdated,
+        Self::RoleDeleted,
+        Self::IdentityUpdated,
+        Self::IdentityDeleted,
+        Self::KeyUpdated,
+        Self::KeySuspended,
+        Self::KeyResumed,
+        Self::KeyRestricted,
+        Self::RestrictionEnded,
+        Self::KeyRemoved,
+        Self::VersionRemoved,
+        Self::RotationPrepared,
+        Self::RotationStarted,
+        Self::RotationCompleted,
+        Self::RotationCancelled,
+        Self::RotationRolledBack,
+        Self::AccessRefused,
+        Self::ValidationExplained,
     ];
 
     /// The word for it.
@@ -73,6 +148,31 @@ impl Action {
             Self::KeyRevoked => "key.revoked",
             Self::VersionRevoked => "version.revoked",
             Self::ScopeRevoked => "scope.revoked",
+            Self::TenantUpdated => "tenant.updated",
+            Self::TenantDeleted => "tenant.deleted",
+            Self::KeyspaceUpdated => "keyspace.updated",
+            Self::KeyspaceDeleted => "keyspace.deleted",
+            Self::OwnerUpdated => "owner.updated",
+            Self::OwnerDeleted => "owner.deleted",
+            Self::RoleCreated => "role.created",
+            Self::RoleUpdated => "role.updated",
+            Self::RoleDeleted => "role.deleted",
+            Self::IdentityUpdated => "identity.updated",
+            Self::IdentityDeleted => "identity.deleted",
+            Self::KeyUpdated => "key.updated",
+            Self::KeySuspended => "key.suspended",
+            Self::KeyResumed => "key.resumed",
+            Self::KeyRestricted => "key.restricted",
+            Self::RestrictionEnded => "key.restriction_ended",
+            Self::KeyRemoved => "key.removed",
+            Self::VersionRemoved => "version.removed",
+            Self::RotationPrepared => "rotation.prepared",
+            Self::RotationStarted => "rotation.started",
+            Self::RotationCompleted => "rotation.completed",
+            Self::RotationCancelled => "rotation.cancelled",
+            Self::RotationRolledBack => "rotation.rolled_back",
+            Self::AccessRefused => "access.refused",
+            Self::ValidationExplained => "validation.explained",
         }
     }
 }
@@ -113,6 +213,14 @@ impl Event {
             Actor::Replica(node) => {
                 out.u8(1);
                 out.printed(node);
+            }
+            Actor::Key(name) => {
+                out.u8(2);
+                out.printed(name);
+            }
+            Actor::Service(word) => {
+                out.u8(3);
+                out.printed(word);
             }
         }
         out.text(self.action.as_str());

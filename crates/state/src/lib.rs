@@ -25,18 +25,25 @@ mod state;
 
 pub use apply::{Answer, Applied, may_give};
 pub use command::{
-    Actor, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateTenant, Cut, CutScope,
-    Expiry, FEATURE_LEVEL_NEWEST, HolderName, KEYS_PER_COMMAND_MAX, NewKey, NewRingKey, Operation, READINGS_MAX,
-    RequestMark, RevokeKey, WrappedKey, bootstrap_ring,
+    Actor, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateRole, CreateTenant, Cut,
+    CutScope, Delete, DirectoryName, End, Expiry, ExpiryChange, Explanation, FEATURE_LEVEL_NEWEST, GatheredRefusal,
+    HolderName, IdentityChanges, KEYS_PER_COMMAND_MAX, KeyChanges, KeyspaceChanges, MarkRevoked, NewKey, NewRingKey,
+    NewVersion, OVERLAP_DEFAULT, OVERLAP_MAX, Operation, OwnerChanges, PrepareStandby, READINGS_MAX,
+    REFUSALS_PER_COMMAND_MAX, RESTRICTION_MAX, RequestMark, RestrictKey, ResumeKey, RevokeKey, RevokeKeys,
+    RevokedScope, RoleChanges, RotateKey, RotationStep, SUBJECT_BYTES_MAX, StepRotation, SuspendKey, TenantChanges,
+    UpdateIdentity, UpdateKey, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant, WrappedKey, bootstrap_ring,
 };
 pub use directory::{Directory, Listed, NO_TENANT};
 pub use event::{Action, EVENT_FORMAT, Entry, Event};
 pub use hash::{HashedAt, StateHash};
-pub use key::{Change, Details, Holder, Key, Rare, Revocation, SEALED_INNER_BYTES, SealedInner, Version, Versions};
+pub use key::{
+    Change, Details, Holder, Key, Rare, Restriction, Revocation, SEALED_INNER_BYTES, SealedInner, Suspension, Version,
+    VersionDetails, Versions,
+};
 pub use load::LoadError;
 pub use records::{
     Cluster, Identity, Keyspace, KeyspaceSettings, NextNumbers, Owner, Progress, RememberedRequest, RequestSubject,
-    RingKey, RingPurpose, StalenessPolicy, Tenant,
+    RingKey, RingPurpose, Role, Rotation, ScopeCut, StalenessPolicy, Tenant, TenantQuotas, Trimmed,
 };
 pub use row::{Changes, Row, RowId};
 pub use state::{Found, State};

@@ -1,10 +1,12 @@
 //! The records of the directory, the keyring and what the state keeps about itself.
 
+use crate::key::Change;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use latchkey_domain::{
-    ClusterId, DisplayName, DurationMillis, Environment, Grant, IdentityNumber, KeyId, KeyspaceNumber, NetworkSet,
-    OwnerNumber, PermissionSet, Prefix, Revision, RingNumber, Slug, TenantNumber, UnixMillis, VersionId,
+    ClusterId, DisplayName, DurationMillis, Environment, Grant, IdentityNumber, KeyId, KeyspaceNumber, MethodSet,
+    NetworkSet, OwnerNumber, PermissionSet, Prefix, ReasonText, Revision, RevocationReason, RingNumber, RoleNumber,
+    RotationId, RotationState, Sequence, Slug, TenantNumber, UnixMillis, VersionId,
 };
 use latchkey_transparency::Frontier;
 
@@ -30,14 +32,48 @@ pub struct Tenant {
     pub id: Slug,
     /// What people call it.
     pub display_name: DisplayName,
+    /// What it may hold and do at most.
+    pub quotas: TenantQuotas,
     /// When it was made.
     pub created_at: UnixMillis,
-    /// Keys made at or before this revision are dead.
-    pub cut: Option<Revision>,
+    /// Its last change; absent: none since it was made.
+    pub changed: Option<Change>,
+    /// Keys made at or before this are dead.
+    pub cut: Option<Box<ScopeCut>>,
     /// Its key in the keyring: the shredding unit.
     pub tenant_key: RingNumber,
     /// Its audit key in the keyring.
     pub audit_key: RingNumber,
+}
+
+/// What a tenant may hold and do at most. Absent: no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TenantQuotas {
+    /// Keyspaces.
+    pub keyspaces_max: Option<u32>,
+    /// Owners.
+    pub owners_max: Option<u32>,
+    /// Roles, the built-in ones not counted.
+    pub roles_max: Option<u32>,
+    /// Identities.
+    pub identities_max: Option<u32>,
+    /// Writes a second, at least 1; counted by the leader, never by apply.
+    pub writes_per_second_max: Option<u32>,
+}
+
+/// That all keys of a scope died at one revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeCut {
+    /// Keys that came into the scope at or before this revision are dead.
+    pub revision: Revision,
+    /// When that was.
+    pub at: UnixMillis,
+    /// Why, as a word.
+    pub reason: RevocationReason,
+    /// Why, as text; may be empty.
+    pub text: ReasonText,
+    /// Whether each key that it reached is marked as revoked by now.
+    pub marked: bool,
 }
 
 /// What a replica does with a keyspace's keys when it has lost touch.
@@ -70,8 +106,16 @@ pub struct KeyspaceSettings {
     pub staleness_policy: StalenessPolicy,
     /// How long dead keys stay readable.
     pub dead_retention: DurationMillis,
-    /// How many keys it may hold, dead ones included.
+    /// How many keys it may hold, dead ones included; [`u64::MAX`]: no bound.
     pub keys_max: u64,
+    /// Which roles its keys may have, by id, sorted; empty: any.
+    pub allowed_roles: Box<[Slug]>,
+    /// How many versions all its keys may have, dead ones included; [`u64::MAX`]: no bound.
+    pub versions_max: u64,
+    /// How many bytes of metadata all its keys may have; [`u64::MAX`]: no bound.
+    pub metadata_bytes_max: u64,
+    /// Whether whoever holds a key may not revoke it by its text.
+    pub self_revocation_off: bool,
 }
 
 /// The keys of one API in one environment.
@@ -87,10 +131,15 @@ pub struct Keyspace {
     pub settings: KeyspaceSettings,
     /// How long a replica may answer for it after it last heard.
     pub staleness_max: DurationMillis,
+    /// The bound that was in force before, and until when it counts for what is confirmed: a replica that has not heard
+    /// of a shorter bound answers by the longer one.
+    pub staleness_before: Option<(DurationMillis, UnixMillis)>,
     /// When it was made.
     pub created_at: UnixMillis,
-    /// Keys made at or before this revision are dead.
-    pub cut: Option<Revision>,
+    /// Its last change, its counts aside; absent: none since it was made.
+    pub changed: Option<Change>,
+    /// Keys made at or before this are dead.
+    pub cut: Option<Box<ScopeCut>>,
     /// Its data key in the keyring.
     pub data_key: RingNumber,
     /// How many keys it holds, dead ones included.
@@ -112,8 +161,64 @@ pub struct Owner {
     pub contacts: Vec<DisplayName>,
     /// When it was made.
     pub created_at: UnixMillis,
-    /// Keys given to it at or before this revision are dead.
-    pub cut: Option<Revision>,
+    /// Its last change; absent: none since it was made.
+    pub changed: Option<Change>,
+    /// Keys given to it at or before this are dead.
+    pub cut: Option<Box<ScopeCut>>,
+}
+
+/// A named set of permissions and methods that a tenant made. The built-in ones have no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Its number.
+    pub number: RoleNumber,
+    /// The tenant it is in.
+    pub tenant: TenantNumber,
+    /// Its id within the tenant.
+    pub id: Slug,
+    /// What people call it.
+    pub display_name: DisplayName,
+    /// What it permits.
+    pub permissions: PermissionSet,
+    /// With which methods its keys may be used; empty: any.
+    pub methods: MethodSet,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// The revision that made it.
+    pub created: Revision,
+    /// Its last change; absent: none since it was made.
+    pub changed: Option<Change>,
+    /// Keys that got it at or before this are dead.
+    pub cut: Option<Box<ScopeCut>>,
+}
+
+/// How one version of a key takes the place of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// Its id.
+    pub id: RotationId,
+    /// The keyspace of the key.
+    pub keyspace: KeyspaceNumber,
+    /// The key.
+    pub key: KeyId,
+    /// How far it is.
+    pub state: RotationState,
+    /// The version whose place is taken; absent: the key had none that was active.
+    pub old: Option<VersionId>,
+    /// The version that takes it.
+    pub new: VersionId,
+    /// How long both were to be accepted; absent while it is prepared.
+    pub overlap: Option<DurationMillis>,
+    /// The old version is accepted until then; absent while it is prepared.
+    pub overlap_ends_at: Option<UnixMillis>,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// Its last change.
+    pub changed: Change,
+    /// When it ended.
+    pub ended_at: Option<UnixMillis>,
+    /// Why, as the last to act on it said.
+    pub text: ReasonText,
 }
 
 /// Who calls the management API.
@@ -131,6 +236,8 @@ pub struct Identity {
     pub grants: Vec<Grant>,
     /// When it was made.
     pub created_at: UnixMillis,
+    /// Its last change; absent: none since it was made.
+    pub changed: Option<Change>,
 }
 
 /// What a key of the keyring is for.
@@ -201,8 +308,16 @@ pub enum RequestSubject {
     Keys(KeyspaceNumber, Box<[(KeyId, VersionId)]>),
     /// A key or a version of it was revoked.
     Revoked(KeyspaceNumber, KeyId, Option<VersionId>),
-    /// Something that is answered by "done": a cut.
+    /// Something that is answered by "done": a cut, a deletion.
     Nothing,
+    /// A role was made or changed.
+    Role(RoleNumber),
+    /// A key was changed.
+    Key(KeyspaceNumber, KeyId),
+    /// So many keys were revoked.
+    Counted(u64),
+    /// A rotation was begun or went on; the version, where this request made it.
+    Rotation(KeyspaceNumber, KeyId, RotationId, Option<VersionId>),
 }
 
 /// What the state knows about its own progress; it changes with every record.
@@ -218,6 +333,17 @@ pub struct Progress {
     pub next: NextNumbers,
     /// The audit tree: its size is the next sequence.
     pub frontier: Frontier,
+    /// What the audit service has; absent: none was ever there.
+    pub trimmed: Option<Trimmed>,
+}
+
+/// What the audit service has made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trimmed {
+    /// The first entry that it does not have.
+    pub next: Sequence,
+    /// Since when the oldest entry that it does not have has waited: when it last had all, or last said how far it is.
+    pub at: UnixMillis,
 }
 
 /// The next number of each kind.
@@ -231,6 +357,8 @@ pub struct NextNumbers {
     pub owner: u32,
     /// Of identities.
     pub identity: u32,
+    /// Of roles; those up to [`latchkey_domain::BuiltInRole::NUMBER_MAX`] are built in.
+    pub role: u32,
     /// Of keys in the keyring; 0 is the KEK.
     pub ring: u32,
 }

@@ -1,15 +1,17 @@
 //! Rows: the state as a flat set of records, which is what lies at rest, what a snapshot carries and what is hashed.
 
 use crate::encode::Encoder;
-use crate::key::{Holder, Key, Revocation, Version};
+use crate::key::{Change, Holder, Key, Revocation, Version};
 use crate::records::{
-    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, RequestSubject, RingKey, RingPurpose,
-    StalenessPolicy, Tenant,
+    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, RequestSubject, RingKey, RingPurpose, Role,
+    Rotation, ScopeCut, StalenessPolicy, Tenant, TenantQuotas,
 };
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, RingNumber, TenantNumber};
+use latchkey_domain::{
+    IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, RingNumber, RoleNumber, RotationId, TenantNumber,
+};
 
 /// Which row. Sorted so that a load meets what others refer to first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +34,10 @@ pub enum RowId {
     Key(KeyspaceNumber, KeyId),
     /// A remembered request.
     Request(IdentityNumber, [u8; 16]),
+    /// A role.
+    Role(RoleNumber),
+    /// A rotation.
+    Rotation(KeyspaceNumber, KeyId, RotationId),
 }
 
 /// A row.
@@ -55,6 +61,10 @@ pub enum Row {
     Key(Arc<Key>),
     /// See [`RowId::Request`].
     Request(Arc<RememberedRequest>),
+    /// See [`RowId::Role`].
+    Role(Arc<Role>),
+    /// See [`RowId::Rotation`].
+    Rotation(Arc<Rotation>),
 }
 
 /// What one or more commands changed, by row: the new row, or `None` where it went. Later changes replace earlier ones.
@@ -74,19 +84,22 @@ impl RowId {
             Self::Identity(_) => 6,
             Self::Key(..) => 7,
             Self::Request(..) => 8,
+            Self::Role(_) => 9,
+            Self::Rotation(..) => 10,
         }
     }
 
-    /// Its id within the table, at most 20 bytes, sorting as the rows do.
+    /// Its id within the table, at most 28 bytes, sorting as the rows do.
     #[must_use]
     pub fn id_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(20);
+        let mut out = Vec::with_capacity(28);
         match self {
             Self::Progress | Self::Cluster => {}
             Self::RingKey(RingNumber(number))
             | Self::Tenant(TenantNumber(number))
             | Self::Keyspace(KeyspaceNumber(number))
             | Self::Owner(OwnerNumber(number))
+            | Self::Role(RoleNumber(number))
             | Self::Identity(IdentityNumber(number)) => out.extend_from_slice(&number.to_be_bytes()),
             Self::Key(keyspace, key) => {
                 out.extend_from_slice(&keyspace.0.to_be_bytes());
@@ -95,6 +108,11 @@ impl RowId {
             Self::Request(identity, id) => {
                 out.extend_from_slice(&identity.0.to_be_bytes());
                 out.extend_from_slice(id);
+            }
+            Self::Rotation(keyspace, key, rotation) => {
+                out.extend_from_slice(&keyspace.0.to_be_bytes());
+                out.extend_from_slice(key.bytes());
+                out.extend_from_slice(rotation.bytes());
             }
         }
         out
@@ -115,6 +133,8 @@ impl Row {
             Self::Identity(row) => RowId::Identity(row.number),
             Self::Key(row) => RowId::Key(row.keyspace, row.id),
             Self::Request(row) => RowId::Request(row.identity, row.id),
+            Self::Role(row) => RowId::Role(row.number),
+            Self::Rotation(row) => RowId::Rotation(row.keyspace, row.key, row.id),
         }
     }
 
@@ -133,10 +153,15 @@ impl Row {
             Self::Identity(row) => identity(&mut out, row),
             Self::Key(row) => key(&mut out, row),
             Self::Request(row) => request(&mut out, row),
+            Self::Role(row) => role(&mut out, row),
+            Self::Rotation(row) => rotation(&mut out, row),
         }
         out.finish()
     }
 }
+
+// What level 2 brought stands behind the rest, each part under a tag of its own and only where it says something: a record
+// that uses none of it hashes as it did at level 1.
 
 fn progress(out: &mut Encoder, row: &Progress) {
     out.revision(row.last);
@@ -147,6 +172,11 @@ fn progress(out: &mut Encoder, row: &Progress) {
     }
     out.u64(row.frontier.size());
     out.list(row.frontier.peaks().iter(), |out, peak| out.fixed(peak.as_bytes()));
+    out.tagged(1, (row.next.role != 0).then_some(row.next.role), Encoder::u32);
+    out.tagged(2, row.trimmed, |out, trimmed| {
+        out.u64(trimmed.next.0);
+        out.time(trimmed.at);
+    });
 }
 
 fn cluster(out: &mut Encoder, row: &Cluster) {
@@ -179,9 +209,34 @@ fn tenant(out: &mut Encoder, row: &Tenant) {
     out.text(row.id.as_str());
     out.text(row.display_name.as_str());
     out.time(row.created_at);
-    out.option(row.cut, Encoder::revision);
+    out.option(row.cut.as_ref().map(|cut| cut.revision), Encoder::revision);
     out.u32(row.tenant_key.0);
     out.u32(row.audit_key.0);
+    changed(out, row.changed);
+    cut(out, row.cut.as_deref());
+    out.tagged(3, (row.quotas != TenantQuotas::default()).then_some(row.quotas), |out, quotas| {
+        let TenantQuotas { keyspaces_max, owners_max, roles_max, identities_max, writes_per_second_max } = quotas;
+        for quota in [keyspaces_max, owners_max, roles_max, identities_max, writes_per_second_max] {
+            out.option(quota, Encoder::u32);
+        }
+    });
+}
+
+fn changed(out: &mut Encoder, changed: Option<Change>) {
+    out.tagged(1, changed, |out, change| {
+        out.revision(change.revision);
+        out.time(change.at);
+    });
+}
+
+/// All of a cut but its revision, which stood there before.
+fn cut(out: &mut Encoder, cut: Option<&ScopeCut>) {
+    out.tagged(2, cut, |out, cut| {
+        out.time(cut.at);
+        out.text(cut.reason.as_str());
+        out.text(cut.text.as_str());
+        out.u8(cut.marked.into());
+    });
 }
 
 fn keyspace(out: &mut Encoder, row: &Keyspace) {
@@ -204,9 +259,21 @@ fn keyspace(out: &mut Encoder, row: &Keyspace) {
     out.u64(settings.keys_max);
     out.u64(row.staleness_max.millis());
     out.time(row.created_at);
-    out.option(row.cut, Encoder::revision);
+    out.option(row.cut.as_ref().map(|cut| cut.revision), Encoder::revision);
     out.u32(row.data_key.0);
     out.u64(row.keys);
+    changed(out, row.changed);
+    cut(out, row.cut.as_deref());
+    out.tagged(3, (!settings.allowed_roles.is_empty()).then_some(&settings.allowed_roles), |out, roles| {
+        out.list(roles.iter(), |out, role| out.text(role.as_str()));
+    });
+    out.tagged(4, (settings.versions_max != u64::MAX).then_some(settings.versions_max), Encoder::u64);
+    out.tagged(5, (settings.metadata_bytes_max != u64::MAX).then_some(settings.metadata_bytes_max), Encoder::u64);
+    out.tagged(6, settings.self_revocation_off.then_some(1), Encoder::u8);
+    out.tagged(7, row.staleness_before, |out, (span, until)| {
+        out.u64(span.millis());
+        out.time(until);
+    });
 }
 
 fn owner(out: &mut Encoder, row: &Owner) {
@@ -216,7 +283,39 @@ fn owner(out: &mut Encoder, row: &Owner) {
     out.text(row.display_name.as_str());
     out.list(row.contacts.iter(), |out, contact| out.text(contact.as_str()));
     out.time(row.created_at);
-    out.option(row.cut, Encoder::revision);
+    out.option(row.cut.as_ref().map(|cut| cut.revision), Encoder::revision);
+    changed(out, row.changed);
+    cut(out, row.cut.as_deref());
+}
+
+fn role(out: &mut Encoder, row: &Role) {
+    out.u32(row.number.0);
+    out.u32(row.tenant.0);
+    out.text(row.id.as_str());
+    out.text(row.display_name.as_str());
+    out.list(row.permissions.iter(), |out, permission| out.text(permission.as_str()));
+    out.list(row.methods.iter(), |out, method| out.text(method.as_str()));
+    out.time(row.created_at);
+    out.revision(row.created);
+    out.option(row.cut.as_ref().map(|cut| cut.revision), Encoder::revision);
+    changed(out, row.changed);
+    cut(out, row.cut.as_deref());
+}
+
+fn rotation(out: &mut Encoder, row: &Rotation) {
+    out.fixed(row.id.bytes());
+    out.u32(row.keyspace.0);
+    out.fixed(row.key.bytes());
+    out.text(row.state.as_str());
+    out.option(row.old, |out, version| out.fixed(version.bytes()));
+    out.fixed(row.new.bytes());
+    out.option(row.overlap, |out, span| out.u64(span.millis()));
+    out.option(row.overlap_ends_at, Encoder::time);
+    out.time(row.created_at);
+    out.revision(row.changed.revision);
+    out.time(row.changed.at);
+    out.option(row.ended_at, Encoder::time);
+    out.text(row.text.as_str());
 }
 
 fn identity(out: &mut Encoder, row: &Identity) {
@@ -229,6 +328,7 @@ fn identity(out: &mut Encoder, row: &Identity) {
         out.printed(&grant.scope);
     });
     out.time(row.created_at);
+    changed(out, row.changed);
 }
 
 fn key(out: &mut Encoder, row: &Key) {
@@ -260,6 +360,38 @@ fn key(out: &mut Encoder, row: &Key) {
     out.option(row.expires_at, Encoder::time);
     out.option(row.revocation(), revocation);
     out.list(row.versions.iter(), version);
+    let Some(details) = row.details.as_ref() else { return key_roles(out, row) };
+    out.tagged(1, details.suspension.as_deref(), |out, suspension| {
+        out.time(suspension.at);
+        out.text(suspension.text.as_str());
+    });
+    out.tagged(2, details.restriction.as_deref(), |out, restriction| {
+        out.option(restriction.permissions.as_ref(), |out, permissions| {
+            out.list(permissions.iter(), |out, permission| out.text(permission.as_str()));
+        });
+        out.list(restriction.networks.iter(), Encoder::printed);
+        out.time(restriction.ends_at);
+        out.time(restriction.at);
+        out.text(restriction.text.as_str());
+    });
+    out.tagged(3, details.parent, |out, parent| out.fixed(parent.bytes()));
+    out.tagged(4, details.placed, Encoder::revision);
+    out.tagged(5, details.rotation, |out, rotation| out.fixed(rotation.bytes()));
+    key_roles(out, row);
+}
+
+fn key_roles(out: &mut Encoder, row: &Key) {
+    let roles = &row.terms.roles;
+    out.tagged(6, (!roles.is_empty()).then_some(roles), |out, roles| {
+        out.list(roles.iter(), |out, role| out.u32(role.0));
+    });
+    for version in &row.versions {
+        out.tagged(7, version.retires_at(), |out, time| {
+            out.fixed(version.id.bytes());
+            out.time(time);
+        });
+        out.tagged(8, version.is_pending().then_some(version.id), |out, id| out.fixed(id.bytes()));
+    }
 }
 
 fn version(out: &mut Encoder, version: &Version) {
@@ -268,7 +400,7 @@ fn version(out: &mut Encoder, version: &Version) {
     out.fixed(version.digest.as_bytes());
     out.bytes(&version.inner);
     out.time(version.created_at);
-    out.option(version.revocation.as_deref(), revocation);
+    out.option(version.revocation(), revocation);
 }
 
 fn revocation(out: &mut Encoder, revocation: &Revocation) {
@@ -302,6 +434,21 @@ fn request(out: &mut Encoder, row: &RememberedRequest) {
             out.option(*version, |out, version| out.fixed(version.bytes()));
         }
         RequestSubject::Nothing => subject(out, 6, 0),
+        RequestSubject::Role(number) => subject(out, 7, number.0),
+        RequestSubject::Key(keyspace, key) => {
+            subject(out, 8, keyspace.0);
+            out.fixed(key.bytes());
+        }
+        RequestSubject::Counted(count) => {
+            subject(out, 9, 0);
+            out.u64(*count);
+        }
+        RequestSubject::Rotation(keyspace, key, rotation, version) => {
+            subject(out, 10, keyspace.0);
+            out.fixed(key.bytes());
+            out.fixed(rotation.bytes());
+            out.option(*version, |out, version| out.fixed(version.bytes()));
+        }
     }
     out.option(row.replay.as_deref(), Encoder::bytes);
 }

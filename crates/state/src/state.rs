@@ -8,7 +8,9 @@ use crate::directory::{Directory, Listed, NO_TENANT};
 use crate::hash::{HashedAt, StateHash};
 use crate::key::{Key, Version};
 use crate::load::LoadError;
-use crate::records::{Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, RingKey, RingPurpose, Tenant};
+use crate::records::{
+    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, RingKey, RingPurpose, Role, Rotation, Tenant,
+};
 use crate::row::{Row, RowId};
 use crate::{REPLAY_WINDOW, REQUEST_MEMORY};
 use alloc::sync::Arc;
@@ -16,7 +18,8 @@ use core::ops::Bound::{Excluded, Included};
 use imbl::{OrdMap, OrdSet};
 use latchkey_domain::{
     IdentityName, IdentityNumber, KeyId, KeyName, KeyspaceName, KeyspaceNumber, OwnerName, OwnerNumber, Prefix,
-    Revision, RingNumber, Slug, TenantName, TenantNumber, Terms, UnixMillis, VersionId,
+    Revision, RingNumber, RoleName, RoleNumber, RotationId, RotationName, Slug, TenantName, TenantNumber, Terms,
+    UnixMillis, VersionId,
 };
 
 macro_rules! listed {
@@ -38,6 +41,7 @@ macro_rules! listed {
 listed!(Tenant, TenantNumber, |_| NO_TENANT);
 listed!(Keyspace, KeyspaceNumber, |record: &Keyspace| record.tenant);
 listed!(Owner, OwnerNumber, |record: &Owner| record.tenant);
+listed!(Role, RoleNumber, |record: &Role| record.tenant);
 listed!(Identity, IdentityNumber, |record: &Identity| record.tenant);
 
 /// The replicated state at one revision.
@@ -52,6 +56,8 @@ pub struct State {
     identities: Directory<Identity>,
     keys: OrdMap<(KeyspaceNumber, KeyId), Arc<Key>>,
     requests: OrdMap<(IdentityNumber, [u8; 16]), Arc<RememberedRequest>>,
+    roles: Directory<Role>,
+    rotations: OrdMap<(KeyspaceNumber, KeyId, RotationId), Arc<Rotation>>,
     // Derived from the rows above.
     prefixes: OrdMap<Prefix, KeyspaceNumber>,
     versions: OrdMap<VersionId, Arc<Key>>,
@@ -125,6 +131,10 @@ impl State {
                 self.request_ends.insert(request_end(&row));
                 self.requests.insert((row.identity, row.id), row);
             }
+            Row::Role(row) => self.roles.insert(row),
+            Row::Rotation(row) => {
+                self.rotations.insert((row.keyspace, row.key, row.id), row);
+            }
         }
     }
 
@@ -155,6 +165,10 @@ impl State {
                 self.request_ends.remove(&request_end(&row));
                 self.requests.remove(&(row.identity, row.id));
             }
+            Row::Role(row) => self.roles.remove(row.number),
+            Row::Rotation(row) => {
+                self.rotations.remove(&(row.keyspace, row.key, row.id));
+            }
         }
     }
 
@@ -171,6 +185,8 @@ impl State {
             RowId::Identity(number) => self.identities.by_number(number).cloned().map(Row::Identity),
             RowId::Key(keyspace, key) => self.keys.get(&(keyspace, key)).cloned().map(Row::Key),
             RowId::Request(identity, id) => self.requests.get(&(identity, id)).cloned().map(Row::Request),
+            RowId::Role(number) => self.roles.by_number(number).cloned().map(Row::Role),
+            RowId::Rotation(keyspace, key, id) => self.rotations.get(&(keyspace, key, id)).cloned().map(Row::Rotation),
         }
     }
 
@@ -185,6 +201,8 @@ impl State {
             .chain(self.identities.iter().cloned().map(Row::Identity))
             .chain(self.keys.values().cloned().map(Row::Key))
             .chain(self.requests.values().cloned().map(Row::Request))
+            .chain(self.roles.iter().cloned().map(Row::Role))
+            .chain(self.rotations.values().cloned().map(Row::Rotation))
     }
 
     /// What the cluster agreed on; absent before its first command.
@@ -265,6 +283,12 @@ impl State {
         &self.owners
     }
 
+    /// Roles, the built-in ones not among them.
+    #[must_use]
+    pub const fn roles(&self) -> &Directory<Role> {
+        &self.roles
+    }
+
     /// Identities.
     #[must_use]
     pub const fn identities(&self) -> &Directory<Identity> {
@@ -287,6 +311,31 @@ impl State {
     #[must_use]
     pub fn owner(&self, name: &OwnerName) -> Option<&Arc<Owner>> {
         self.owners.by_id(self.tenant(&name.parent())?.number, &name.owner)
+    }
+
+    /// A role that a tenant made, by name.
+    #[must_use]
+    pub fn role(&self, name: &RoleName) -> Option<&Arc<Role>> {
+        self.roles.by_id(self.tenant(&name.parent())?.number, &name.role)
+    }
+
+    /// A rotation by name.
+    #[must_use]
+    pub fn rotation(&self, name: &RotationName) -> Option<&Arc<Rotation>> {
+        let keyspace = self.keyspace(&name.key.keyspace)?.number;
+        self.rotations.get(&(keyspace, name.key.key, name.rotation))
+    }
+
+    /// A rotation by the numbers and ids that it lies under.
+    #[must_use]
+    pub fn rotation_at(&self, keyspace: KeyspaceNumber, key: KeyId, rotation: RotationId) -> Option<&Arc<Rotation>> {
+        self.rotations.get(&(keyspace, key, rotation))
+    }
+
+    /// The rotations of a key, in the order of their ids.
+    pub fn rotations_of(&self, keyspace: KeyspaceNumber, key: KeyId) -> impl Iterator<Item = &Arc<Rotation>> {
+        let ids = (keyspace, key, RotationId::LOWEST)..=(keyspace, key, RotationId::HIGHEST);
+        self.rotations.range(ids).map(|(_, rotation)| rotation)
     }
 
     /// An identity by name.

@@ -69,7 +69,7 @@ impl<'a> View<'a> {
             staleness_max: Some(write_span(keyspace.staleness_max)),
             staleness_policy: v1::StalenessPolicy::from(settings.staleness_policy).into(),
             dead_retention: Some(write_span(settings.dead_retention)),
-            quotas: (settings.keys_max != u64::MAX).then_some(v1::KeyspaceQuotas { keys: Some(settings.keys_max) }),
+            quotas: (settings.keys_max != u64::MAX).then_some(v1::KeyspaceQuotas { keys: Some(settings.keys_max), ..v1::KeyspaceQuotas::default() }),
             create_time: Some(write_time(keyspace.created_at)),
             revision: Some(self.revision.into()),
         }

@@ -1,13 +1,17 @@
 //! Who may ask for what: checked again here, in the state that the command meets, whatever the proposing service saw.
 
-use crate::command::{Actor, Command, CutScope, HolderName, Operation};
+use crate::command::{Actor, Command, CutScope, DirectoryName, Explanation, HolderName, Operation, UpdateKeyspace};
 use crate::key::Holder;
 use crate::records::Identity;
 use crate::state::State;
-use latchkey_domain::{Duty, Grant, IdentityName, KeyName, Refusal, Scope, TenantName, covers};
+use alloc::sync::Arc;
+use latchkey_domain::{DurationMillis, Duty, Grant, IdentityName, KeyName, Refusal, Scope, TenantName, covers};
 
 /// Who may end a key's life.
 const REVOKERS: [Duty; 2] = [Duty::Issuer, Duty::Operator];
+
+/// The word of the audit service: the only one that may say what it has.
+const AUDIT: &str = "audit";
 
 /// Whether the command's actor holds a grant for it.
 pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
@@ -18,6 +22,8 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
         Actor::Identity(_) if command.is_of_replica() => {
             return Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System });
         }
+        Actor::Key(name) => return of_key(name, &command.operation),
+        Actor::Service(word) => return of_service(word.as_str(), &command.operation),
         Actor::Identity(name) => name,
     };
     let grants = grants_of(state, name);
@@ -40,12 +46,121 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
             may_revoke_management_key(state, grants, &operation.key)
         }
         Operation::RevokeKey(operation) => need(grants, &REVOKERS, Scope::Keyspace(operation.key.keyspace.clone())),
-        Operation::Cut(operation) => need(grants, &[Duty::Operator], scope_of_cut(&operation.scope)),
+        Operation::Cut(operation) => need(grants, &REVOKERS, scope_of_cut(&operation.scope)),
+        Operation::UpdateTenant(operation) if operation.changes.quotas.is_some() => {
+            need(grants, &[Duty::Admin], Scope::System)
+        }
+        Operation::UpdateTenant(operation) => need(grants, &[Duty::Admin], Scope::Tenant(operation.name.clone())),
+        Operation::UpdateKeyspace(operation) => need(grants, &[Duty::Admin], scope_of_keyspace(operation)),
+        Operation::UpdateOwner(operation) => need(grants, &[Duty::Admin], Scope::Tenant(operation.name.parent())),
+        Operation::CreateRole(operation) => need(grants, &[Duty::Admin], Scope::Tenant(operation.name.parent())),
+        Operation::UpdateRole(operation) => need(grants, &[Duty::Admin], Scope::Tenant(operation.name.parent())),
+        Operation::UpdateIdentity(operation) => {
+            need(grants, &[Duty::Admin], Scope::Tenant(operation.name.parent()))?;
+            // Whoever may not give what it has may not take it away either.
+            all_may_be_given(grants, grants_of(state, &operation.name))?;
+            all_may_be_given(grants, operation.changes.grants.as_deref().unwrap_or_default())
+        }
+        Operation::Delete(operation) => match &operation.name {
+            DirectoryName::Tenant(_) => need(grants, &[Duty::Admin], Scope::System),
+            DirectoryName::Keyspace(name) => need(grants, &[Duty::Admin], Scope::Tenant(name.parent())),
+            DirectoryName::Owner(name) => need(grants, &[Duty::Admin], Scope::Tenant(name.parent())),
+            DirectoryName::Role(name) => need(grants, &[Duty::Admin], Scope::Tenant(name.parent())),
+            DirectoryName::Identity(name) => {
+                need(grants, &[Duty::Admin], Scope::Tenant(name.parent()))?;
+                all_may_be_given(grants, grants_of(state, name))
+            }
+        },
+        Operation::UpdateKey(operation) => may_issue_for(state, grants, name, &operation.key),
+        Operation::RotateKey(operation) => may_issue_for(state, grants, name, &operation.key),
+        Operation::PrepareStandby(operation) => may_issue_for(state, grants, name, &operation.key),
+        Operation::StepRotation(operation) => may_issue_for(state, grants, name, &operation.rotation.key),
+        Operation::SuspendKey(operation) => may_revoke(state, grants, &operation.key),
+        Operation::ResumeKey(operation) => may_revoke(state, grants, &operation.key),
+        Operation::RestrictKey(operation) => may_revoke(state, grants, &operation.key),
+        Operation::RevokeKeys(operation) if operation.keyspace.is_management() => {
+            need(grants, &REVOKERS, Scope::System)
+        }
+        Operation::RevokeKeys(operation) => need(grants, &REVOKERS, Scope::Keyspace(operation.keyspace.clone())),
+        Operation::RecordExplanation(explanation) => may_explain(grants, explanation),
         Operation::Bootstrap(_)
         | Operation::AdvanceClock { .. }
         | Operation::AddRingKey(_)
         | Operation::DropRingKey(_)
-        | Operation::RaiseFeatureLevel(_) => Ok(()),
+        | Operation::RaiseFeatureLevel(_)
+        | Operation::Settle
+        | Operation::RemoveDead(_)
+        | Operation::MarkRevoked(_)
+        | Operation::Trim(_)
+        | Operation::RecordRefusals(_) => Ok(()),
+    }
+}
+
+/// Whoever holds a key may revoke it at once, and do nothing else. That he holds it was checked by whoever proposed.
+fn of_key(name: &KeyName, operation: &Operation) -> Result<(), Refusal> {
+    match operation {
+        Operation::RevokeKey(operation) if operation.key == *name && operation.grace == DurationMillis::new(0) => {
+            Ok(())
+        }
+        _ => Err(Refusal::PermissionDenied { duty: Duty::Issuer, scope: Scope::Keyspace(name.keyspace.clone()) }),
+    }
+}
+
+fn of_service(word: &str, operation: &Operation) -> Result<(), Refusal> {
+    match operation {
+        Operation::RecordRefusals(_) => Ok(()),
+        Operation::Trim(_) if word == AUDIT => Ok(()),
+        _ => Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System }),
+    }
+}
+
+/// An `admin` of a keyspace does not lift the bounds that the tenant set.
+fn scope_of_keyspace(operation: &UpdateKeyspace) -> Scope {
+    let changes = &operation.changes;
+    let bounds = changes.keys_max.is_some() || changes.versions_max.is_some() || changes.metadata_bytes_max.is_some();
+    match bounds {
+        true => Scope::Tenant(operation.name.parent()),
+        false => Scope::Keyspace(operation.name.clone()),
+    }
+}
+
+/// Who may give a key another secret, or change what it may do. An identity does so for its own management keys; for
+/// others', only who may give all that they prove.
+fn may_issue_for(state: &State, grants: &[Grant], actor: &IdentityName, name: &KeyName) -> Result<(), Refusal> {
+    if !name.keyspace.is_management() {
+        return need(grants, &[Duty::Issuer], Scope::Keyspace(name.keyspace.clone()));
+    }
+    let Some(holder) = holder_of(state, name) else { return need(grants, &[Duty::Issuer], Scope::System) };
+    if state.identity(actor).is_some_and(|identity| identity.number == holder.number) {
+        return Ok(());
+    }
+    need(grants, &[Duty::Issuer], tenant_scope(state, holder))
+        .or_else(|_| need(grants, &[Duty::Issuer], Scope::System))?;
+    all_may_be_given(grants, &holder.grants)
+}
+
+fn may_revoke(state: &State, grants: &[Grant], name: &KeyName) -> Result<(), Refusal> {
+    match name.keyspace.is_management() {
+        true => may_revoke_management_key(state, grants, name),
+        false => need(grants, &REVOKERS, Scope::Keyspace(name.keyspace.clone())),
+    }
+}
+
+/// Where no key was found there is nothing to learn, but that is only told to an operator of something.
+fn may_explain(grants: &[Grant], explanation: &Explanation) -> Result<(), Refusal> {
+    let keyspace = explanation.key.as_ref().map(|key| &key.keyspace).or(explanation.keyspace.as_ref());
+    match keyspace {
+        Some(name) if name.is_management() => need(grants, &[Duty::Operator], Scope::System),
+        Some(name) => need(grants, &[Duty::Operator], Scope::Keyspace(name.clone())),
+        None if grants.iter().any(|grant| matches!(grant.duty, Duty::Root | Duty::Operator)) => Ok(()),
+        None => need(grants, &[Duty::Operator], Scope::System),
+    }
+}
+
+fn holder_of<'a>(state: &'a State, name: &KeyName) -> Option<&'a Identity> {
+    match state.key(name)?.holder {
+        Holder::Identity(number) => state.identities().by_number(number).map(Arc::as_ref),
+        Holder::None | Holder::Owner(_) => None,
     }
 }
 
@@ -62,11 +177,7 @@ fn need(grants: &[Grant], duties: &[Duty], scope: Scope) -> Result<(), Refusal> 
 
 /// A management key lies, for its authority, in the tenant of its identity.
 fn may_revoke_management_key(state: &State, grants: &[Grant], name: &KeyName) -> Result<(), Refusal> {
-    let identity = state.key(name).and_then(|key| match key.holder {
-        Holder::Identity(number) => state.identities().by_number(number),
-        Holder::None | Holder::Owner(_) => None,
-    });
-    let scope = identity.map_or(Scope::System, |identity| tenant_scope(state, identity));
+    let scope = holder_of(state, name).map_or(Scope::System, |identity| tenant_scope(state, identity));
     // Whose key it is, and whether there is one, is not for those to learn who may not touch it.
     need(grants, &REVOKERS, scope).or_else(|_| need(grants, &REVOKERS, Scope::System))
 }
@@ -79,6 +190,7 @@ fn scope_of_cut(cut: &CutScope) -> Scope {
         CutScope::Keyspace(name) if name.is_management() => Scope::System,
         CutScope::Keyspace(name) => Scope::Keyspace(name.clone()),
         CutScope::Owner(name) => Scope::Tenant(name.parent()),
+        CutScope::Role(name) => Scope::Tenant(name.parent()),
     }
 }
 

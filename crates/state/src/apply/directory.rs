@@ -6,7 +6,7 @@ use super::transaction::{Telling, Transaction};
 use crate::command::{CreateIdentity, CreateKeyspace, CreateOwner, CreateTenant, NewRingKey, WrappedKey};
 use crate::directory::NO_TENANT;
 use crate::event::Action;
-use crate::records::{Identity, Keyspace, KeyspaceSettings, Owner, RingPurpose, Tenant};
+use crate::records::{Identity, Keyspace, KeyspaceSettings, Owner, RingPurpose, Tenant, TenantQuotas};
 use crate::row::Row;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -57,7 +57,9 @@ pub(super) fn make_tenant(
         number,
         id: name.tenant.clone(),
         display_name: operation.display_name.clone(),
+        quotas: TenantQuotas::default(),
         created_at: transaction.now(),
+        changed: None,
         cut: None,
         tenant_key,
         audit_key,
@@ -100,7 +102,9 @@ pub(super) fn make_keyspace(transaction: &mut Transaction<'_>, operation: &Creat
         id: name.keyspace.clone(),
         settings: settings.clone(),
         staleness_max,
+        staleness_before: None,
         created_at: transaction.now(),
+        changed: None,
         cut: None,
         data_key,
         keys: 0,
@@ -148,6 +152,7 @@ pub(super) fn create_owner(transaction: &mut Transaction<'_>, operation: &Create
         display_name: operation.display_name.clone(),
         contacts: operation.contacts.clone(),
         created_at: transaction.now(),
+        changed: None,
         cut: None,
     });
     transaction.put(Row::Owner(owner.clone()));
@@ -173,6 +178,7 @@ pub(super) fn create_identity(
         display_name: operation.display_name.clone(),
         grants: operation.grants.clone(),
         created_at: transaction.now(),
+        changed: None,
     });
     transaction.put(Row::Identity(identity.clone()));
     let grants: Vec<_> = identity.grants.iter().map(|grant| alloc::format!("{}@{}", grant.duty, grant.scope)).collect();

@@ -1,22 +1,35 @@
 //! What a command does. Total: every decodable command gets an answer, and a refusal is one of them.
 
+mod access;
 mod authority;
 mod bootstrap;
 mod clock;
 mod create_keys;
 mod cut;
+mod delete;
 mod directory;
+mod remove_dead;
 mod repeat;
+mod restrict_key;
 mod revoke_key;
+mod revoke_keys;
 mod ring;
+mod roles;
+mod rotate_key;
+mod settle;
+mod step_rotation;
+mod suspend_key;
 mod transaction;
+mod trim;
+mod update_directory;
+mod update_key;
 
 pub use authority::may_give;
 
 use crate::command::{Actor, Command, Operation};
 use crate::event::Entry;
 use crate::key::Key;
-use crate::records::{Identity, Keyspace, Owner, Tenant};
+use crate::records::{Identity, Keyspace, Owner, Role, Rotation, Tenant};
 use crate::row::{Changes, Row};
 use crate::state::State;
 use alloc::boxed::Box;
@@ -64,6 +77,23 @@ pub enum Answer {
         /// In the order of the request.
         keys: Vec<(Arc<Key>, VersionId)>,
         /// On a repeat within the replay window: the key texts, sealed.
+        replay: Option<Box<[u8]>>,
+    },
+    /// The role made or changed.
+    Role(Arc<Role>),
+    /// The key, changed, suspended, resumed or restricted.
+    Key(Arc<Key>),
+    /// So many keys were revoked.
+    Counted(u64),
+    /// A rotation, begun or one step further.
+    Rotation {
+        /// The rotation as it is now.
+        rotation: Arc<Rotation>,
+        /// The key as it is now.
+        key: Arc<Key>,
+        /// The version, where this command made it: else what was minted was dropped.
+        made: Option<VersionId>,
+        /// On a repeat within the replay window, where a version was made: its key text, sealed.
         replay: Option<Box<[u8]>>,
     },
     /// The key, revoked, or with a version revoked.
@@ -169,6 +199,27 @@ fn carry_out(transaction: &mut Transaction<'_>, command: &Command) -> Result<Ans
         Operation::AddRingKey(operation) => ring::add_ring_key(transaction, operation),
         Operation::DropRingKey(number) => ring::drop_ring_key(transaction, *number),
         Operation::RaiseFeatureLevel(level) => ring::raise_feature_level(transaction, *level),
+        Operation::UpdateTenant(operation) => update_directory::update_tenant(transaction, operation),
+        Operation::UpdateKeyspace(operation) => update_directory::update_keyspace(transaction, operation),
+        Operation::UpdateOwner(operation) => update_directory::update_owner(transaction, operation),
+        Operation::CreateRole(operation) => roles::create_role(transaction, operation),
+        Operation::UpdateRole(operation) => roles::update_role(transaction, operation),
+        Operation::UpdateIdentity(operation) => update_directory::update_identity(transaction, operation),
+        Operation::Delete(operation) => delete::delete(transaction, operation),
+        Operation::UpdateKey(operation) => update_key::update_key(transaction, operation),
+        Operation::SuspendKey(operation) => suspend_key::suspend_key(transaction, operation),
+        Operation::ResumeKey(operation) => suspend_key::resume_key(transaction, operation),
+        Operation::RestrictKey(operation) => restrict_key::restrict_key(transaction, operation),
+        Operation::RevokeKeys(operation) => revoke_keys::revoke_keys(transaction, operation),
+        Operation::RotateKey(operation) => rotate_key::rotate_key(transaction, operation),
+        Operation::PrepareStandby(operation) => rotate_key::prepare_standby(transaction, operation),
+        Operation::StepRotation(operation) => step_rotation::step_rotation(transaction, operation),
+        Operation::Settle => settle::settle(transaction),
+        Operation::RemoveDead(keys) => remove_dead::remove_dead(transaction, keys),
+        Operation::MarkRevoked(operation) => revoke_keys::mark_revoked(transaction, operation),
+        Operation::Trim(through) => trim::trim(transaction, *through),
+        Operation::RecordRefusals(refusals) => access::record_refusals(transaction, refusals),
+        Operation::RecordExplanation(explanation) => access::record_explanation(transaction, explanation),
     }
 }
 
@@ -196,6 +247,9 @@ impl Command {
                 | Operation::AddRingKey(_)
                 | Operation::DropRingKey(_)
                 | Operation::RaiseFeatureLevel(_)
+                | Operation::Settle
+                | Operation::RemoveDead(_)
+                | Operation::MarkRevoked(_)
         )
     }
 

@@ -47,13 +47,15 @@ pub(super) fn remember(transaction: &mut Transaction<'_>, answer: &Answer) -> Re
     };
     if transaction.state().request_count() >= REQUESTS_MAX {
         // An emergency does not wait for room: a revocation is carried out all the same, and forgotten.
-        if matches!(command.operation, Operation::RevokeKey(_) | Operation::Cut(_)) {
+        if command.operation.is_emergency() {
             return Ok(());
         }
         return Err(Refusal::QuotaExceeded { quota: Quota::RememberedRequests, limit: REQUESTS_MAX as u64 });
     }
     let replay = match &command.operation {
         Operation::CreateKeys(operation) => operation.replay.clone(),
+        Operation::RotateKey(operation) => operation.replay.clone(),
+        Operation::PrepareStandby(operation) => operation.replay.clone(),
         _ => None,
     };
     let request = RememberedRequest {
@@ -86,7 +88,7 @@ pub(super) fn sweep(transaction: &mut Transaction<'_>) -> bool {
 fn identity_of(state: &State, command: &Command) -> Option<IdentityNumber> {
     match &command.actor {
         Actor::Identity(name) => state.identity(name).map(|identity| identity.number),
-        Actor::Replica(_) => None,
+        Actor::Replica(_) | Actor::Key(_) | Actor::Service(_) => None,
     }
 }
 
@@ -103,6 +105,12 @@ fn subject(answer: &Answer) -> RequestSubject {
             RequestSubject::Keys(keyspace, keys.iter().map(|(key, version)| (key.id, *version)).collect())
         }
         Answer::Revoked { key, version } => RequestSubject::Revoked(key.keyspace, key.id, *version),
+        Answer::Role(role) => RequestSubject::Role(role.number),
+        Answer::Key(key) => RequestSubject::Key(key.keyspace, key.id),
+        Answer::Counted(count) => RequestSubject::Counted(*count),
+        Answer::Rotation { rotation, made, .. } => {
+            RequestSubject::Rotation(rotation.keyspace, rotation.key, rotation.id, *made)
+        }
     }
 }
 
@@ -141,6 +149,28 @@ fn first_answer(state: &State, first: &RememberedRequest) -> Result<Answer, Refu
             .map(|key| Answer::Revoked { key: key.clone(), version: *version })
             .ok_or_else(|| gone(ResourceKind::Key)),
         RequestSubject::Nothing => Ok(Answer::Done),
+        RequestSubject::Role(number) => state
+            .roles()
+            .by_number(*number)
+            .map(|role| Answer::Role(role.clone()))
+            .ok_or_else(|| gone(ResourceKind::Role)),
+        RequestSubject::Key(keyspace, key) => {
+            state.key_at(*keyspace, *key).map(|key| Answer::Key(key.clone())).ok_or_else(|| gone(ResourceKind::Key))
+        }
+        RequestSubject::Counted(count) => Ok(Answer::Counted(*count)),
+        RequestSubject::Rotation(keyspace, key, rotation, made) => {
+            let found = state.rotation_at(*keyspace, *key, *rotation).zip(state.key_at(*keyspace, *key));
+            let replay = first.replay.clone().filter(|_| state.clock() < first.at.plus(REPLAY_WINDOW));
+            found
+                .map(|(rotation, key)| Answer::Rotation {
+                    rotation: rotation.clone(),
+                    key: key.clone(),
+                    made: *made,
+                    // What was minted and dropped must not come out of the box.
+                    replay: replay.filter(|_| made.is_some()),
+                })
+                .ok_or_else(|| gone(ResourceKind::Rotation))
+        }
     }
 }
 
@@ -148,7 +178,7 @@ fn first_answer(state: &State, first: &RememberedRequest) -> Result<Answer, Refu
 mod tests {
     use super::*;
     use crate::command::{CreateOwner, Cut, CutScope, RequestMark};
-    use crate::records::{Identity, Tenant};
+    use crate::records::{Identity, Tenant, TenantQuotas};
     use latchkey_domain::{
         DisplayName, IdentityName, OwnerName, ReasonText, Revision, RevocationReason, RingNumber, Slug, TenantName,
         TenantNumber, UnixMillis,
@@ -167,14 +197,16 @@ mod tests {
             number: tenant,
             id: slug("acme"),
             display_name: display_name.clone(),
+            quotas: TenantQuotas::default(),
             created_at,
+            changed: None,
             cut: None,
             tenant_key: key,
             audit_key: key,
         };
         state.install(Row::Tenant(Arc::new(acme)));
         let (number, id) = (IdentityNumber(1), slug("ann"));
-        let ann = Identity { number, tenant, id, display_name, grants: Vec::new(), created_at };
+        let ann = Identity { number, tenant, id, display_name, grants: Vec::new(), created_at, changed: None };
         state.install(Row::Identity(Arc::new(ann)));
         for id in 0..REQUESTS_MAX {
             remember_as(&mut state, u8::try_from(id).unwrap(), create_owner()).unwrap();

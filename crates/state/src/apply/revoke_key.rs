@@ -48,7 +48,7 @@ pub(super) fn revoke_key(transaction: &mut Transaction<'_>, operation: &RevokeKe
                 .iter_mut()
                 .find(|version| version.id == id)
                 .ok_or_else(|| Refusal::NotFound { kind: ResourceKind::Version, name: subject.clone() })?;
-            let changed = bring_forward(&mut version.revocation, &revocation);
+            let changed = version.details.change(|details| bring_forward(&mut details.revocation, &revocation));
             (Action::VersionRevoked, subject, changed)
         }
     };

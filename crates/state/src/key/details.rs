@@ -2,7 +2,9 @@
 
 use super::Revocation;
 use alloc::boxed::Box;
-use latchkey_domain::{Metadata, Purpose, Revision, UnixMillis};
+use latchkey_domain::{
+    KeyId, Metadata, NetworkSet, PermissionSet, Purpose, ReasonText, Revision, RotationId, UnixMillis,
+};
 
 /// What few keys have: together they would make each key a third larger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +19,41 @@ pub struct Details {
     pub changed: Option<Change>,
     /// Set once it is revoked.
     pub revocation: Option<Box<Revocation>>,
+    /// Set while it is suspended.
+    pub suspension: Option<Box<Suspension>>,
+    /// Set while it may do less; its end may have passed.
+    pub restriction: Option<Box<Restriction>>,
+    /// The key whose child it is, of the same keyspace.
+    pub parent: Option<KeyId>,
+    /// When it last came to its owner and roles; absent: when it was made. What a cut of these compares.
+    pub placed: Option<Revision>,
+    /// Its rotation in progress.
+    pub rotation: Option<RotationId>,
+}
+
+/// That a key is suspended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspension {
+    /// Since when.
+    pub at: UnixMillis,
+    /// Why; may be empty.
+    pub text: ReasonText,
+}
+
+/// That a key may do less until a time. It was within the terms of the key when it was made; since these may have
+/// shrunk, both are asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restriction {
+    /// What it may do at most; absent: permissions are not restricted.
+    pub permissions: Option<PermissionSet>,
+    /// From where at most; empty: networks are not restricted.
+    pub networks: NetworkSet,
+    /// Until when.
+    pub ends_at: UnixMillis,
+    /// Since when.
+    pub at: UnixMillis,
+    /// Why; may be empty.
+    pub text: ReasonText,
 }
 
 /// That a record changed.

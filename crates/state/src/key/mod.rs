@@ -7,15 +7,15 @@ mod revocation;
 mod version;
 mod versions;
 
-pub use details::{Change, Details};
+pub use details::{Change, Details, Restriction, Suspension};
 pub use rare::Rare;
 pub use revocation::Revocation;
-pub use version::{SEALED_INNER_BYTES, SealedInner, Version};
+pub use version::{SEALED_INNER_BYTES, SealedInner, Version, VersionDetails};
 pub use versions::Versions;
 
 use alloc::sync::Arc;
 use latchkey_domain::{
-    DisplayName, IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, Revision, Terms, UnixMillis, VersionId,
+    DisplayName, IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, Revision, RotationId, Terms, UnixMillis, VersionId,
 };
 
 /// Whom a key belongs to.
@@ -86,6 +86,36 @@ impl Key {
     #[must_use]
     pub fn revocation(&self) -> Option<&Revocation> {
         self.details.as_ref()?.revocation.as_deref()
+    }
+
+    /// Set while it is suspended.
+    #[must_use]
+    pub fn suspension(&self) -> Option<&Suspension> {
+        self.details.as_ref()?.suspension.as_deref()
+    }
+
+    /// Its restriction, where that has not ended at `now`.
+    #[must_use]
+    pub fn restriction(&self, now: UnixMillis) -> Option<&Restriction> {
+        self.details.as_ref()?.restriction.as_deref().filter(|restriction| now < restriction.ends_at)
+    }
+
+    /// The key whose child it is, of the same keyspace.
+    #[must_use]
+    pub fn parent(&self) -> Option<KeyId> {
+        self.details.as_ref()?.parent
+    }
+
+    /// When it last came to its owner and roles.
+    #[must_use]
+    pub fn placed(&self) -> Revision {
+        self.details.as_ref().and_then(|details| details.placed).unwrap_or(self.created)
+    }
+
+    /// Its rotation in progress.
+    #[must_use]
+    pub fn rotation(&self) -> Option<RotationId> {
+        self.details.as_ref()?.rotation
     }
 
     /// The version with this id.

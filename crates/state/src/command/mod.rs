@@ -1,18 +1,36 @@
 //! Commands: what a log record asks of the state machine. They carry names, durations and ciphertext; absolute times
 //! are made by apply, and no plaintext secret is ever in one.
 
-use crate::key::{SealedInner, Version};
+mod directory;
+mod keys;
+mod rotation;
+mod upkeep;
+
+pub use directory::{
+    CreateRole, Delete, DirectoryName, IdentityChanges, KeyspaceChanges, OwnerChanges, RoleChanges, TenantChanges,
+    UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant,
+};
+pub use keys::{
+    End, ExpiryChange, KeyChanges, RESTRICTION_MAX, RestrictKey, ResumeKey, RevokeKeys, SuspendKey, UpdateKey,
+};
+pub use rotation::{NewVersion, OVERLAP_DEFAULT, OVERLAP_MAX, PrepareStandby, RotateKey, RotationStep, StepRotation};
+pub use upkeep::{
+    Explanation, GatheredRefusal, MarkRevoked, REFUSALS_PER_COMMAND_MAX, RevokedScope, SUBJECT_BYTES_MAX,
+};
+
+use crate::key::{Rare, SealedInner, Version};
 use crate::records::{KeyspaceSettings, RingPurpose};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use latchkey_domain::{
-    ClusterId, DisplayName, DurationMillis, Grant, IdentityName, KeyId, KeyName, KeyspaceName, Metadata, NodeId,
-    OwnerName, Purpose, ReasonText, RevocationReason, RingNumber, Slug, TenantName, Terms, UnixMillis, VersionId,
+    ClusterId, DisplayName, DurationMillis, Grant, IdentityName, KeyId, KeyName, KeyspaceName, KeyspaceNumber,
+    Metadata, NodeId, OwnerName, Purpose, ReasonText, RevocationReason, RingNumber, RoleName, Sequence, Slug,
+    TenantName, Terms, UnixMillis, VersionId,
 };
 
 /// The feature level of this build: the newest commands that its `apply` knows. Never asked within `apply`, where the
 /// replicated level decides: builds of two ages run side by side.
-pub const FEATURE_LEVEL_NEWEST: u32 = 1;
+pub const FEATURE_LEVEL_NEWEST: u32 = 2;
 
 /// Keys that one command may make. Keeps one apply at a few milliseconds.
 pub const KEYS_PER_COMMAND_MAX: usize = 1_000;
@@ -27,6 +45,10 @@ pub enum Actor {
     Identity(IdentityName),
     /// The leader itself.
     Replica(NodeId),
+    /// Whoever holds a key, proved by its text to the replica that proposed: for revoking it, and nothing else.
+    Key(KeyName),
+    /// A service of the cluster on its own account, such as `audit`: for what it gathered, and nothing else.
+    Service(Slug),
 }
 
 /// The mark of a request that must not be carried out twice.
@@ -85,6 +107,48 @@ pub enum Operation {
     DropRingKey(RingNumber),
     /// Lets newer commands pass.
     RaiseFeatureLevel(u32),
+    /// Changes a tenant.
+    UpdateTenant(UpdateTenant),
+    /// Changes a keyspace.
+    UpdateKeyspace(Box<UpdateKeyspace>),
+    /// Changes an owner.
+    UpdateOwner(UpdateOwner),
+    /// Makes a role.
+    CreateRole(CreateRole),
+    /// Changes a role.
+    UpdateRole(UpdateRole),
+    /// Changes an identity.
+    UpdateIdentity(UpdateIdentity),
+    /// Deletes a record of the directory.
+    Delete(Delete),
+    /// Changes a key.
+    UpdateKey(Box<UpdateKey>),
+    /// Suspends a key.
+    SuspendKey(SuspendKey),
+    /// Lifts suspension and restriction.
+    ResumeKey(ResumeKey),
+    /// Lets a key do less for a while.
+    RestrictKey(RestrictKey),
+    /// Revokes keys by name.
+    RevokeKeys(RevokeKeys),
+    /// Gives a key a new version.
+    RotateKey(Box<RotateKey>),
+    /// Makes a version that is kept ready.
+    PrepareStandby(Box<PrepareStandby>),
+    /// Completes, cancels or rolls back a rotation.
+    StepRotation(StepRotation),
+    /// Carries out what the clock has brought about: overlaps and restrictions that have ended.
+    Settle,
+    /// Takes away keys and versions that have been dead for longer than their keyspace keeps them, where that is so.
+    RemoveDead(Vec<(KeyspaceNumber, KeyId)>),
+    /// Marks keys that a cut reached as revoked, each with an event of its own.
+    MarkRevoked(MarkRevoked),
+    /// The audit service has made all entries up to and including this one durable.
+    Trim(Sequence),
+    /// Refusals of authenticated identities, gathered by the service that refused.
+    RecordRefusals(Vec<GatheredRefusal>),
+    /// That somebody had a validation explained.
+    RecordExplanation(Explanation),
 }
 
 impl Operation {
@@ -105,7 +169,43 @@ impl Operation {
             | Self::AddRingKey(_)
             | Self::DropRingKey(_)
             | Self::RaiseFeatureLevel(_) => 1,
+            Self::UpdateTenant(_)
+            | Self::UpdateKeyspace(_)
+            | Self::UpdateOwner(_)
+            | Self::CreateRole(_)
+            | Self::UpdateRole(_)
+            | Self::UpdateIdentity(_)
+            | Self::Delete(_)
+            | Self::UpdateKey(_)
+            | Self::SuspendKey(_)
+            | Self::ResumeKey(_)
+            | Self::RestrictKey(_)
+            | Self::RevokeKeys(_)
+            | Self::RotateKey(_)
+            | Self::PrepareStandby(_)
+            | Self::StepRotation(_)
+            | Self::Settle
+            | Self::RemoveDead(_)
+            | Self::MarkRevoked(_)
+            | Self::Trim(_)
+            | Self::RecordRefusals(_)
+            | Self::RecordExplanation(_) => 2,
         }
+    }
+
+    /// Whether it takes something away from a key that may be in the wrong hands: it waits for no room, and is never
+    /// refused because audit is behind.
+    #[must_use]
+    pub const fn is_emergency(&self) -> bool {
+        matches!(
+            self,
+            Self::RevokeKey(_)
+                | Self::Cut(_)
+                | Self::RevokeKeys(_)
+                | Self::SuspendKey(_)
+                | Self::RestrictKey(_)
+                | Self::StepRotation(_)
+        )
     }
 }
 
@@ -274,8 +374,12 @@ pub struct NewKey {
     pub display_name: DisplayName,
     /// What it is for.
     pub purpose: Purpose,
-    /// What it may do and from where.
+    /// What it may do and from where; its roles are those below.
     pub terms: Terms,
+    /// Its roles, by id within the tenant; sorted, at most [`latchkey_domain::ROLES_MAX`].
+    pub roles: Vec<Slug>,
+    /// The key whose child it is, of the same keyspace.
+    pub parent: Option<KeyId>,
     /// The tenant's own words.
     pub metadata: Metadata,
     /// From when on it is accepted.
@@ -294,7 +398,7 @@ impl NewKey {
             digest: self.digest,
             inner: self.inner,
             created_at: at,
-            revocation: None,
+            details: Rare::default(),
         }
     }
 }
@@ -325,6 +429,8 @@ pub enum CutScope {
     Keyspace(KeyspaceName),
     /// All keys of an owner.
     Owner(OwnerName),
+    /// All keys that have a role.
+    Role(RoleName),
 }
 
 /// Revokes all keys of a scope at one revision.

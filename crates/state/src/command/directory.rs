@@ -1,0 +1,168 @@
+//! Commands on the directory. A change is an `Option`: absent leaves what is there.
+
+use crate::records::TenantQuotas;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use latchkey_domain::{
+    DisplayName, DurationMillis, Grant, IdentityName, KeyspaceName, MethodSet, NetworkSet, OwnerName, PermissionSet,
+    RoleName, Slug, TenantName,
+};
+
+/// What of a tenant changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TenantChanges {
+    /// What people call it.
+    pub display_name: Option<DisplayName>,
+    /// Its bounds, all of them.
+    pub quotas: Option<TenantQuotas>,
+}
+
+/// Changes a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateTenant {
+    /// Which.
+    pub name: TenantName,
+    /// What changes.
+    pub changes: TenantChanges,
+    /// Refuse unless this is its etag.
+    pub etag: Option<Box<str>>,
+}
+
+/// What of a keyspace changes. Prefix and environment never do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyspaceChanges {
+    /// What people call it.
+    pub display_name: Option<DisplayName>,
+    /// See [`crate::KeyspaceSettings::allowed_permissions`].
+    pub allowed_permissions: Option<PermissionSet>,
+    /// See [`crate::KeyspaceSettings::allowed_roles`].
+    pub allowed_roles: Option<Box<[Slug]>>,
+    /// See [`crate::KeyspaceSettings::default_lifetime`].
+    pub default_lifetime: Option<Option<DurationMillis>>,
+    /// See [`crate::KeyspaceSettings::maximum_lifetime`].
+    pub maximum_lifetime: Option<Option<DurationMillis>>,
+    /// See [`crate::KeyspaceSettings::networks`].
+    pub networks: Option<NetworkSet>,
+    /// See [`crate::KeyspaceSettings::staleness_max`]; cleared: the cluster's default.
+    pub staleness_max: Option<Option<DurationMillis>>,
+    /// See [`crate::KeyspaceSettings::dead_retention`].
+    pub dead_retention: Option<DurationMillis>,
+    /// See [`crate::KeyspaceSettings::keys_max`].
+    pub keys_max: Option<u64>,
+    /// See [`crate::KeyspaceSettings::versions_max`].
+    pub versions_max: Option<u64>,
+    /// See [`crate::KeyspaceSettings::metadata_bytes_max`].
+    pub metadata_bytes_max: Option<u64>,
+    /// See [`crate::KeyspaceSettings::self_revocation_off`].
+    pub self_revocation_off: Option<bool>,
+}
+
+/// Changes a keyspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateKeyspace {
+    /// Which.
+    pub name: KeyspaceName,
+    /// What changes.
+    pub changes: KeyspaceChanges,
+    /// Refuse unless this is its etag.
+    pub etag: Option<Box<str>>,
+}
+
+/// What of an owner changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnerChanges {
+    /// What people call it.
+    pub display_name: Option<DisplayName>,
+    /// Where notices go.
+    pub contacts: Option<Vec<DisplayName>>,
+}
+
+/// Changes an owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateOwner {
+    /// Which.
+    pub name: OwnerName,
+    /// What changes.
+    pub changes: OwnerChanges,
+    /// Refuse unless this is its etag.
+    pub etag: Option<Box<str>>,
+}
+
+/// Makes a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateRole {
+    /// Its name.
+    pub name: RoleName,
+    /// What people call it.
+    pub display_name: DisplayName,
+    /// What it permits.
+    pub permissions: PermissionSet,
+    /// With which methods its keys may be used; empty: any.
+    pub methods: MethodSet,
+}
+
+/// What of a role changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoleChanges {
+    /// What people call it.
+    pub display_name: Option<DisplayName>,
+    /// What it permits.
+    pub permissions: Option<PermissionSet>,
+    /// With which methods its keys may be used.
+    pub methods: Option<MethodSet>,
+}
+
+/// Changes a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateRole {
+    /// Which.
+    pub name: RoleName,
+    /// What changes.
+    pub changes: RoleChanges,
+    /// Refuse unless this is its etag.
+    pub etag: Option<Box<str>>,
+}
+
+/// What of an identity changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdentityChanges {
+    /// What people call it.
+    pub display_name: Option<DisplayName>,
+    /// What it may do, and where: all of it.
+    pub grants: Option<Vec<Grant>>,
+}
+
+/// Changes an identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateIdentity {
+    /// Which.
+    pub name: IdentityName,
+    /// What changes.
+    pub changes: IdentityChanges,
+    /// Refuse unless this is its etag.
+    pub etag: Option<Box<str>>,
+}
+
+/// A record of the directory, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DirectoryName {
+    /// A tenant.
+    Tenant(TenantName),
+    /// A keyspace.
+    Keyspace(KeyspaceName),
+    /// An owner.
+    Owner(OwnerName),
+    /// A role.
+    Role(RoleName),
+    /// An identity.
+    Identity(IdentityName),
+}
+
+/// Deletes a record of the directory that holds nothing that lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delete {
+    /// Which.
+    pub name: DirectoryName,
+    /// Refuse unless this is its etag.
+    pub etag: Option<Box<str>>,
+}
