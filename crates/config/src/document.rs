@@ -1,5 +1,6 @@
 //! The reference of all settings, from their declarations.
 
+use crate::audit::AuditSettings;
 use crate::declare::Group;
 use crate::issuance::IssuanceSettings;
 use crate::reader::variable;
@@ -22,9 +23,10 @@ impl Row {
 #[must_use]
 pub fn documentation() -> String {
     format!(
-        "## validation\n\n{}\n## issuance\n\n{}",
+        "## validation\n\n{}\n## issuance\n\n{}\n## audit\n\n{}",
         table(&rows::<ValidationSettings>()),
-        table(&rows::<IssuanceSettings>())
+        table(&rows::<IssuanceSettings>()),
+        table(&rows::<AuditSettings>())
     )
 }
 
@@ -49,7 +51,8 @@ mod tests {
 
     #[test]
     fn every_setting_says_its_default_and_since_when_it_is() {
-        for row in rows::<ValidationSettings>().iter().chain(&rows::<IssuanceSettings>()) {
+        let (validation, issuance) = (rows::<ValidationSettings>(), rows::<IssuanceSettings>());
+        for row in validation.iter().chain(&issuance).chain(&rows::<AuditSettings>()) {
             let said = row.meaning.contains("Required.") || row.meaning.contains("Default ");
             assert!(said && row.meaning.contains("Since 0."), "{}: {}", row.setting, row.meaning);
         }

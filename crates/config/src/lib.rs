@@ -11,6 +11,7 @@
 //! A secret is never a value here, only the path of a file. [`documentation`] renders the reference from the same
 //! declarations that read the settings.
 
+mod audit;
 mod declare;
 mod document;
 mod field;
@@ -24,6 +25,7 @@ mod sources;
 mod telemetry;
 mod validation;
 
+pub use audit::AuditSettings;
 pub use document::documentation;
 pub use issuance::IssuanceSettings;
 pub use mistake::{Mistake, Mistakes};
