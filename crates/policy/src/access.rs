@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use latchkey_domain::{Method, Outcome, ResourcePath, Terms};
+use latchkey_domain::{Method, MethodSet, NetworkSet, Outcome, ResourcePath, ResourceSet, Terms};
 
 /// What the caller tells about the end client's request.
 ///
@@ -37,16 +37,37 @@ pub enum AccessDenied {
 /// [`AccessDenied`] names the first restriction that is not met.
 pub fn check_access(terms: &Terms, context: &AccessContext) -> Result<(), AccessDenied> {
     let Terms { permissions: _, networks, methods, resources, roles: _ } = terms;
-    if !networks.is_empty() && !context.client_address.is_some_and(|address| networks.contains(address)) {
+    if !context.is_from(networks) {
         return Err(AccessDenied::Network);
     }
-    if !methods.is_empty() && !context.method.is_some_and(|method| methods.has(&method)) {
+    if !context.is_by(methods) {
         return Err(AccessDenied::Method);
     }
-    if !resources.is_empty() && !context.resource.as_ref().is_some_and(|path| resources.matches(path)) {
+    if !context.is_on(resources) {
         return Err(AccessDenied::Resource);
     }
     Ok(())
+}
+
+/// One set at a time, for keys over which several stand: each of them must hold.
+impl AccessContext {
+    /// Whether the request comes from one of `networks`, where these restrict anything.
+    #[must_use]
+    pub fn is_from(&self, networks: &NetworkSet) -> bool {
+        networks.is_empty() || self.client_address.is_some_and(|address| networks.contains(address))
+    }
+
+    /// Whether it uses one of `methods`, where these restrict anything.
+    #[must_use]
+    pub fn is_by(&self, methods: &MethodSet) -> bool {
+        methods.is_empty() || self.method.is_some_and(|method| methods.has(&method))
+    }
+
+    /// Whether it is about one of `resources`, where these restrict anything.
+    #[must_use]
+    pub fn is_on(&self, resources: &ResourceSet) -> bool {
+        resources.is_empty() || self.resource.as_ref().is_some_and(|path| resources.matches(path))
+    }
 }
 
 impl From<AccessDenied> for Outcome {

@@ -102,10 +102,17 @@ impl<'a> Query<'a> {
 
     /// Whether `permissions` satisfy the query.
     pub fn satisfied_by(&self, permissions: &PermissionSet) -> bool {
+        self.satisfied_where(|word| permissions.grants(word))
+    }
+
+    /// Whether the query holds where `permits` says of each word whether it does. Each word is asked about once, in the
+    /// order of the text: over a key may stand its roles, a restriction and a parent key, and what all of them permit
+    /// together is no set that anybody has to build.
+    pub fn satisfied_where(&self, mut permits: impl FnMut(PermissionRef<'a>) -> bool) -> bool {
         let mut values = 0u64;
         for step in &self.steps {
             values = match step {
-                Step::Word(word) => values << 1 | u64::from(permissions.grants(*word)),
+                Step::Word(word) => values << 1 | u64::from(permits(*word)),
                 Step::Join(operator) => {
                     let (left, right) = (values >> 1, values & 1);
                     match operator {
@@ -374,6 +381,28 @@ mod tests {
         ] {
             assert!(!satisfied(text, granted), "{text:?} {granted:?}");
         }
+    }
+
+    #[test]
+    fn each_word_is_asked_about_once_and_in_order() {
+        let mut asked = Vec::new();
+        let query = Query::parse("(b or a) and b").unwrap();
+        assert!(query.satisfied_where(|word| {
+            asked.push(word.as_str());
+            word.as_str() == "b"
+        }));
+        assert_eq!(asked, ["b", "a", "b"]);
+    }
+
+    #[test]
+    fn words_that_two_layers_permit_apart_do_not_add_up() {
+        let (own, parent) = (permissions(&["a", "b"]), permissions(&["b", "c"]));
+        let both = |text: &str| {
+            let query = Query::parse(text).unwrap();
+            query.satisfied_where(|word| own.grants(word) && parent.grants(word))
+        };
+        assert!(!both("a") && !both("c") && !both("a and b") && !both("a or c"));
+        assert!(both("b") && both("a or b"));
     }
 
     #[test]

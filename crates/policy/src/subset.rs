@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use latchkey_domain::{BoundedSet, Method, Network, PermissionPattern, PermissionSet, ResourcePattern, Terms};
+use latchkey_domain::{
+    BoundedSet, Method, Network, PermissionPattern, PermissionSet, ResourcePattern, RoleNumber, Terms,
+};
 
 /// The first thing that a key would have beyond what it may.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +17,8 @@ pub enum Excess {
     Method(Option<Method>),
     /// A resource pattern that is not covered; `None`: all, since the key names none where it must.
     Resource(Option<ResourcePattern>),
+    /// A role that the parent key does not have.
+    Role(RoleNumber),
 }
 
 /// Checks that `allowed` covers each of `permissions`. An empty `allowed` covers none.
@@ -22,7 +26,18 @@ pub enum Excess {
 /// # Errors
 /// [`Excess::Permission`] with the first pattern that is not covered.
 pub fn check_permissions_within(permissions: &PermissionSet, allowed: &PermissionSet) -> Result<(), Excess> {
-    match permissions.iter().find(|pattern| !allowed.covers(pattern)) {
+    check_permissions_where(permissions, |pattern| allowed.covers(pattern))
+}
+
+/// As [`check_permissions_within`], where what is allowed comes from several places.
+///
+/// # Errors
+/// [`Excess::Permission`] with the first pattern that `covered` refuses.
+pub fn check_permissions_where(
+    permissions: &PermissionSet,
+    covered: impl Fn(&PermissionPattern) -> bool,
+) -> Result<(), Excess> {
+    match permissions.iter().find(|pattern| !covered(pattern)) {
         Some(pattern) => Err(Excess::Permission(pattern.clone())),
         None => Ok(()),
     }
@@ -31,14 +46,32 @@ pub fn check_permissions_within(permissions: &PermissionSet, allowed: &Permissio
 /// Checks that whatever `terms` let pass, `parent` lets pass too.
 ///
 /// # Errors
-/// The first [`Excess`], in the order permissions, networks, methods, resources.
+/// The first [`Excess`], in the order permissions, networks, methods, resources, roles.
 pub fn check_terms_within(terms: &Terms, parent: &Terms) -> Result<(), Excess> {
-    check_permissions_within(&terms.permissions, &parent.permissions)?;
+    check_terms_where(terms, parent, |pattern| parent.permissions.covers(pattern))
+}
+
+/// As [`check_terms_within`], where `covered` says what the parent permits: its roles permit more than it does by
+/// itself. Methods of roles are no concern of this: the child has no role that its parent has not, and both are asked
+/// whenever the child is used.
+///
+/// # Errors
+/// As [`check_terms_within`].
+pub fn check_terms_where(
+    terms: &Terms,
+    parent: &Terms,
+    covered: impl Fn(&PermissionPattern) -> bool,
+) -> Result<(), Excess> {
+    check_permissions_where(&terms.permissions, covered)?;
     check_restriction(&terms.networks, &parent.networks, |network| parent.networks.covers(network))
         .map_err(Excess::Network)?;
     check_restriction(&terms.methods, &parent.methods, |method| parent.methods.has(method)).map_err(Excess::Method)?;
     check_restriction(&terms.resources, &parent.resources, |pattern| parent.resources.covers(pattern))
-        .map_err(Excess::Resource)
+        .map_err(Excess::Resource)?;
+    match terms.roles.iter().find(|role| !parent.roles.has(role)) {
+        Some(role) => Err(Excess::Role(*role)),
+        None => Ok(()),
+    }
 }
 
 /// For sets that restrict nothing when empty: empty within empty is fine, empty within a restriction is everything.
@@ -66,6 +99,7 @@ impl fmt::Display for Excess {
             Self::Network(Some(network)) => write!(f, "network {network} is not allowed"),
             Self::Method(Some(method)) => write!(f, "method {method} is not allowed"),
             Self::Resource(Some(pattern)) => write!(f, "resource {pattern} is not allowed"),
+            Self::Role(RoleNumber(number)) => write!(f, "the parent key does not have the role {number}"),
             Self::Network(None) => f.write_str("networks must be restricted"),
             Self::Method(None) => f.write_str("methods must be restricted"),
             Self::Resource(None) => f.write_str("resources must be restricted"),
@@ -79,6 +113,11 @@ impl core::error::Error for Excess {}
 mod tests {
     use super::*;
     use crate::testing::{methods, networks, permissions, resources};
+    use latchkey_domain::RoleSet;
+
+    fn roles(numbers: &[u32]) -> RoleSet {
+        RoleSet::from_values(numbers.iter().copied().map(RoleNumber)).unwrap()
+    }
 
     fn parent() -> Terms {
         Terms {
@@ -86,6 +125,7 @@ mod tests {
             networks: networks(&["10.0.0.0/8"]),
             methods: methods(&["GET", "POST"]),
             resources: resources(&["/orders/**"]),
+            roles: roles(&[1, 20]),
         }
     }
 
@@ -136,16 +176,32 @@ mod tests {
     }
 
     #[test]
+    fn a_child_with_a_role_that_its_parent_lacks_is_refused() {
+        let terms = Terms { roles: roles(&[1, 21]), ..parent() };
+        assert_eq!(check_terms_within(&terms, &parent()), Err(Excess::Role(RoleNumber(21))));
+    }
+
+    #[test]
+    fn what_the_roles_of_the_parent_permit_is_within_it() {
+        let terms = Terms { permissions: permissions(&["billing:write", "orders:read"]), ..parent() };
+        let of_roles = permissions(&["billing:*"]);
+        let covered = |pattern: &PermissionPattern| parent().permissions.covers(pattern) || of_roles.covers(pattern);
+        assert!(check_terms_within(&terms, &parent()).is_err());
+        assert_eq!(check_terms_where(&terms, &parent(), covered), Ok(()));
+    }
+
+    #[test]
     fn a_child_within_its_parent_passes() {
         let child = Terms {
             permissions: permissions(&["orders:read"]),
             networks: networks(&["10.1.0.0/16", "10.2.3.4"]),
             methods: methods(&["GET"]),
             resources: resources(&["/orders/*/items"]),
+            roles: roles(&[20]),
         };
         assert_eq!(check_terms_within(&child, &parent()), Ok(()));
         assert_eq!(check_terms_within(&parent(), &parent()), Ok(()));
-        let free = Terms { permissions: permissions(&["*"]), ..Terms::default() };
+        let free = Terms { permissions: permissions(&["*"]), roles: roles(&[20]), ..Terms::default() };
         assert_eq!(check_terms_within(&child, &free), Ok(()));
     }
 }
