@@ -4,6 +4,7 @@ use crate::audit::AuditSettings;
 use crate::declare::Group;
 use crate::issuance::IssuanceSettings;
 use crate::reader::variable;
+use crate::rotation::RotationSettings;
 use crate::validation::ValidationSettings;
 
 /// One setting in the reference.
@@ -23,9 +24,10 @@ impl Row {
 #[must_use]
 pub fn documentation() -> String {
     format!(
-        "## validation\n\n{}\n## issuance\n\n{}\n## audit\n\n{}",
+        "## validation\n\n{}\n## issuance\n\n{}\n## rotation\n\n{}\n## audit\n\n{}",
         table(&rows::<ValidationSettings>()),
         table(&rows::<IssuanceSettings>()),
+        table(&rows::<RotationSettings>()),
         table(&rows::<AuditSettings>())
     )
 }
@@ -52,7 +54,8 @@ mod tests {
     #[test]
     fn every_setting_says_its_default_and_since_when_it_is() {
         let (validation, issuance) = (rows::<ValidationSettings>(), rows::<IssuanceSettings>());
-        for row in validation.iter().chain(&issuance).chain(&rows::<AuditSettings>()) {
+        let (rotation, audit) = (rows::<RotationSettings>(), rows::<AuditSettings>());
+        for row in validation.iter().chain(&issuance).chain(&rotation).chain(&audit) {
             let said = row.meaning.contains("Required.") || row.meaning.contains("Default ");
             assert!(said && row.meaning.contains("Since 0."), "{}: {}", row.setting, row.meaning);
         }

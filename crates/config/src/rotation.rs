@@ -1,0 +1,74 @@
+//! The rotation service.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::declare::{Group as _, settings};
+use crate::mistake::Mistakes;
+use crate::reader::Reader;
+use crate::sources::Sources;
+use crate::telemetry::TelemetrySettings;
+use crate::validation::check_listeners;
+
+settings! {
+    /// The rotation service.
+    RotationSettings, checked by check {
+        /// Where callers reach it: an address and a port. Default `127.0.0.1:7730`. Since 0.1.
+        value listen: SocketAddr = "127.0.0.1:7730";
+        /// Where metrics are scraped: an address and a port. Default `127.0.0.1:7739`. Since 0.1.
+        value metrics_listen: SocketAddr = "127.0.0.1:7739";
+        /// The file with the secret that the services of this cluster share. Mode 0600. Required. Since 0.1.
+        value cluster_secret_file: PathBuf;
+        /// The file with the key-encryption key. Mode 0600. Required. Since 0.1.
+        value kek_file: PathBuf;
+        /// Where the replicas' `listen` can be reached, at least one; the leader is found from any of them. Addresses and
+        /// ports. Required. Since 0.1.
+        value registry_endpoints: Vec<SocketAddr>;
+        /// Logs and traces.
+        group telemetry: TelemetrySettings;
+    }
+}
+
+impl RotationSettings {
+    /// Reads the settings.
+    /// # Errors
+    /// [`Mistakes`]: all of them.
+    pub fn load(sources: &Sources) -> Result<Self, Mistakes> {
+        let mut reader = Reader::new(sources);
+        let settings = Self::read(&mut reader);
+        reader.finish(settings)
+    }
+}
+
+fn check(settings: &RotationSettings, reader: &mut Reader) {
+    let endpoints = &settings.registry_endpoints;
+    let remedy = "name the `listen` of a replica, such as 127.0.0.1:7720";
+    reader.require(!endpoints.is_empty(), "registry_endpoints", "empty", "must name at least one".to_owned(), remedy);
+    check_listeners(reader, &[("listen", settings.listen), ("metrics_listen", settings.metrics_listen)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(endpoints: &str, listen: &str) -> Result<RotationSettings, Mistakes> {
+        let flags =
+            [("cluster_secret_file", "/s"), ("kek_file", "/k"), ("registry_endpoints", endpoints), ("listen", listen)];
+        let flags = flags.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        RotationSettings::load(&Sources { flags, ..Sources::default() })
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let told = load("", "127.0.0.1:7739").unwrap_err().to_string();
+        for expected in ["registry_endpoints (empty) must name at least one", "7739"] {
+            assert!(told.contains(expected), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_given_has_the_ports_of_the_rotation_service() {
+        let settings = load("127.0.0.1:7720", "127.0.0.1:7730").unwrap();
+        assert_eq!((settings.listen.port(), settings.metrics_listen.port()), (7730, 7739));
+    }
+}
