@@ -3,12 +3,12 @@
 //! ```text
 //! folder   = lock, witness, segment-<first sequence, 20 digits> ...
 //! segment  = format (1) || cluster (16) || first sequence (8) || peaks of the tree before it (32 each) || CRC-32 (4), frames
-//! frame    = length (4) || CRC-32 (4) || leaf (32) || sealed entry
+//! frame    = length (4) || CRC-32 (4) || leaf (32) || tenant (4, 0: the cluster) || sealed entry
 //! witness  = two slots of format (1) || cluster (16) || next sequence (8) || CRC-32 (4)
 //! ```
 //! All integers are big-endian. The CRC of a frame covers its sequence too, so a frame that is whole but stands elsewhere is found.
 //! The leaf lies in the clear: it tells nothing of the entry, the tree is rebuilt from leaves without any key, and stays whole when a
-//! tenant's audit key is destroyed.
+//! tenant's audit key is destroyed. So does the tenant's number, which the header of the sealed entry tells anyway.
 //!
 //! **Durable** means: written, and `sync_data` has returned. What was durable may be trimmed by the cluster once the witness says so,
 //! and never before; so at a start **what lies below the witness must be whole, and what lies above it is cut from the first frame

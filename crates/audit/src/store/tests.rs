@@ -1,6 +1,7 @@
 //! What a kill, a power loss and a bad disk do to a folder.
 
 use super::*;
+use latchkey_domain::TenantNumber;
 use latchkey_transparency::{Frontier, Hash};
 use proptest::prelude::*;
 use std::fs::{self, OpenOptions};
@@ -30,7 +31,8 @@ fn frame(sequence: u64) -> Frame {
     let mut leaf = [0; 32];
     leaf[..8].copy_from_slice(&(sequence + 1).to_be_bytes());
     let length = 40 + usize::try_from(sequence * 37 % 200).unwrap();
-    Frame { leaf: Hash::new(leaf), sealed: vec![u8::try_from(sequence % 251).unwrap(); length] }
+    let tenant = (!sequence.is_multiple_of(3)).then_some(TenantNumber(u32::MAX));
+    Frame { leaf: Hash::new(leaf), tenant, sealed: vec![u8::try_from(sequence % 251).unwrap(); length] }
 }
 
 fn frames(sequences: std::ops::Range<u64>) -> Vec<Frame> {
