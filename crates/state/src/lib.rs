@@ -37,8 +37,8 @@ pub use directory::{Directory, Listed, NO_TENANT};
 pub use event::{Action, EVENT_FORMAT, Entry, Event};
 pub use hash::{HashedAt, StateHash};
 pub use key::{
-    Change, Details, Holder, Key, Rare, Restriction, Revocation, SEALED_INNER_BYTES, SealedInner, Suspension, Version,
-    VersionDetails, Versions,
+    By, Change, Details, Holder, Key, Layers, Methods, Rare, Restriction, Revocation, SEALED_INNER_BYTES, SealedInner,
+    Suspension, Version, VersionDetails, Versions, Worth,
 };
 pub use load::LoadError;
 pub use records::{

@@ -2,12 +2,16 @@
 //! it, and what few keys have costs it one pointer. `tests/state/measure.rs` tells what a key costs.
 
 mod details;
+mod layers;
+mod life;
 mod rare;
 mod revocation;
 mod version;
 mod versions;
 
 pub use details::{Change, Details, Restriction, Suspension};
+pub use layers::{Layers, Methods};
+pub use life::{By, Worth};
 pub use rare::Rare;
 pub use revocation::Revocation;
 pub use version::{SEALED_INNER_BYTES, SealedInner, Version, VersionDetails};
