@@ -97,7 +97,7 @@ free_base() {
   local base offset
   while :; do
     base=$((20000 + RANDOM % 20000))
-    for offset in 0 9 10 11 19; do
+    for offset in 0 9 10 11 19 20 29 30 39 110 111 119 210 211 219; do
       (exec 3<>"/dev/tcp/127.0.0.1/$((base + offset))") 2>/dev/null && continue 2
     done
     echo "$base"
@@ -141,6 +141,26 @@ python_client() {
   if [ "$ended" != 0 ] && ! grep -q '^FAIL ' "$work/python.log"; then
     fail "python: it ended with $ended" "$work/python.log"
   fi
+}
+
+# The four services as processes of their own, each killed in turn, driven by Python and by the command line.
+life_client() {
+  local life=$work/life bases
+  bases=$(free_base)
+  mkdir -p "$life"
+  if ! timeout --kill-after=5 120 deploy/local/cluster.sh start --folder "$life/cluster" --base "$bases" --bin "$built" \
+    >"$work/life.log" 2>&1; then
+    fail "life: the four services start" "$work/life.log"
+  else
+    LATCHKEY_WORK=$life LATCHKEY_CLUSTER=$life/cluster LATCHKEY_CLUSTER_BASE=$bases LATCHKEY_BUILT=$built \
+      PYTHONPATH=$work/stubs timeout --kill-after=5 300 python3 tests/clients/python/life.py >"$work/life.log" 2>&1
+    local ended=$?
+    count "$work/life.log"
+    if [ "$ended" != 0 ] && ! grep -q '^FAIL ' "$work/life.log"; then
+      fail "life: it ended with $ended" "$work/life.log"
+    fi
+  fi
+  deploy/local/cluster.sh destroy --folder "$life/cluster" --base "$bases" --bin "$built" >/dev/null 2>&1
 }
 
 # The commands of the guide, as `latchkey dev` prints them: what a person pastes into a terminal.
@@ -194,7 +214,7 @@ if ! start_service; then
 fi
 
 if have_grpcurl; then grpcurl_client; else not_run "grpcurl"; fi
-if have_python; then python_client; else not_run "python"; fi
+if have_python; then python_client && life_client; else not_run "python"; fi
 if have_python && have_go_plugins; then go_client; else not_run "go"; fi
 
 # Whatever the clients were shown is looked for in all that the service wrote.

@@ -227,6 +227,29 @@ impl Cluster {
         Ok((kept, clock::now() - started))
     }
 
+    /// Makes an owner that has ten keys among all the others'.
+    pub(crate) async fn add_owner_of_few(&self) -> Result<(), Box<dyn Error>> {
+        let mut directory = DirectoryServiceClient::new(channel(self.issuance));
+        let owner = v1::CreateOwnerRequest {
+            parent: "tenants/acme".to_owned(),
+            owner_id: "kiosk".to_owned(),
+            owner: Some(v1::Owner::default()),
+            ..Default::default()
+        };
+        match directory.create_owner(self.signed(owner)).await {
+            Err(status) if status.code() != tonic::Code::AlreadyExists => return Err(status.into()),
+            _ => {}
+        }
+        let of_few = |number| v1::CreateKeyRequest { owner: "tenants/acme/owners/kiosk".to_owned(), ..key(number) };
+        let batch = v1::BatchCreateKeysRequest {
+            parent: KEYSPACE.to_owned(),
+            requests: (0..10).map(of_few).collect(),
+            ..Default::default()
+        };
+        self.issuer().batch_create_keys(self.signed(batch)).await?;
+        Ok(())
+    }
+
     /// A client of issuance on a connection of its own.
     pub(crate) fn issuer(&self) -> IssuanceServiceClient<Channel> {
         IssuanceServiceClient::new(channel(self.issuance))
@@ -241,7 +264,7 @@ impl Cluster {
         })
     }
 
-    fn signed<T>(&self, message: T) -> Request<T> {
+    pub(crate) fn signed<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let value = format!("Bearer {}", self.root).parse().expect("a key text is ASCII");
         request.metadata_mut().insert("authorization", value);

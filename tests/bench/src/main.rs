@@ -18,7 +18,7 @@ mod table;
 
 use clap::Parser;
 use cluster::Cluster;
-use figures::{creating, loading, validating};
+use figures::{creating, listing, loading, validating};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -127,6 +127,10 @@ async fn validate_and_load(folder: &Path, quick: bool, table: &mut Table) -> Res
         let loaded = loading::start(&mut cluster, &halves.servers, &last).await?;
         loading::tell(&none, &loaded, count, table);
         validating::measure(&cluster, &halves, folder, count, key_texts.clone(), rounds, table).await?;
+        if count == keys[1] {
+            cluster.start_issuance()?;
+            listing::measure(&cluster, count, table).await?;
+        }
         cluster.stop()?;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The figures, one file each: how it is measured, and its lines in the table.
 
 pub(crate) mod creating;
+pub(crate) mod listing;
 pub(crate) mod loading;
 pub(crate) mod validating;

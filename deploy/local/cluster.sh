@@ -1,33 +1,36 @@
 #!/usr/bin/env bash
-# Three replicas and one issuance on loopback, to try what a kill does, and as an example of the order of steps.
+# The four services as processes of their own on loopback: three replicas of validation, one each of issuance, rotation and
+# audit. To try what a kill does, and as an example of the order of steps.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-three-replicas.sh COMMAND [--folder DIR] [--base PORT] [--bin DIR]
+cluster.sh COMMAND [--folder DIR] [--base PORT] [--bin DIR]
 
   start        build, make secrets and data folders on the first time, start what does not run, wait until it serves
   stop         end all, letting calls in progress end
   status       tell what runs
-  kill N       end replica N at once, as a crash would (N: 1, 2, 3)
+  kill NAME    end one at once, as a crash would: replica-1, replica-2, replica-3, issuance, rotation or audit
   destroy      stop, then remove the folder, secrets and data
 
-  --folder DIR   where secrets, data, logs and process ids lie     (.latchkey-dev/three)
-  --base PORT    issuance; the replicas are at +10, +110, +210      (7710)
-  --bin DIR      where latchkey-validation and latchkey-issuance lie (built by cargo)
+  --folder DIR   where secrets, data, logs and process ids lie     (.latchkey-dev/cluster)
+  --base PORT    issuance; replicas at +10, +110, +210, rotation at +20, audit at +30  (7710)
+  --bin DIR      where the four binaries lie                        (built by cargo)
 TEXT
 }
 
 # The examples beside this file name their paths from the top of the repository.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 examples=deploy/local
-folder=.latchkey-dev/three
+folder=.latchkey-dev/cluster
 base=7710
 bin=
 seconds_max=30
+# In the order in which they start; they end the other way round.
+names=(replica-1 replica-2 replica-3 issuance rotation audit)
 
 die() {
-  echo "three-replicas.sh: $*" >&2
+  echo "cluster.sh: $*" >&2
   exit 1
 }
 
@@ -37,8 +40,14 @@ port() { echo $((base + 10 + 100 * ($1 - 1) + $2)); }
 settings_of() {
   local name=$1 number
   printf '%s\n' "cluster_secret_file=$folder/secrets/cluster.secret" "kek_file=$folder/secrets/kek"
-  if [ "$name" = issuance ]; then
-    printf '%s\n' "listen=127.0.0.1:$base" "metrics_listen=127.0.0.1:$((base + 9))" \
+  case $name in
+    issuance) number=0 ;;
+    rotation) number=20 ;;
+    audit) number=30 && printf '%s\n' "data_folder=$folder/audit" ;;
+    *) number= ;;
+  esac
+  if [ -n "$number" ]; then
+    printf '%s\n' "listen=127.0.0.1:$((base + number))" "metrics_listen=127.0.0.1:$((base + number + 9))" \
       "registry_endpoints=127.0.0.1:$(port 1 0),127.0.0.1:$(port 2 0),127.0.0.1:$(port 3 0)"
     return
   fi
@@ -53,9 +62,12 @@ settings_of() {
 
 # service NAME ARGUMENTS...: fills `command` with what runs the service.
 service() {
-  local name=$1 program=latchkey-validation setting
+  local name=$1 program setting
   shift
-  [ "$name" = issuance ] && program=latchkey-issuance
+  case $name in
+    replica-*) program=latchkey-validation ;;
+    *) program=latchkey-$name ;;
+  esac
   command=("$bin/$program" --config "$examples/$name.toml")
   while IFS= read -r setting; do command+=(--set "$setting"); done < <(settings_of "$name")
   command+=("$@")
@@ -88,17 +100,18 @@ initialise() {
 start() {
   local name
   if [ -z "$bin" ]; then
-    cargo build --quiet --package latchkey-validation --package latchkey-issuance
+    cargo build --quiet --package latchkey-validation --package latchkey-issuance --package latchkey-rotation \
+      --package latchkey-audit
     bin=${CARGO_TARGET_DIR:-target}/debug
   fi
   initialise
-  for name in replica-1 replica-2 replica-3 issuance; do
+  for name in "${names[@]}"; do
     if running "$name" >/dev/null; then continue; fi
     service "$name"
     nohup "${command[@]}" </dev/null >"$folder/$name.log" 2>&1 &
     echo $! >"$folder/$name.pid"
   done
-  for name in replica-1 replica-2 replica-3; do wait_until_serving "$name"; done
+  for name in "${names[@]}"; do wait_until_serving "$name"; done
   status
   echo "root's key: $folder/secrets/root.key"
 }
@@ -106,7 +119,10 @@ start() {
 # A replica tells its health in its log when it changes; a load balancer would ask grpc.health.v1.
 wait_until_serving() {
   local ends=$((SECONDS + seconds_max))
-  until grep -q 'probe="latchkey.validate" serving=true' "$folder/$1.log"; do
+  local said='probe="latchkey.validate" serving=true'
+  # The others tell when they listen; they find the replicas by themselves.
+  [[ $1 == replica-* ]] || said=' serves'
+  until grep -q "$said" "$folder/$1.log"; do
     running "$1" >/dev/null || die "$1 ended, see $folder/$1.log: $(tail -n 3 "$folder/$1.log")"
     ((SECONDS < ends)) || die "$1 does not serve after $seconds_max s, see $folder/$1.log"
     sleep 0.1
@@ -114,8 +130,9 @@ wait_until_serving() {
 }
 
 stop() {
-  local name pid ends
-  for name in issuance replica-3 replica-2 replica-1; do
+  local at name pid ends
+  for ((at = ${#names[@]} - 1; at >= 0; at--)); do
+    name=${names[at]}
     pid=$(running "$name") || continue
     kill -TERM "$pid"
     ends=$((SECONDS + seconds_max))
@@ -130,18 +147,18 @@ stop() {
 
 status() {
   local name pid address
-  for name in replica-1 replica-2 replica-3 issuance; do
+  for name in "${names[@]}"; do
     address=$(settings_of "$name" | sed -n 's/^listen=//p')
     if pid=$(running "$name"); then echo "$name runs on $address, process $pid"; else echo "$name does not run"; fi
   done
 }
 
-kill_replica() {
+kill_one() {
   local pid
-  [[ ${1:-} == [123] ]] || die "kill which replica? 1, 2 or 3"
-  pid=$(running "replica-$1") || die "replica-$1 does not run"
+  [[ " ${names[*]} " == *" ${1:-none} "* ]] || die "kill which of them? one of: ${names[*]}"
+  pid=$(running "$1") || die "$1 does not run"
   kill -KILL "$pid"
-  echo "replica-$1 (process $pid) is killed; start brings it back"
+  echo "$1 (process $pid) is killed; start brings it back"
 }
 
 destroy() {
@@ -153,13 +170,13 @@ destroy() {
 
 task=${1:-help}
 shift || true
-number=
+which=
 while (($# > 0)); do
   case $1 in
     --folder) folder=${2:?--folder needs a value} && shift 2 ;;
     --base) base=${2:?--base needs a value} && shift 2 ;;
     --bin) bin=${2:?--bin needs a value} && shift 2 ;;
-    [0-9]) number=$1 && shift ;;
+    [a-z]*) which=$1 && shift ;;
     *) usage >&2 && exit 2 ;;
   esac
 done
@@ -168,7 +185,7 @@ case $task in
   start) start ;;
   stop) stop ;;
   status) status ;;
-  kill) kill_replica "$number" ;;
+  kill) kill_one "$which" ;;
   destroy) destroy ;;
   help | --help | -h) usage ;;
   *) usage >&2 && exit 2 ;;
