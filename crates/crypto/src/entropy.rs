@@ -1,5 +1,5 @@
 //! Randomness as an argument, and the ids drawn from it.
-use latchkey_domain::{KeyId, VersionId};
+use latchkey_domain::{KeyId, RotationId, VersionId};
 
 /// A source of random bytes. The real one reads the operating system; tests replay theirs from a seed.
 pub trait Entropy {
@@ -22,6 +22,11 @@ pub fn draw_key_id(entropy: &mut (impl Entropy + ?Sized)) -> KeyId {
 /// A fresh id for a version: 95 random bits, drawn apart from the key's, so neither tells the other.
 pub fn draw_version_id(entropy: &mut (impl Entropy + ?Sized)) -> VersionId {
     VersionId::from_random(draw(entropy))
+}
+
+/// A fresh id for a rotation: 95 random bits.
+pub fn draw_rotation_id(entropy: &mut (impl Entropy + ?Sized)) -> RotationId {
+    RotationId::from_random(draw(entropy))
 }
 
 #[cfg(test)]

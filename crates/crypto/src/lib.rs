@@ -26,7 +26,7 @@ pub mod opening;
 mod secret;
 
 pub use digest::{Digest, Inner, Pepper};
-pub use entropy::{Entropy, draw, draw_key_id, draw_version_id};
+pub use entropy::{Entropy, draw, draw_key_id, draw_rotation_id, draw_version_id};
 pub use envelope::DataKey;
 pub use key_text::{KEY_TEXT_CHARS_MAX, KeyText, PresentedText, compose, parse};
 pub use secret::{SECRET_CHARS, Secret};

@@ -4,20 +4,22 @@
 //! |---|---|---|---|
 //! | ring key | 0 | kind (1) \|\| id (16) | the KEK, or its tenant's key |
 //! | inner digest | the keyspace's | version id (12) | the keyspace's data key |
-//! | replay box | 0 | request id (16) \|\| identity name | a replay key |
+//! | replay box of new keys | 0 | request id (16) \|\| identity name | a replay key |
+//! | replay box of a rotation | 0 | request id (16) \|\| identity name \|\| `/` \|\| version id (12) | a replay key |
+//! | audit entry, as the audit service keeps it | the entry's, 0 for the cluster's own | sequence (8) | that tenant's audit key |
 //!
 //! The commands, rows, entries and snapshot frames that only a replica seals are its own affair.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use latchkey_crypto::envelope::{Context, Field};
-use latchkey_domain::{ClusterId, IdentityName, TenantNumber, VersionId};
+use latchkey_domain::{ClusterId, IdentityName, Sequence, TenantNumber, VersionId};
 use latchkey_state::RingPurpose;
 
 /// What belongs to no tenant, or to one whose number is not known when it is sealed.
 const CLUSTER_WIDE: TenantNumber = TenantNumber(0);
 
-/// Version of the plaintexts: 32 bytes of a key, 32 bytes of an inner digest, a list of key texts.
+/// Version of the plaintexts: 32 bytes of a key, 32 bytes of an inner digest, a list of key texts, an audit entry.
 const SCHEMA: u16 = 1;
 
 /// Begins what the KEK is told, so that it never mistakes it for another of its customers' contexts.
@@ -111,6 +113,16 @@ impl ReplayPlace {
         Self { cluster, record: [request_id.as_slice(), name.as_bytes()].concat() }
     }
 
+    /// Of the request by which `identity` gave a key the new version `version`. It is none of new keys, whose places end
+    /// with the name, and no name has a `/` behind its id.
+    #[must_use]
+    pub fn of_version(cluster: ClusterId, identity: &IdentityName, request_id: &[u8; 16], version: &VersionId) -> Self {
+        let mut place = Self::new(cluster, identity, request_id);
+        place.record.push(b'/');
+        place.record.extend_from_slice(version.bytes());
+        place
+    }
+
     /// Its context.
     #[must_use]
     pub fn context(&self) -> Context<'_> {
@@ -119,6 +131,34 @@ impl ReplayPlace {
             tenant: CLUSTER_WIDE,
             record: &self.record,
             field: Field::REPLAY,
+            schema: SCHEMA,
+        }
+    }
+}
+
+/// The place of an audit entry in the audit service's own log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryPlace {
+    cluster: ClusterId,
+    tenant: TenantNumber,
+    record: [u8; 8],
+}
+
+impl EntryPlace {
+    /// Of the entry with this number; a tenant that is absent stands for the cluster itself.
+    #[must_use]
+    pub fn new(cluster: ClusterId, tenant: Option<TenantNumber>, sequence: Sequence) -> Self {
+        Self { cluster, tenant: tenant.unwrap_or(CLUSTER_WIDE), record: sequence.0.to_be_bytes() }
+    }
+
+    /// Its context.
+    #[must_use]
+    pub const fn context(&self) -> Context<'_> {
+        Context {
+            cluster: self.cluster,
+            tenant: self.tenant,
+            record: &self.record,
+            field: Field::ENTRY,
             schema: SCHEMA,
         }
     }
@@ -158,6 +198,22 @@ mod tests {
     }
 
     #[test]
+    fn neither_another_tenant_nor_another_sequence_shares_an_entry() {
+        let mine = EntryPlace::new(CLUSTER, Some(TenantNumber(2)), Sequence(7));
+        assert_ne!(mine.context(), EntryPlace::new(CLUSTER, Some(TenantNumber(3)), Sequence(7)).context());
+        assert_ne!(mine.context(), EntryPlace::new(CLUSTER, None, Sequence(7)).context());
+        assert_ne!(mine.context(), EntryPlace::new(CLUSTER, Some(TenantNumber(2)), Sequence(8)).context());
+    }
+
+    #[test]
+    fn a_rotation_shares_its_replay_with_no_new_key_and_with_no_other_version() {
+        let version = |text: &str| VersionId::parse(text).unwrap();
+        let of = |id: &str| ReplayPlace::of_version(CLUSTER, &identity("acme", "deploy"), &[1; 16], &version(id));
+        assert_ne!(of("0000000000000010"), ReplayPlace::new(CLUSTER, &identity("acme", "deploy"), &[1; 16]));
+        assert_ne!(of("0000000000000010"), of("0000000000000011"));
+    }
+
+    #[test]
     fn the_places_are_a_contract() {
         let place = RingKeyPlace::new(CLUSTER, RingKind::Audit, [0xA0; 16]);
         let record = "05a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0";
@@ -168,7 +224,14 @@ mod tests {
         );
         let replay = ReplayPlace::new(CLUSTER, &identity("a", "b"), &[0xB0; 16]);
         assert_eq!(hex(replay.context().record), format!("{}{}", "b0".repeat(16), hex(b"tenants/a/identities/b")));
+        let entry = EntryPlace::new(CLUSTER, Some(TenantNumber(3)), Sequence(0x0102));
+        assert_eq!((hex(entry.context().record).as_str(), entry.context().tenant.0), ("0000000000000102", 3));
         let version = VersionId::parse("0000000000000010").unwrap();
+        let rotated = ReplayPlace::of_version(CLUSTER, &identity("a", "b"), &[0xB0; 16], &version);
+        assert_eq!(
+            hex(rotated.context().record),
+            format!("{}{}2f00000000000000000000003e", "b0".repeat(16), hex(b"tenants/a/identities/b"))
+        );
         let inner = inner(CLUSTER, TenantNumber(3), &version);
         assert_eq!((hex(inner.record).as_str(), inner.tenant.0), ("00000000000000000000003e", 3));
     }

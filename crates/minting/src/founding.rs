@@ -122,6 +122,10 @@ fn management_settings() -> KeyspaceSettings {
         staleness_policy: StalenessPolicy::Refuse,
         dead_retention: DEAD_RETENTION,
         keys_max: MANAGEMENT_KEYS_MAX,
+        allowed_roles: Box::default(),
+        versions_max: u64::MAX,
+        metadata_bytes_max: u64::MAX,
+        self_revocation_off: false,
     }
 }
 

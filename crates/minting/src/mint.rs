@@ -1,15 +1,15 @@
-//! Minting one key: its ids, its secret, what is kept of the secret, and the text that shows it once.
+//! Minting a secret: for a new key with its ids, or for another version of a key. What is kept of it is proposed; the
+//! text shows it once.
 
 use crate::Numbered;
 use crate::contexts;
+use alloc::vec::Vec;
 use latchkey_crypto::envelope::{self, SALT_BYTES};
-use latchkey_crypto::{
-    DataKey, Digest, Entropy, Inner, KeyText, Pepper, Secret, compose, draw, draw_key_id, draw_version_id,
-};
+use latchkey_crypto::{DataKey, Entropy, Inner, KeyText, Pepper, Secret, compose, draw, draw_key_id, draw_version_id};
 use latchkey_domain::{
-    ClusterId, DisplayName, KeyId, Metadata, Prefix, Purpose, RingNumber, TenantNumber, Terms, UnixMillis, VersionId,
+    ClusterId, DisplayName, KeyId, Metadata, Prefix, Purpose, Slug, TenantNumber, Terms, UnixMillis, VersionId,
 };
-use latchkey_state::{Expiry, HolderName, NewKey, SealedInner};
+use latchkey_state::{Expiry, HolderName, NewKey, NewVersion};
 
 /// What minting needs to know of a keyspace. Its keys are unwrapped, so this lives as briefly as can be.
 #[derive(Clone, Copy, Debug)]
@@ -31,13 +31,16 @@ pub struct Mint<'a> {
 pub struct Minted {
     /// Its id.
     pub key: KeyId,
-    /// The id of its first version.
-    pub version: VersionId,
+    /// Its first version.
+    pub version: MintedVersion,
+}
+
+/// A version that nobody has proposed yet.
+#[derive(Debug)]
+pub struct MintedVersion {
     /// What is shown once.
     pub text: KeyText,
-    pepper: RingNumber,
-    digest: Digest,
-    inner: SealedInner,
+    new: NewVersion,
 }
 
 /// What the caller says about a new key.
@@ -49,8 +52,12 @@ pub struct KeyDetails {
     pub display_name: DisplayName,
     /// What it is for.
     pub purpose: Purpose,
-    /// What it may do and from where.
+    /// What it may do and from where; its roles are those below.
     pub terms: Terms,
+    /// Its roles, by id within the tenant; sorted.
+    pub roles: Vec<Slug>,
+    /// The key whose child it shall be, of the same keyspace.
+    pub parent: Option<KeyId>,
     /// The tenant's own words.
     pub metadata: Metadata,
     /// From when on it is accepted.
@@ -60,22 +67,29 @@ pub struct KeyDetails {
 }
 
 impl Mint<'_> {
-    /// Draws a key. The secret is gone when this returns, but for the text.
+    /// Draws a key with its first version. The secret is gone when this returns, but for the text.
     pub fn key(&self, entropy: &mut (impl Entropy + ?Sized)) -> Minted {
-        let (key, version) = (draw_key_id(entropy), draw_version_id(entropy));
+        // The first draw is the key's id, so that it tells nothing of the version's.
+        let key = draw_key_id(entropy);
+        Minted { key, version: self.version(entropy) }
+    }
+
+    /// Draws a version: the first of a new key, or the one that takes the place of another. The secret is gone when this
+    /// returns, but for the text.
+    pub fn version(&self, entropy: &mut (impl Entropy + ?Sized)) -> MintedVersion {
+        let id = draw_version_id(entropy);
         let secret = Secret::draw(entropy);
-        let inner = Inner::of(version, &secret);
-        let place = contexts::inner(self.cluster, self.tenant, &version);
+        let inner = Inner::of(id, &secret);
+        let place = contexts::inner(self.cluster, self.tenant, &id);
         let salt = draw::<SALT_BYTES>(entropy);
         let sealed = envelope::seal(self.data_key.key, self.data_key.number, &place, salt, inner.expose());
-        Minted {
-            key,
-            version,
-            text: compose(self.prefix, version, &secret),
+        let new = NewVersion {
+            id,
             pepper: self.pepper.number,
             digest: self.pepper.key.digest(&inner),
             inner: sealed.try_into().expect("an inner digest has one length, and so has its envelope"),
-        }
+        };
+        MintedVersion { text: compose(self.prefix, id, &secret), new }
     }
 }
 
@@ -83,22 +97,40 @@ impl Minted {
     /// What is proposed, and what is shown once it was accepted.
     #[must_use]
     pub fn into_new_key(self, details: KeyDetails) -> (NewKey, KeyText) {
-        let KeyDetails { holder, display_name, purpose, terms, metadata, not_before, expiry } = details;
+        let (NewVersion { id, pepper, digest, inner }, text) = self.version.into_new_version();
+        let KeyDetails { holder, display_name, purpose, terms, roles, parent, metadata, not_before, expiry } = details;
         let new = NewKey {
             id: self.key,
-            version: self.version,
-            pepper: self.pepper,
-            digest: self.digest,
-            inner: self.inner,
+            version: id,
+            pepper,
+            digest,
+            inner,
             holder,
             display_name,
             purpose,
             terms,
+            roles,
+            parent,
             metadata,
             not_before,
             expiry,
         };
-        (new, self.text)
+        (new, text)
+    }
+}
+
+impl MintedVersion {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> VersionId {
+        self.new.id
+    }
+
+    /// What is proposed, and what is shown once it was accepted, if it was: where a standby is there, that one takes the
+    /// place, and this text is no key's.
+    #[must_use]
+    pub fn into_new_version(self) -> (NewVersion, KeyText) {
+        (self.new, self.text)
     }
 }
 
@@ -110,6 +142,8 @@ impl Default for KeyDetails {
             display_name: DisplayName::default(),
             purpose: Purpose::default(),
             terms: Terms::default(),
+            roles: Vec::new(),
+            parent: None,
             metadata: Metadata::default(),
             not_before: None,
             expiry: Expiry::Default,
@@ -122,6 +156,7 @@ mod tests {
     use super::*;
     use crate::test_support::{Seeded, hex};
     use latchkey_crypto::parse;
+    use latchkey_domain::RingNumber;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -157,6 +192,25 @@ mod tests {
                 assert!(envelope::open(mint.data_key.key, &other, &new.inner).is_err());
             });
         }
+    }
+
+    #[test]
+    fn another_version_is_minted_as_the_first_one_is() {
+        with_mint("acme", |mint| {
+            let mut entropy = Seeded(11);
+            let (new, text) = mint.version(&mut entropy).into_new_version();
+            let presented = parse(text.expose()).expect("minting writes key texts that parse");
+            let inner = Inner::of(presented.version, &presented.secret);
+            assert_eq!((presented.prefix, presented.version), ("acme", new.id));
+            assert_eq!(new.pepper, RingNumber(2));
+            assert!(mint.pepper.key.digest(&inner).matches(&new.digest));
+            let place = contexts::inner(CLUSTER, TenantNumber(2), &new.id);
+            let opened = envelope::open(mint.data_key.key, &place, &new.inner).expect("opens in its own place");
+            assert_eq!(opened.as_slice(), inner.expose());
+
+            let other = mint.version(&mut entropy);
+            assert!(other.id() != new.id && other.text.expose() != text.expose());
+        });
     }
 
     #[test]
