@@ -43,6 +43,18 @@ pub const FENCED: &str = "latchkey_fenced";
 pub const STATE_KEYS: &str = "latchkey_state_keys";
 /// Audit entries that are not yet trimmed.
 pub const OUTBOX_ENTRIES: &str = "latchkey_outbox_entries";
+/// Entries that the audit service has made durable.
+pub const AUDIT_ENTRIES: &str = "latchkey_audit_entries";
+/// Bytes of its segments.
+pub const AUDIT_BYTES: &str = "latchkey_audit_bytes";
+/// Events that came and are not durable yet.
+pub const AUDIT_LAG_ENTRIES: &str = "latchkey_audit_lag_entries";
+/// How old the last event stored was when it was stored; 0 where there are no others yet.
+pub const AUDIT_LAG_SECONDS: &str = "latchkey_audit_lag_seconds";
+/// 1 while events come and are stored, else 0.
+pub const AUDIT_FOLLOWS: &str = "latchkey_audit_follows";
+/// Streams of entries that are open.
+pub const AUDIT_WATCHERS: &str = "latchkey_audit_watchers";
 /// The wall clock here against the median of the voters' clocks.
 pub const CLOCK_SKEW_SECONDS: &str = "latchkey_clock_skew_seconds";
 
@@ -91,6 +103,12 @@ pub const ALL: &[Metric] = &[
     Metric { name: FENCED, kind: Kind::Gauge, labels: &[], help: "1 on a fenced replica" },
     Metric { name: STATE_KEYS, kind: Kind::Gauge, labels: &[], help: "keys in the state" },
     Metric { name: OUTBOX_ENTRIES, kind: Kind::Gauge, labels: &[], help: "audit entries not yet trimmed" },
+    Metric { name: AUDIT_ENTRIES, kind: Kind::Gauge, labels: &[], help: "entries that the audit service has made durable" },
+    Metric { name: AUDIT_BYTES, kind: Kind::Gauge, labels: &[], help: "bytes of the segments of the audit service" },
+    Metric { name: AUDIT_LAG_ENTRIES, kind: Kind::Gauge, labels: &[], help: "events that came and are not durable yet" },
+    Metric { name: AUDIT_LAG_SECONDS, kind: Kind::Gauge, labels: &[], help: "age of the last event when it was stored, 0 at the end" },
+    Metric { name: AUDIT_FOLLOWS, kind: Kind::Gauge, labels: &[], help: "1 while events come and are stored" },
+    Metric { name: AUDIT_WATCHERS, kind: Kind::Gauge, labels: &[], help: "streams of entries that are open" },
     Metric { name: CLOCK_SKEW_SECONDS, kind: Kind::Gauge, labels: &[], help: "wall clock against the voters' median" },
 ];
 
