@@ -38,6 +38,8 @@ pub enum Action {
     VersionRevoked,
     /// All keys of a scope were revoked.
     ScopeRevoked,
+    /// Each key of a scope that was revoked has its own event by now.
+    ScopeMarked,
     /// A tenant changed.
     TenantUpdated,
     /// A tenant was deleted.
@@ -92,7 +94,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::ClusterBootstrapped,
         Self::FeatureLevelRaised,
         Self::RingKeyAdded,
@@ -105,6 +107,7 @@ impl Action {
         Self::KeyRevoked,
         Self::VersionRevoked,
         Self::ScopeRevoked,
+        Self::ScopeMarked,
         Self::TenantUpdated,
         Self::TenantDeleted,
         Self::KeyspaceUpdated,
@@ -148,6 +151,7 @@ impl Action {
             Self::KeyRevoked => "key.revoked",
             Self::VersionRevoked => "version.revoked",
             Self::ScopeRevoked => "scope.revoked",
+            Self::ScopeMarked => "scope.marked",
             Self::TenantUpdated => "tenant.updated",
             Self::TenantDeleted => "tenant.deleted",
             Self::KeyspaceUpdated => "keyspace.updated",

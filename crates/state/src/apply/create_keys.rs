@@ -1,18 +1,23 @@
 //! Making keys: all of the command's, or none.
 
 use super::Answer;
+use super::key_facts;
 use super::transaction::{Telling, Transaction};
+use super::within::{self, Parent};
 use crate::command::{CreateKeys, Expiry, HolderName, KEYS_PER_COMMAND_MAX, NewKey};
 use crate::event::Action;
 use crate::key::{Details, Holder, Key, Rare, Versions};
 use crate::records::{Keyspace, RingPurpose};
 use crate::row::Row;
 use crate::state::State;
+use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{KeyspaceName, PermissionPattern, Quota, Refusal, ResourceKind, RingNumber, Terms, UnixMillis};
+use latchkey_domain::{
+    KeyName, KeyspaceName, PermissionPattern, Quota, Refusal, ResourceKind, RingNumber, Terms, UnixMillis, VersionId,
+};
 
 pub(super) fn create_keys(transaction: &mut Transaction<'_>, operation: &CreateKeys) -> Result<Answer, Refusal> {
     if operation.keys.len() > KEYS_PER_COMMAND_MAX {
@@ -32,8 +37,9 @@ pub(super) fn create_keys(transaction: &mut Transaction<'_>, operation: &CreateK
             return Err(Refusal::QuotaExceeded { quota: Quota::KeysOfKeyspace, limit: keyspace.settings.keys_max });
         }
         keyspace.keys += 1;
-        let neighbour = transaction.state().shared_terms(keyspace.number, new.id, &new.terms);
-        let terms = share(&mut last, neighbour, &new.terms);
+        let asked = terms(transaction.state(), name, &keyspace, new)?;
+        let neighbour = transaction.state().shared_terms(keyspace.number, new.id, &asked);
+        let terms = share(&mut last, neighbour, &asked);
         let key = Arc::new(make(transaction, name, &keyspace, new, terms)?);
         transaction.put(Row::Key(key.clone()));
         tell(transaction, name, &keyspace, &key, new);
@@ -41,6 +47,20 @@ pub(super) fn create_keys(transaction: &mut Transaction<'_>, operation: &CreateK
     }
     transaction.put(Row::Keyspace(Arc::new(keyspace)));
     Ok(Answer::Keys { keys: made, replay: None })
+}
+
+/// The terms asked for, with the numbers of the roles named beside them. Numbers that came with a command are nobody's.
+fn terms<'a>(
+    state: &State,
+    name: &KeyspaceName,
+    keyspace: &Keyspace,
+    new: &'a NewKey,
+) -> Result<Cow<'a, Terms>, Refusal> {
+    let roles = within::roles(state, name, keyspace, &new.roles)?;
+    Ok(match new.terms.roles == roles {
+        true => Cow::Borrowed(&new.terms),
+        false => Cow::Owned(Terms { roles, ..new.terms.clone() }),
+    })
 }
 
 /// Neighbours in the keyspace or in the batch mostly say the same, and a million keys live in memory.
@@ -65,10 +85,18 @@ fn make(
         return Err(Refusal::AlreadyExists { kind: ResourceKind::Key, name });
     }
     need_ring_key(state, new.pepper, RingPurpose::Pepper)?;
-    if let Some(pattern) = not_allowed(keyspace, &terms) {
-        return Err(Refusal::PermissionNotAllowed { permission: pattern });
+    within::need_allowed(keyspace, &terms.permissions)?;
+    within::need_room(state, keyspace, 1, new.metadata.bytes() as u64)?;
+    let parent = new.parent.map(|parent| Parent::for_new(state, name, keyspace, parent, now)).transpose()?;
+    let mut expires_at = expiry(keyspace, new.expiry, now)?;
+    if let Some(parent) = &parent {
+        parent.need_within(&terms)?;
+        // Who asks for no end gets that of the parent; who asks for one beyond it is told.
+        if new.expiry == Expiry::Default {
+            expires_at = expires_at.into_iter().chain(parent.expires_at()).min();
+        }
+        parent.need_no_later(expires_at)?;
     }
-    let expires_at = expiry(keyspace, new.expiry, now)?;
     if let (Some(not_before), Some(expire_time)) = (new.not_before, expires_at)
         && not_before >= expire_time
     {
@@ -87,26 +115,27 @@ fn make(
             purpose: new.purpose.clone(),
             metadata: new.metadata.clone(),
             not_before: new.not_before,
+            parent: new.parent,
             ..Details::default()
         }),
         versions: Versions::from(new.first_version(now)),
     })
 }
 
+/// No version is found by an id that another has.
+pub(super) fn need_unused_version(state: &State, key: &KeyName, id: VersionId) -> Result<(), Refusal> {
+    match state.version(id) {
+        Some(_) => Err(Refusal::AlreadyExists { kind: ResourceKind::Version, name: format!("{key}/versions/{id}") }),
+        None => Ok(()),
+    }
+}
+
 /// A digest under a pepper that is gone could never be checked again.
-fn need_ring_key(state: &State, number: RingNumber, purpose: RingPurpose) -> Result<(), Refusal> {
+pub(super) fn need_ring_key(state: &State, number: RingNumber, purpose: RingPurpose) -> Result<(), Refusal> {
     match state.ring_key(number) {
         Some(key) if key.purpose == purpose => Ok(()),
         Some(_) | None => Err(Refusal::RingKeyGone { number: number.0 }),
     }
-}
-
-fn not_allowed(keyspace: &Keyspace, terms: &Terms) -> Option<String> {
-    let allowed = &keyspace.settings.allowed_permissions;
-    if allowed.is_empty() {
-        return None;
-    }
-    terms.permissions.iter().find(|pattern| !allowed.covers(pattern)).map(|pattern| pattern.as_str().into())
 }
 
 /// When the key ends: never later than the keyspace's maximum allows, and never rounded up.
@@ -130,7 +159,7 @@ fn expiry(keyspace: &Keyspace, asked: Expiry, now: UnixMillis) -> Result<Option<
 }
 
 /// Keys belong to owners of their own tenant; management keys, and only they, to identities of any tenant.
-fn holder(state: &State, keyspace: &KeyspaceName, holder: &HolderName) -> Result<Holder, Refusal> {
+pub(super) fn holder(state: &State, keyspace: &KeyspaceName, holder: &HolderName) -> Result<Holder, Refusal> {
     match holder {
         HolderName::Identity(name) if keyspace.is_management() => state
             .identity(name)
@@ -161,10 +190,15 @@ fn tell(transaction: &mut Transaction<'_>, name: &KeyspaceName, keyspace: &Keysp
         HolderName::Identity(name) => Some(name.to_string()),
     };
     let permissions: Vec<_> = key.terms.permissions.iter().map(PermissionPattern::as_str).collect();
+    let roles: Vec<_> = key_facts::names_of_roles(transaction.state(), key).into_iter().collect();
     let mut facts = Vec::new();
     facts.extend(key.expires_at.map(|time| ("expires_at_ms", time.millis().to_string())));
     facts.extend(holder.map(|holder| ("owner", holder)));
+    facts.extend(key.parent().map(|parent| ("parent_key", parent.to_string())));
     facts.push(("permissions", permissions.join(",")));
+    if !roles.is_empty() {
+        facts.push(("roles", roles.join(",")));
+    }
     facts.push(("version", new.version.to_string()));
     let subject = format!("{name}/keys/{}", key.id);
     let telling = Telling { tenant: Some(keyspace.tenant), facts, ..Telling::default() };

@@ -8,6 +8,7 @@ mod create_keys;
 mod cut;
 mod delete;
 mod directory;
+mod key_facts;
 mod remove_dead;
 mod repeat;
 mod restrict_key;
@@ -16,13 +17,16 @@ mod revoke_keys;
 mod ring;
 mod roles;
 mod rotate_key;
+mod rotation;
 mod settle;
 mod step_rotation;
+mod subject;
 mod suspend_key;
 mod transaction;
 mod trim;
 mod update_directory;
 mod update_key;
+mod within;
 
 pub use authority::may_give;
 
@@ -214,7 +218,7 @@ fn carry_out(transaction: &mut Transaction<'_>, command: &Command) -> Result<Ans
         Operation::RotateKey(operation) => rotate_key::rotate_key(transaction, operation),
         Operation::PrepareStandby(operation) => rotate_key::prepare_standby(transaction, operation),
         Operation::StepRotation(operation) => step_rotation::step_rotation(transaction, operation),
-        Operation::Settle => settle::settle(transaction),
+        Operation::Settle => Ok(settle::settle(transaction)),
         Operation::RemoveDead(keys) => remove_dead::remove_dead(transaction, keys),
         Operation::MarkRevoked(operation) => revoke_keys::mark_revoked(transaction, operation),
         Operation::Trim(through) => trim::trim(transaction, *through),

@@ -2,25 +2,24 @@
 //! sooner than the first would have.
 
 use super::Answer;
-use super::transaction::{Telling, Transaction};
-use crate::command::RevokeKey;
+use super::rotation;
+use super::subject::Subject;
+use super::transaction::Transaction;
+use crate::command::{Actor, RevokeKey};
 use crate::event::Action;
-use crate::key::{Change, Key, Revocation};
-use crate::row::Row;
+use crate::key::{Key, Revocation};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
-use alloc::vec;
-use latchkey_domain::{Refusal, ResourceKind, Revision};
+use alloc::vec::Vec;
+use latchkey_domain::{Refusal, ResourceKind, Revision, VersionId};
 
 pub(super) fn revoke_key(transaction: &mut Transaction<'_>, operation: &RevokeKey) -> Result<Answer, Refusal> {
-    let name = &operation.key;
-    let not_found = || Refusal::NotFound { kind: ResourceKind::Key, name: name.to_string() };
-    let mut key = transaction.state().key(name).ok_or_else(not_found)?.as_ref().clone();
-    let current = key.etag();
-    if operation.etag.as_deref().is_some_and(|etag| etag != current) {
-        return Err(Refusal::EtagMismatch { current });
+    let mut subject = Subject::find(transaction.state(), &operation.key, operation.etag.as_deref())?;
+    let by_holder = matches!(transaction.command().actor, Actor::Key(_));
+    if by_holder && subject.keyspace.settings.self_revocation_off {
+        return Err(Refusal::SelfRevocationOff);
     }
     let now = transaction.now();
     let revocation = Revocation {
@@ -29,42 +28,51 @@ pub(super) fn revoke_key(transaction: &mut Transaction<'_>, operation: &RevokeKe
         reason: operation.reason,
         text: operation.text.clone(),
     };
-    let (action, subject, changed) = match operation.version {
-        None => {
-            let change = Change { revision: transaction.revision(), at: now };
-            let changed = key.details.change(|details| {
-                let changed = bring_forward(&mut details.revocation, &revocation);
-                if changed {
-                    details.changed = Some(change);
-                }
-                changed
-            });
-            (Action::KeyRevoked, name.to_string(), changed)
-        }
-        Some(id) => {
-            let subject = format!("{name}/versions/{id}");
-            let version = key
-                .versions
-                .iter_mut()
-                .find(|version| version.id == id)
-                .ok_or_else(|| Refusal::NotFound { kind: ResourceKind::Version, name: subject.clone() })?;
-            let changed = version.details.change(|details| bring_forward(&mut details.revocation, &revocation));
-            (Action::VersionRevoked, subject, changed)
-        }
+    let changed = match operation.version {
+        None => revoke_whole(transaction, &mut subject, &revocation),
+        Some(version) => revoke_version(transaction, &mut subject, version, &revocation)?,
     };
-    let key = Arc::new(key);
-    if changed {
-        transaction.put(Row::Key(key.clone()));
-        let tenant = transaction.state().keyspace(&name.keyspace).map(|keyspace| keyspace.tenant);
-        let facts = vec![("effective_at_ms", revocation.effective_at.millis().to_string())];
-        let reason = Some((revocation.reason, revocation.text));
-        transaction.emit(action, subject, Telling { tenant, reason, facts });
-    }
+    let key = if changed { subject.put(transaction) } else { Arc::new(subject.key) };
     Ok(Answer::Revoked { key, version: operation.version })
 }
 
+/// A rotation in progress ends with its key.
+fn revoke_whole(transaction: &mut Transaction<'_>, subject: &mut Subject, revocation: &Revocation) -> bool {
+    if !subject.key.details.change(|details| bring_forward(&mut details.revocation, revocation)) {
+        return false;
+    }
+    subject.touch(transaction);
+    tell(transaction, subject, Action::KeyRevoked, subject.name.to_string(), revocation);
+    rotation::cancel_with_key(transaction, subject, &revocation.text);
+    true
+}
+
+fn revoke_version(
+    transaction: &mut Transaction<'_>,
+    subject: &mut Subject,
+    id: VersionId,
+    revocation: &Revocation,
+) -> Result<bool, Refusal> {
+    let name = format!("{}/versions/{id}", subject.name);
+    let Some(version) = subject.key.versions.iter_mut().find(|version| version.id == id) else {
+        return Err(Refusal::NotFound { kind: ResourceKind::Version, name });
+    };
+    if !version.details.change(|details| bring_forward(&mut details.revocation, revocation)) {
+        return Ok(false);
+    }
+    tell(transaction, subject, Action::VersionRevoked, name, revocation);
+    rotation::end_with_version(transaction, subject, id, &revocation.text);
+    Ok(true)
+}
+
+fn tell(transaction: &mut Transaction<'_>, subject: &Subject, action: Action, name: String, revocation: &Revocation) {
+    let facts = Vec::from([("effective_at_ms", revocation.effective_at.millis().to_string())]);
+    let reason = Some((revocation.reason, revocation.text.clone()));
+    subject.tell_of(transaction, action, name, reason, facts);
+}
+
 /// A revocation can come sooner than one asked for earlier, never later: nothing revives a dead key.
-fn bring_forward(current: &mut Option<Box<Revocation>>, asked: &Revocation) -> bool {
+pub(super) fn bring_forward(current: &mut Option<Box<Revocation>>, asked: &Revocation) -> bool {
     match current {
         Some(current) if current.effective_at <= asked.effective_at => false,
         Some(_) | None => {

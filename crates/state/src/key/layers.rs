@@ -7,9 +7,9 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::iter;
 use latchkey_domain::{
-    BuiltInRole, Method, MethodSet, NetworkSet, PermissionPattern, PermissionRef, ResourceSet, RoleNumber,
+    BuiltInRole, Method, MethodSet, NetworkSet, PermissionPattern, PermissionRef, PermissionSet, ResourceSet,
+    UnixMillis,
 };
-use latchkey_domain::{PermissionSet, UnixMillis};
 
 /// What one role gives.
 #[derive(Clone, Copy)]
@@ -62,9 +62,11 @@ impl State {
         }
     }
 
-    fn role_terms(&self, number: RoleNumber) -> Option<RoleTerms<'_>> {
-        let made = || self.roles().by_number(number).map(|role| RoleTerms::Made(&role.permissions, &role.methods));
-        BuiltInRole::by_number(number).map(RoleTerms::BuiltIn).or_else(made)
+    fn roles_of<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = RoleTerms<'a>> {
+        key.terms.roles.iter().filter_map(|number| {
+            let made = || self.roles().by_number(*number).map(|role| RoleTerms::Made(&role.permissions, &role.methods));
+            BuiltInRole::by_number(*number).map(RoleTerms::BuiltIn).or_else(made)
+        })
     }
 }
 
@@ -82,6 +84,20 @@ impl<'a> Layers<'a> {
             return Some(By::Parent);
         }
         self.layers().find(|layer| !self.layer_permits(layer, word)).map(|layer| layer.by)
+    }
+
+    /// Whether the key itself permits all that the pattern does, its restriction and its parent aside.
+    #[must_use]
+    pub fn key_covers(&self, pattern: &PermissionPattern) -> bool {
+        let key = self.own.key;
+        let by_roles = || {
+            self.allowed().is_none_or(|allowed| allowed.covers(pattern))
+                && self.state.roles_of(key).any(|role| match role {
+                    RoleTerms::BuiltIn(role) => role.permits_all(),
+                    RoleTerms::Made(permissions, _) => permissions.covers(pattern),
+                })
+        };
+        key.terms.permissions.covers(pattern) || by_roles()
     }
 
     /// The sets of networks that must all contain the address; an empty one restricts nothing and is not among them.
@@ -147,7 +163,7 @@ impl<'a> Layers<'a> {
         let roles = &key.terms.roles;
         !roles.is_empty()
             && self.allowed().is_none_or(|allowed| allowed.grants(word))
-            && roles.iter().filter_map(|number| self.state.role_terms(*number)).any(|role| match role {
+            && self.state.roles_of(key).any(|role| match role {
                 RoleTerms::BuiltIn(role) => role.permits_all(),
                 RoleTerms::Made(permissions, _) => permissions.grants(word),
             })
@@ -160,7 +176,7 @@ impl<'a> Layers<'a> {
     /// The key's own patterns and those of its roles, sorted.
     fn patterns_of(&self, key: &Key) -> Vec<PermissionPattern> {
         let mut patterns = Vec::new();
-        for role in key.terms.roles.iter().filter_map(|number| self.state.role_terms(*number)) {
+        for role in self.state.roles_of(key) {
             match role {
                 RoleTerms::BuiltIn(role) if role.permits_all() => patterns.push(everything()),
                 RoleTerms::BuiltIn(_) => {}
@@ -183,21 +199,18 @@ impl Methods<'_> {
     pub fn has(&self, method: &Method) -> bool {
         match self {
             Self::Of(methods) => methods.has(method),
-            Self::OfRoles(state, key) => {
-                key.terms.roles.iter().filter_map(|number| state.role_terms(*number)).any(|role| match role {
-                    RoleTerms::BuiltIn(role) => role.methods().contains(&method.as_str()),
-                    RoleTerms::Made(_, methods) => methods.has(method),
-                })
-            }
+            Self::OfRoles(state, key) => state.roles_of(key).any(|role| match role {
+                RoleTerms::BuiltIn(role) => role.methods().contains(&method.as_str()),
+                RoleTerms::Made(_, methods) => methods.has(method),
+            }),
         }
     }
 }
 
 /// A role without methods lets every method pass, and so does a key that has it.
 fn roles_restrict_methods(state: &State, key: &Key) -> bool {
-    let mut roles = key.terms.roles.iter().filter_map(|number| state.role_terms(*number));
     !key.terms.roles.is_empty()
-        && roles.all(|role| match role {
+        && state.roles_of(key).all(|role| match role {
             RoleTerms::BuiltIn(role) => !role.methods().is_empty(),
             RoleTerms::Made(_, methods) => !methods.is_empty(),
         })
