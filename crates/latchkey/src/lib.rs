@@ -11,6 +11,7 @@
 //! ever run, so leftovers are removed.
 //! **Settings come from flags alone.** A variable for one service would be a mistake to the other.
 
+pub mod cli;
 mod dev;
 mod first_start;
 pub mod guide;

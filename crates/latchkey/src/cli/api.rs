@@ -1,0 +1,229 @@
+//! Calls over the public API: who calls, how long, and again while nothing was decided.
+
+use crate::cli::call_error::CallError;
+use crate::cli::error::CliError;
+use crate::cli::output::json;
+use crate::cli::service::Service;
+use crate::cli::settings::Settings;
+use prost::Message;
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Response, Status};
+use tonic_types::StatusExt as _;
+
+/// A service that does not accept within this time is taken as away.
+const CONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// Kept back of what a service may take, so that its own words are here before we stop listening.
+const ANSWER_MARGIN: Duration = Duration::from_millis(300);
+
+/// Before the second try; doubled for each one after, up to the longest.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// A page of 1,000 keys with all that they may carry.
+pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// The services. Connects with the first call.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    addresses: [String; 4],
+    channels: [Channel; 4],
+    authorization: Option<MetadataValue<Ascii>>,
+    timeout: Duration,
+}
+
+/// An answer, and what message it is.
+#[derive(Debug)]
+pub(crate) struct Answer<T> {
+    pub(crate) message: T,
+    pub(crate) name: &'static str,
+}
+
+impl<T: Message> Answer<T> {
+    /// As canonical JSON, with short words.
+    pub(crate) fn json(&self) -> Value {
+        json::value(self.name, &self.message)
+    }
+}
+
+impl Api {
+    /// With the addresses and the patience of the settings, in the name of whoever has this key.
+    ///
+    /// # Errors
+    /// [`CliError`]: it cannot be a key text; an address makes no URI.
+    pub(crate) fn new(settings: &Settings, key: Option<&str>) -> Result<Self, CliError> {
+        let authorization = key.map(bearer).transpose()?;
+        let addresses = Service::ALL.map(|service| settings.address(service).to_owned());
+        let [issuance, validation, rotation, audit] = &addresses;
+        let channels = [channel(issuance)?, channel(validation)?, channel(rotation)?, channel(audit)?];
+        Ok(Self { addresses, channels, authorization, timeout: settings.timeout })
+    }
+
+    /// With more patience: for a call that waits on its own account.
+    pub(crate) fn waiting(&self, wait: Option<Duration>) -> Self {
+        Self { timeout: self.timeout + wait.unwrap_or_default(), ..self.clone() }
+    }
+
+    /// In nobody's name.
+    pub(crate) fn unsigned(&self) -> Self {
+        Self { authorization: None, ..self.clone() }
+    }
+
+    pub(crate) const fn is_signed(&self) -> bool {
+        self.authorization.is_some()
+    }
+
+    pub(crate) fn address(&self, service: Service) -> &str {
+        &self.addresses[service as usize]
+    }
+
+    pub(crate) fn channel(&self, service: Service) -> Channel {
+        self.channels[service as usize].clone()
+    }
+
+    /// A request in our name.
+    pub(crate) fn signed<Q>(&self, message: Q) -> Request<Q> {
+        let mut request = Request::new(message);
+        if let Some(value) = &self.authorization {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        request
+    }
+
+    /// What a status of this call tells.
+    pub(crate) fn error(&self, service: Service, method: &'static str, status: &Status) -> CallError {
+        CallError::new(service, method, self.address(service), status)
+    }
+
+    /// Calls until there is an answer, a final error, or no time. Nothing happens twice: what is `UNAVAILABLE` was not done,
+    /// and whatever changes something carries a `request_id`.
+    async fn call<Q: Clone, A, F>(
+        &self,
+        service: Service,
+        method: &'static str,
+        message: Q,
+        call: impl Fn(Channel, Request<Q>) -> F,
+    ) -> Result<A, CliError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let ends = Instant::now() + self.timeout;
+        let mut pause = PAUSE;
+        loop {
+            let left = ends.saturating_duration_since(Instant::now());
+            let mut request = self.signed(message.clone());
+            request.set_timeout(left.saturating_sub(ANSWER_MARGIN));
+            let status = match timeout(left, call(self.channel(service), request)).await {
+                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                Ok(Err(status)) => status,
+                Err(_) => Status::deadline_exceeded(format!("no answer within {} ms", self.timeout.as_millis())),
+            };
+            let error = self.error(service, method, &status);
+            let asked = status.get_details_retry_info().and_then(|info| info.retry_delay).unwrap_or_default();
+            let next = asked.max(pause);
+            let again = error.code() == Code::Unavailable && !error.is_away();
+            if !again || Instant::now() + next >= ends {
+                return Err(CliError::Call(Box::new(error)));
+            }
+            sleep(next).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+}
+
+/// A channel to `address` that connects with the first call.
+///
+/// # Errors
+/// [`CliError::Usage`].
+pub(crate) fn channel(address: &str) -> Result<Channel, CliError> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"));
+    let endpoint = endpoint.map_err(|_| CliError::usage(format!("expected HOST:PORT, found {address:?}")))?;
+    Ok(endpoint.connect_timeout(CONNECT_MAX).tcp_nodelay(true).connect_lazy())
+}
+
+/// What has other signs cannot be a key text; what it was is not told.
+fn bearer(text: &str) -> Result<MetadataValue<Ascii>, CliError> {
+    let shaped = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let value = shaped.then(|| format!("Bearer {text}").parse::<MetadataValue<Ascii>>().ok()).flatten();
+    let mut value = value.ok_or_else(|| CliError::usage("what was read as the management key cannot be a key text"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Makes one call of a generated client.
+macro_rules! call {
+    ($self:ident, $service:ident, $client:path, $method:ident, $request:ident, $message:ident) => {{
+        use $client as Client;
+        let name = stringify!($request).trim_end_matches("Request");
+        let call = |channel, request| async move {
+            Client::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX).$method(request).await
+        };
+        $self.call(Service::$service, name, $message, call).await
+    }};
+}
+
+/// A method for each call, named as its request without `Request`.
+macro_rules! calls {
+    ($($service:ident by $client:path { $($method:ident($request:ident) -> $answer:ident;)+ })+) => {
+        impl Api {
+            $($(
+                pub(crate) async fn $method(
+                    &self,
+                    request: latchkey_wire::pb::v1::$request,
+                ) -> Result<Answer<latchkey_wire::pb::v1::$answer>, CliError> {
+                    let message = call!(self, $service, $client, $method, $request, request)?;
+                    Ok(Answer { message, name: stringify!($answer) })
+                }
+            )+)+
+        }
+
+        /// Every call with the names of its messages, for tests.
+        #[cfg(test)]
+        const CALLS: &[(&str, &str, &str)] =
+            &[$($((stringify!($method), stringify!($request), stringify!($answer)),)+)+];
+    };
+}
+
+/// Likewise for calls of the directory whose answer is empty.
+macro_rules! deletions {
+    ($($method:ident($request:ident);)+) => {
+        impl Api {
+            $(
+                pub(crate) async fn $method(&self, request: latchkey_wire::pb::v1::$request) -> Result<(), CliError> {
+                    use latchkey_wire::pb::v1::directory_service_client as client;
+                    call!(self, Issuance, client::DirectoryServiceClient, $method, $request, request)
+                }
+            )+
+        }
+    };
+}
+
+/// Revokes at a replica: that needs no issuance, and by key text no identity either.
+impl Api {
+    pub(crate) async fn revoke_key_at_validation(
+        &self,
+        request: latchkey_wire::pb::v1::RevokeKeyRequest,
+    ) -> Result<Answer<latchkey_wire::pb::v1::RevokeKeyResponse>, CliError> {
+        use latchkey_wire::pb::v1::issuance_service_client as client;
+        let message = call!(self, Validation, client::IssuanceServiceClient, revoke_key, RevokeKeyRequest, request)?;
+        Ok(Answer { message, name: "RevokeKeyResponse" })
+    }
+}
+
+mod table;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_a_key_text_is_refused_and_not_repeated() {
+        let error = bearer("secret\u{1f511}").unwrap_err().text();
+        assert!(!error.contains("secret"), "{error}");
+        assert!(bearer("lkm_text").unwrap().is_sensitive());
+    }
+}

@@ -1,0 +1,248 @@
+//! A call that failed, as the services told it: the reason, its facts, the fields that are wrong, and what to do now.
+
+use crate::cli::exit::Exit;
+use crate::cli::service::Service;
+use latchkey_wire::pb::v1::ErrorReason as Reason;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::fmt;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// A call that failed.
+#[derive(Debug)]
+pub struct CallError {
+    service: Service,
+    method: &'static str,
+    address: String,
+    code: Code,
+    message: String,
+    /// The word of `ErrorInfo`; none where nobody of ours answered.
+    reason: Option<String>,
+    facts: BTreeMap<String, String>,
+    fields: Vec<(String, String)>,
+    /// Whether nobody was reached at all.
+    away: bool,
+}
+
+impl CallError {
+    /// Of what the service, or the connection to it, said.
+    pub(crate) fn new(service: Service, method: &'static str, address: &str, status: &Status) -> Self {
+        let details = status.get_error_details();
+        let info = details.error_info();
+        let fields = details.bad_request().map(|request| request.field_violations.as_slice()).unwrap_or_default();
+        Self {
+            service,
+            method,
+            address: address.to_owned(),
+            code: status.code(),
+            message: status.message().to_owned(),
+            reason: info.map(|info| info.reason.clone()),
+            facts: info.map(|info| info.metadata.clone().into_iter().collect()).unwrap_or_default(),
+            fields: fields.iter().map(|field| (field.field.clone(), field.description.clone())).collect(),
+            away: info.is_none() && status.code() == Code::Unavailable && status.source().is_some(),
+        }
+    }
+
+    /// How the process ends.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        Exit::of(self.code)
+    }
+
+    /// The code of gRPC.
+    pub(crate) const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The reason, if it is one that this release knows.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        self.reason.as_deref().and_then(Reason::from_word)
+    }
+
+    /// Whether nobody was reached at all.
+    pub(crate) const fn is_away(&self) -> bool {
+        self.away
+    }
+
+    /// What follows the first line.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> =
+            self.fields.iter().map(|(field, rule)| format!("  field {field}: {rule}")).collect();
+        if !self.facts.is_empty() && self.fields.is_empty() {
+            let facts: Vec<String> = self.facts.iter().map(|(name, fact)| format!("{name} {fact}")).collect();
+            lines.push(format!("  facts: {}", facts.join(", ")));
+        }
+        lines.push(format!("  asked: {} of {} at {}", self.method, self.service, self.address));
+        lines.extend(self.remedy().map(|remedy| format!("  do: {remedy}")));
+        lines
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let fields: Vec<Value> =
+            self.fields.iter().map(|(field, rule)| json!({"field": field, "description": rule})).collect();
+        json!({"error": {
+            "code": code_word(self.code), "reason": self.reason, "message": self.message, "metadata": self.facts,
+            "fieldViolations": fields, "method": self.method, "address": self.address, "exit": self.exit().number(),
+        }})
+    }
+
+    fn fact(&self, name: &str) -> &str {
+        self.facts.get(name).map_or("", String::as_str)
+    }
+
+    /// What to do now. None where the message has said it.
+    fn remedy(&self) -> Option<String> {
+        if self.away {
+            return Some(format!(
+                "see that {} runs and listens there; the address comes from --{}-address, {}, or the profile",
+                self.service,
+                self.service,
+                self.service.variable()
+            ));
+        }
+        let remedy = match self.reason()? {
+            Reason::IdentityMissing => {
+                "give your management key: latchkey login --key-file FILE, or --key-file FILE, or LATCHKEY_KEY_FILE"
+                    .to_owned()
+            }
+            Reason::IdentityUnknown => {
+                "see that the management key is of this cluster, has not ended, and may be used from this address"
+                    .to_owned()
+            }
+            Reason::PermissionDenied | Reason::GrantExceedsCaller => {
+                let scope = self.fact("scope");
+                let place = if scope.is_empty() { "the system" } else { scope };
+                format!("ask somebody with the duty admin for a grant of {} on {place}", self.fact("duty"))
+            }
+            Reason::NotFound => match self.fact("kind") {
+                "" | "version" => return None,
+                "key" => "latchkey key list KEYSPACE shows the keys that you may know of".to_owned(),
+                kind => format!("latchkey {kind} list shows what there is"),
+            },
+            Reason::AlreadyExists => {
+                format!("latchkey {} show {} tells what it is", self.fact("kind"), self.fact("name"))
+            }
+            Reason::PrefixTaken => "choose another --prefix: they are unique in the cluster".to_owned(),
+            Reason::EtagMismatch => "somebody changed it meanwhile: look at it again and decide anew".to_owned(),
+            Reason::QuotaExceeded => "revoke or delete what is not needed, or raise the quota".to_owned(),
+            Reason::PermissionNotAllowed => {
+                "choose among the permissions of the keyspace: latchkey keyspace show KEYSPACE".to_owned()
+            }
+            Reason::AuditBehind => {
+                "audit is too far behind: start it or look at its log; revoking works all the same".to_owned()
+            }
+            Reason::DiskFull => "make room on the disk of the leader; reading works all the same".to_owned(),
+            Reason::NoLeader
+            | Reason::NotFresh
+            | Reason::Starting
+            | Reason::Fenced
+            | Reason::ClockSkew
+            | Reason::Locked => "latchkey doctor tells what is wrong with the cluster".to_owned(),
+            Reason::Overloaded | Reason::Stopping | Reason::RingKeyGone => "try again in a moment".to_owned(),
+            Reason::NotServedHere => format!("see that --{}-address is that of {}", self.service, self.service),
+            Reason::DeadlineExceeded => "it may have happened: look, or try again with a longer --timeout".to_owned(),
+            Reason::Internal => {
+                format!("report it; the log of the service has the details under {}", self.fact("incident"))
+            }
+            _ => return None,
+        };
+        Some(remedy)
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.away {
+            return write!(f, "nobody answers for {} at {} ({})", self.service, self.address, code_word(self.code));
+        }
+        let word = self.reason.as_deref().unwrap_or_else(|| code_word(self.code));
+        if self.fields.is_empty() {
+            write!(f, "{} ({word})", self.message)
+        } else {
+            write!(f, "the request is not what it must be ({word})")
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// The word of a code as specifications write it.
+const fn code_word(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::error::CliError;
+    use std::collections::HashMap;
+    use tonic_types::{ErrorDetails, FieldViolation};
+
+    fn told(code: Code, reason: &str, facts: &[(&str, &str)], fields: &[(&str, &str)]) -> CliError {
+        let facts: HashMap<String, String> =
+            facts.iter().map(|(name, fact)| ((*name).to_owned(), (*fact).to_owned())).collect();
+        let mut details = ErrorDetails::new();
+        details.set_error_info(reason, "latchkey", facts);
+        if !fields.is_empty() {
+            details.set_bad_request(
+                fields.iter().map(|(field, rule)| FieldViolation::new(*field, *rule)).collect::<Vec<_>>(),
+            );
+        }
+        let status = Status::with_error_details(code, "there is no keyspace tenants/acme/keyspaces/x", details);
+        CliError::Call(Box::new(CallError::new(Service::Issuance, "CreateKey", "127.0.0.1:7710", &status)))
+    }
+
+    #[test]
+    fn an_error_tells_what_was_found_and_what_to_do() {
+        let error =
+            told(Code::NotFound, "NOT_FOUND", &[("kind", "keyspace"), ("name", "tenants/acme/keyspaces/x")], &[]);
+        let golden = "\
+latchkey: there is no keyspace tenants/acme/keyspaces/x (NOT_FOUND)
+  facts: kind keyspace, name tenants/acme/keyspaces/x
+  asked: CreateKey of issuance at 127.0.0.1:7710
+  do: latchkey keyspace list shows what there is
+";
+        assert_eq!((error.text().as_str(), error.exit()), (golden, Exit::NotFound));
+        assert_eq!(error.json()["error"]["reason"], "NOT_FOUND");
+    }
+
+    #[test]
+    fn every_field_that_is_wrong_has_its_line() {
+        let fields = [("permissions[0]", "segments joined by colons"), ("networks[1]", "CIDR")];
+        let error = told(Code::InvalidArgument, "FIELD_INVALID", &[("fields", "2")], &fields);
+        let golden = "\
+latchkey: the request is not what it must be (FIELD_INVALID)
+  field permissions[0]: segments joined by colons
+  field networks[1]: CIDR
+  asked: CreateKey of issuance at 127.0.0.1:7710
+";
+        assert_eq!((error.text().as_str(), error.exit()), (golden, Exit::Usage));
+    }
+
+    #[test]
+    fn a_reason_of_a_later_release_is_told_as_it_is() {
+        let error = told(Code::FailedPrecondition, "SOMETHING_NEW", &[("limit", "3")], &[]);
+        assert!(error.text().contains("(SOMETHING_NEW)") && error.text().contains("limit 3"), "{}", error.text());
+        assert_eq!(error.exit(), Exit::Failed);
+    }
+}

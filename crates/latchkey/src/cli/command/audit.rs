@@ -1,0 +1,201 @@
+//! `latchkey audit`.
+
+use crate::cli::api::{ANSWER_BYTES_MAX, Answer};
+use crate::cli::context::{Context, Page, PageArguments};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::names::Kind;
+use crate::cli::output::{self, Column, Shape, View};
+use crate::cli::service::Service;
+use clap::{Args, Subcommand};
+use latchkey_wire::pb::v1 as pb;
+use pb::audit_service_client::AuditServiceClient;
+use pb::watch_entries_response::Item;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
+use tonic::{Code, Status};
+
+pub(super) const VIEW: View = View {
+    columns: &[
+        Column::new("SEQUENCE", "sequence", Shape::Plain),
+        Column::new("TIME", "time", Shape::Plain),
+        Column::new("ACTION", "action", Shape::Plain),
+        Column::new("ACTOR", "actor", Shape::Actor),
+        Column::new("SUBJECT", "subject", Shape::Name),
+        Column::new("REASON", "reason", Shape::Plain),
+        Column::new("WHY", "reasonText", Shape::Plain),
+    ],
+    none: "No entry matches.",
+};
+
+/// Between two tries to watch again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What to ask of the audit log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditTask {
+    /// Lists entries, the newest first.
+    List(List),
+    /// Prints entries as they are stored, until Ctrl-C.
+    Tail(Tail),
+}
+
+/// Which entries.
+#[derive(Args, Clone, Debug)]
+struct Which {
+    /// Of this tenant only.
+    #[arg(value_name = "TENANT")]
+    parent: Option<String>,
+    /// Which entries: comparisons joined by AND.
+    #[arg(long, value_name = "FILTER", default_value = "", hide_default_value = true)]
+    filter: String,
+    /// About this action; a * at the end stands for the rest, as in key.*.
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+    /// About this key.
+    #[arg(long, value_name = "TENANT/KEYSPACE/KEY")]
+    key: Option<String>,
+    /// By this identity.
+    #[arg(long, value_name = "TENANT/IDENTITY")]
+    actor: Option<String>,
+}
+
+/// Which to list.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  latchkey audit list acme --action 'key.*'
+  latchkey audit list --key acme/orders/0Jx5k3f9QmZ2aB7c --oldest-first --limit 0
+  latchkey audit list --filter 'actor = \"tenants/acme/identities/deploy\" AND age < 24h' --output json
+
+The fields of a filter: actor, action, subject, key, owner, keyspace, time, age.")]
+pub(crate) struct List {
+    #[command(flatten)]
+    which: Which,
+    /// In the order of the log.
+    #[arg(long)]
+    oldest_first: bool,
+    #[command(flatten)]
+    page: PageArguments,
+}
+
+/// Which to follow.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  latchkey audit tail acme
+  latchkey audit tail --from-sequence 0 --output json | jq -c 'select(.action == \"access.refused\")'
+
+With --output json each entry is one line.")]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    which: Which,
+    /// The first sequence to print [default: from now on].
+    #[arg(long, value_name = "N")]
+    from_sequence: Option<u64>,
+}
+
+impl AuditTask {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, CliError> {
+        match self {
+            Self::List(task) => list(&task, context).await?,
+            Self::Tail(task) => tail(&task, context).await?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Which {
+    /// The scope; the tenant of `--tenant` counts too.
+    fn parent(&self, context: &Context) -> Result<String, CliError> {
+        let named = self.parent.as_deref().or(context.tenant.as_deref());
+        named.map_or_else(|| Ok(String::new()), |tenant| Kind::Tenant.full(tenant, None))
+    }
+
+    /// The filter, with what has a flag of its own.
+    fn filter(&self, context: &Context) -> Result<String, CliError> {
+        let key = self.key.as_ref().map(|name| context.name(Kind::Key, name)).transpose()?;
+        let actor = self.actor.as_ref().map(|name| context.name(Kind::Identity, name)).transpose()?;
+        let parts = [
+            (!self.filter.is_empty()).then(|| self.filter.clone()),
+            self.action.as_ref().map(|action| format!("action = \"{action}\"")),
+            key.map(|key| format!("key = \"{key}\"")),
+            actor.map(|actor| format!("actor = \"{actor}\"")),
+        ];
+        Ok(parts.into_iter().flatten().collect::<Vec<_>>().join(" AND "))
+    }
+}
+
+async fn list(task: &List, context: &Context) -> Result<(), CliError> {
+    let (parent, filter) = (task.which.parent(context)?, task.which.filter(context)?);
+    let order_by = if task.oldest_first { "sequence" } else { "sequence desc" };
+    let fetch = async |page_size, page_token| {
+        let (parent, filter, order_by) = (parent.clone(), filter.clone(), order_by.to_owned());
+        let request = pb::ListEntriesRequest { parent, filter, order_by, page_size, page_token };
+        let answer = context.api.list_entries(request).await?;
+        Ok(Page::new(&answer, |page| &page.next_page_token))
+    };
+    context.list(&task.page, &VIEW, "entries", fetch).await
+}
+
+/// Follows until somebody ends it. A stream that breaks is begun again from where it was, so no entry is lost or twice.
+async fn tail(task: &Tail, context: &Context) -> Result<(), CliError> {
+    let request = pb::WatchEntriesRequest {
+        parent: task.which.parent(context)?,
+        filter: task.which.filter(context)?,
+        from_sequence: task.from_sequence,
+    };
+    let other = |error: std::io::Error| CliError::Other(Box::new(error));
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt()).map_err(other)?, signal(SignalKind::terminate()).map_err(other)?);
+    tokio::select! {
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        failed = follow(request, context) => failed.map(|never| match never {}),
+    }
+}
+
+async fn follow(mut request: pb::WatchEntriesRequest, context: &Context) -> Result<std::convert::Infallible, CliError> {
+    let (mut first, mut reached) = (true, false);
+    loop {
+        let status = watch(&mut request, context, &mut first, &mut reached).await?;
+        let error = context.api.error(Service::Audit, "WatchEntries", &status);
+        if !reached || !matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled) {
+            return Err(CliError::Call(Box::new(error)));
+        }
+        output::note(&format!("latchkey: {error}; trying again"));
+        sleep(AGAIN).await;
+    }
+}
+
+/// Prints until the stream ends, and moves the request on; tells why it ended.
+async fn watch(
+    request: &mut pb::WatchEntriesRequest,
+    context: &Context,
+    first: &mut bool,
+    reached: &mut bool,
+) -> Result<Status, CliError> {
+    let mut client =
+        AuditServiceClient::new(context.api.channel(Service::Audit)).max_decoding_message_size(ANSWER_BYTES_MAX);
+    let mut entries = match client.watch_entries(context.api.signed(request.clone())).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => return Ok(status),
+    };
+    loop {
+        let item = match entries.message().await {
+            Ok(Some(pb::WatchEntriesResponse { item })) => item,
+            Ok(None) => return Ok(Status::unavailable("the service ended the stream")),
+            Err(status) => return Ok(status),
+        };
+        *reached = true;
+        match item {
+            Some(Item::Entry(entry)) => {
+                request.from_sequence = Some(entry.sequence + 1);
+                let value = Answer { message: entry, name: "Entry" }.json();
+                output::print(&context.printer.row(&VIEW, &value, *first))?;
+                *first = false;
+            }
+            Some(Item::NextSequence(next)) => request.from_sequence = Some(next),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `latchkey dev`.
+
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::output;
+use crate::{Dev as Services, Layout, Ports, guide};
+use clap::Args;
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Where, and with what.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  latchkey dev
+  latchkey dev --data /tmp/try --listen-base 17710
+  latchkey dev --seed-file deploy/local/seed.toml
+
+It prints what to try. In another terminal: . .latchkey-dev/env")]
+pub(crate) struct Dev {
+    /// Where data and secrets lie, in two folders; made on the first start.
+    #[arg(long, value_name = "DIR", default_value = ".latchkey-dev")]
+    data: PathBuf,
+    /// The port of issuance; the others lie as far from it as in the manuals.
+    #[arg(long, value_name = "PORT", default_value_t = Ports::BASE,
+          value_parser = clap::value_parser!(u16).range(1..=i64::from(Ports::BASE_MAX)))]
+    listen_base: u16,
+    /// Which events are logged, to standard error, such as info,latchkey_registry=debug.
+    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    log: String,
+}
+
+impl Dev {
+    pub(crate) async fn run(self) -> Result<Exit, CliError> {
+        let options = latchkey_telemetry::Options { log_filter: self.log, ..latchkey_telemetry::Options::default() };
+        let telemetry = latchkey_telemetry::init("latchkey-dev", &options).map_err(other)?;
+        let ports = Ports::from_base(self.listen_base)
+            .ok_or_else(|| CliError::usage("--listen-base leaves no room for the other ports"))?;
+        let layout = Layout::new(std::path::absolute(self.data).map_err(other)?);
+
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate()).map_err(other)?, signal(SignalKind::interrupt()).map_err(other)?);
+        let services = Services::start(&layout, ports).await.map_err(other)?;
+        output::print(&format!("{}\n", guide::text(&layout, ports, services.is_first())))?;
+        let asked = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        services.until(asked).await.map_err(other)?;
+        telemetry.shutdown();
+        Ok(Exit::Done)
+    }
+}
+
+fn other(error: impl std::error::Error + Send + Sync + 'static) -> CliError {
+    CliError::Other(Box::new(error))
+}

@@ -1,0 +1,62 @@
+//! `latchkey key`.
+
+mod create;
+mod list;
+mod restrict;
+mod revoke;
+mod revoke_all;
+mod rotate;
+mod suspend;
+mod update;
+
+pub(super) use create::KeyFields;
+#[cfg(test)]
+pub(super) use list::VIEW;
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use clap::Subcommand;
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyTask {
+    /// Makes a key, and prints its key text: once.
+    Create(create::Create),
+    /// Lists keys of a keyspace.
+    List(list::List),
+    /// Shows a key with its versions.
+    Show(list::Show),
+    /// Changes a key: what is given, and nothing else.
+    Update(update::Update),
+    /// Suspends a key: it is refused until it is resumed.
+    Suspend(suspend::Suspend),
+    /// Lifts the suspension and the restriction of a key.
+    Resume(suspend::Resume),
+    /// Lets a key do less for a while.
+    Restrict(restrict::Restrict),
+    /// Revokes a key, or one version of it: finally.
+    Revoke(revoke::Revoke),
+    /// Revokes many keys, by scope or by filter: shows how many first, and asks.
+    RevokeAll(revoke_all::RevokeAll),
+    /// Gives a key a new version, and prints its key text; the old one is accepted for an overlap.
+    Rotate(rotate::Rotate),
+}
+
+impl KeyTask {
+    pub(crate) async fn run(self, context: &Context) -> Result<Exit, CliError> {
+        match self {
+            Self::Create(task) => task.run(context).await?,
+            Self::List(task) => task.run(context).await?,
+            Self::Show(task) => task.run(context).await?,
+            Self::Update(task) => task.run(context).await?,
+            Self::Suspend(task) => task.run(context).await?,
+            Self::Resume(task) => task.run(context).await?,
+            Self::Restrict(task) => task.run(context).await?,
+            Self::Revoke(task) => task.run(context).await?,
+            Self::RevokeAll(task) => return task.run(context).await,
+            Self::Rotate(task) => task.run(context).await?,
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,143 @@
+//! Files that hold secrets, and secrets from standard input. Never from an argument: those are in the list of processes and
+//! in the shell's history.
+
+use crate::cli::error::CliError;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Stands for standard input.
+pub(crate) const STANDARD_INPUT: &str = "-";
+
+/// A key text is at most 72 characters; a file that is much longer is another file.
+const SECRET_BYTES_MAX: usize = 4_096;
+
+/// The mode bits that let others in.
+const OTHERS: u32 = 0o077;
+
+/// Reads a whole text file that must be for its owner only; `None` where there is none.
+///
+/// # Errors
+/// [`CliError`].
+pub(crate) fn read_private(path: &Path) -> Result<Option<String>, CliError> {
+    let failed = |source| CliError::File { verb: "read", path: path.to_owned(), source };
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    // Of the file that is open, so that nobody can put another one in its place.
+    if let Some(mode) = open_to_others(&file.metadata().map_err(failed)?) {
+        let what = format!("{} has mode {mode:04o}, so others can read it, and it holds secrets", path.display());
+        return Err(CliError::usage(what).remedy(format!("chmod 600 {}", path.display())));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    Ok(Some(text))
+}
+
+/// The mode of an ordinary file that others may read or write.
+pub(crate) fn open_to_others(metadata: &fs::Metadata) -> Option<u32> {
+    let mode = metadata.mode() & 0o7777;
+    (metadata.is_file() && mode & OTHERS != 0).then_some(mode)
+}
+
+/// Writes a file whole, for its owner only, and makes its folder.
+///
+/// # Errors
+/// [`CliError::File`].
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), CliError> {
+    let failed = |verb, path: &Path, source| CliError::File { verb, path: path.to_owned(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed("make", folder, error))?;
+    // Beside it and then in its place: whoever reads finds the old file or the new one, and never a mode of before.
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside = folder.join(name);
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    let named = written.and_then(|()| fs::rename(&beside, path));
+    named.map_err(|error| {
+        // It may not be there; then there is nothing to tidy.
+        let _ = fs::remove_file(&beside);
+        failed("write", path, error)
+    })
+}
+
+/// Reads a key text from a file, or from standard input where `source` is `-`. `what` is told to whoever types it.
+///
+/// # Errors
+/// [`CliError`]. What was read is not repeated.
+pub(crate) fn read_key_text(source: &Path, what: &str) -> Result<Zeroizing<String>, CliError> {
+    let from_input = source.as_os_str() == STANDARD_INPUT;
+    let read = if from_input { read_input(what) } else { read_short(File::open(source), source) };
+    let text = read?;
+    let trimmed = text.trim();
+    let place = if from_input { "standard input".to_owned() } else { source.display().to_string() };
+    if trimmed.is_empty() {
+        return Err(CliError::usage(format!("expected {what} in {place}, found nothing")));
+    }
+    if trimmed.lines().count() > 1 {
+        return Err(CliError::usage(format!("expected {what} alone on one line in {place}")));
+    }
+    Ok(Zeroizing::new(trimmed.to_owned()))
+}
+
+fn read_short(file: io::Result<File>, path: &Path) -> Result<Zeroizing<String>, CliError> {
+    let failed = |source| CliError::File { verb: "read", path: path.to_owned(), source };
+    let mut text = Zeroizing::new(String::with_capacity(SECRET_BYTES_MAX));
+    file.map_err(failed)?.take(SECRET_BYTES_MAX as u64).read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+fn read_input(what: &str) -> Result<Zeroizing<String>, CliError> {
+    let mut text = Zeroizing::new(String::with_capacity(SECRET_BYTES_MAX));
+    let input = io::stdin();
+    if !input.is_terminal() {
+        input.lock().take(SECRET_BYTES_MAX as u64).read_to_string(&mut text).map_err(CliError::Input)?;
+        return Ok(text);
+    }
+    crate::cli::output::note(&format!("Type or paste {what}, then Enter; it is not shown."));
+    let before = tcgetattr(&input).map_err(|error| CliError::Input(error.into()))?;
+    let mut quiet = before.clone();
+    quiet.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&input, OptionalActions::Flush, &quiet).map_err(|error| CliError::Input(error.into()))?;
+    let read = input.read_line(&mut text);
+    tcsetattr(&input, OptionalActions::Flush, &before).map_err(|error| CliError::Input(error.into()))?;
+    read.map_err(CliError::Input)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_text_is_alone_on_its_line_and_never_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        for wrong in ["", "\n\n", "lkm_secret\nlkm_other"] {
+            write_private(&path, wrong).unwrap();
+            let error = read_key_text(&path, "a management key").unwrap_err().to_string();
+            assert!(error.contains("a management key") && !error.contains("secret"), "{error}");
+        }
+        write_private(&path, "lkm_secret\n").unwrap();
+        assert_eq!(read_key_text(&path, "a management key").unwrap().as_str(), "lkm_secret");
+        assert!(read_key_text(&folder.path().join("none"), "a key text").is_err());
+    }
+
+    #[test]
+    fn writing_leaves_nothing_beside_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        write_private(&folder.path().join("deep/er/key"), "1").unwrap();
+        write_private(&folder.path().join("deep/er/key"), "2").unwrap();
+        let names: Vec<_> = fs::read_dir(folder.path().join("deep/er")).unwrap().collect();
+        assert_eq!(names.len(), 1);
+        assert_eq!(fs::read_to_string(folder.path().join("deep/er/key")).unwrap(), "2");
+    }
+}

@@ -1,0 +1,93 @@
+//! How a new key text is shown: once, in a way that can be piped, or into a file for its owner only.
+
+use crate::cli::api::Answer;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::files;
+use crate::cli::output;
+use clap::Args;
+use latchkey_wire::pb::v1 as pb;
+use prost::Message;
+use serde_json::Value;
+use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// Where a new key text goes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct KeyTextArguments {
+    /// Write the key text into this file, mode 0600, instead of to standard output.
+    #[arg(long, value_name = "FILE")]
+    key_text_file: Option<PathBuf>,
+}
+
+/// An answer that shows a key text once.
+pub(crate) trait ShowsKeyText: Message {
+    /// The text; empty where there is none to show.
+    fn key_text(&self) -> &str;
+    /// Whether this is the answer of an earlier call.
+    fn replayed(&self) -> bool;
+    /// The key that it is of.
+    fn key_name(&self) -> &str;
+}
+
+macro_rules! shows_key_text {
+    ($($answer:ty),+) => {
+        $(impl ShowsKeyText for $answer {
+            fn key_text(&self) -> &str {
+                &self.key_text
+            }
+
+            fn replayed(&self) -> bool {
+                self.replayed
+            }
+
+            fn key_name(&self) -> &str {
+                self.key.as_ref().map_or("", |key| &key.name)
+            }
+        })+
+    };
+}
+
+shows_key_text!(pb::CreateKeyResponse, pb::RotateKeyResponse, pb::PrepareStandbyResponse);
+
+impl KeyTextArguments {
+    /// Prints the answer. For people the key text stands alone on standard output, and all the rest on standard error, so
+    /// that `latchkey key create ... | vault kv put ... -` gets the text and nothing else.
+    pub(crate) fn show<T: ShowsKeyText>(&self, context: &Context, answer: &Answer<T>) -> Result<(), CliError> {
+        let text = Zeroizing::new(answer.message.key_text().to_owned());
+        let mut value = answer.json();
+        if let Some(path) = self.key_text_file.as_ref().filter(|_| !text.is_empty()) {
+            files::write_private(path, &format!("{}\n", text.as_str()))?;
+            hide(&mut value);
+        }
+        if context.printer.is_for_programs() {
+            output::print(&context.printer.one(&value))?;
+        } else {
+            hide(&mut value);
+            // A person at a terminal sees both streams; a pipe takes the text alone.
+            output::note(context.printer.one(&value).trim_end());
+        }
+        match (text.is_empty(), &self.key_text_file) {
+            (false, Some(path)) => output::note(&format!("The key text is in {}, for you only.", path.display())),
+            (false, None) => {
+                output::note("This is the key text. It is not shown again:");
+                if !context.printer.is_for_programs() {
+                    output::print(&format!("{}\n", text.as_str()))?;
+                }
+            }
+            (true, _) if answer.message.replayed() => {
+                output::note("This is the answer of an earlier call; its key text is not shown any more.");
+            }
+            (true, _) if answer.message.key_name().is_empty() => output::note("Nothing was changed."),
+            (true, _) => output::note("The key text was shown when the version was prepared."),
+        }
+        Ok(())
+    }
+}
+
+/// Takes the key text out of an answer.
+fn hide(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.remove("keyText");
+    }
+}

@@ -1,0 +1,129 @@
+//! What is printed: tables for people, JSON and YAML for programs.
+
+mod colour;
+mod details;
+pub(crate) mod json;
+mod table;
+mod view;
+
+pub(crate) use table::Look;
+pub(crate) use view::{Column, Shape, View};
+
+use crate::cli::error::CliError;
+use clap::ValueEnum;
+use serde_json::Value;
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Tables, for people.
+    #[default]
+    Table,
+    /// Canonical proto JSON, with words such as ACTIVE without their prefix.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// Prints answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printer {
+    format: Format,
+    look: Look,
+}
+
+impl Printer {
+    pub(crate) const fn new(format: Format, look: Look) -> Self {
+        Self { format, look }
+    }
+
+    /// Whether a program reads it.
+    pub(crate) fn is_for_programs(self) -> bool {
+        self.format != Format::Table
+    }
+
+    pub(crate) const fn look(self) -> Look {
+        self.look
+    }
+
+    /// One thing: all its fields, below each other.
+    pub(crate) fn one(self, value: &Value) -> String {
+        self.program(value).unwrap_or_else(|| details::text(value, self.look))
+    }
+
+    /// Many things: the whole answer for programs, its `items` as rows for people.
+    pub(crate) fn many(self, view: &View, answer: &Value, items: &[Value]) -> String {
+        self.program(answer).unwrap_or_else(|| table::text(view, items, self.look))
+    }
+
+    /// A row without its heading, as it is appended while one watches.
+    pub(crate) fn row(self, view: &View, item: &Value, first: bool) -> String {
+        match self.format {
+            // A line each, so that a reader needs no end.
+            Format::Json => format!("{item}\n"),
+            Format::Yaml => format!("---\n{}", yaml(item)),
+            Format::Table => table::line(view, item, first, self.look),
+        }
+    }
+
+    /// For programs; nothing where a person reads.
+    pub(crate) fn program(self, value: &Value) -> Option<String> {
+        match self.format {
+            Format::Table => None,
+            Format::Json => Some(format!("{value:#}\n")),
+            Format::Yaml => Some(yaml(value)),
+        }
+    }
+}
+
+fn yaml(value: &Value) -> String {
+    let mut text = serde_saphyr::to_string(value).expect("a tree of maps with text keys is YAML");
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// Writes to standard output.
+///
+/// # Errors
+/// [`CliError::Output`]. A reader that has seen enough is not an error: it ends the process as others do, quietly.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::Output)
+}
+
+/// A line for whoever watches, on standard error.
+#[expect(clippy::print_stderr, reason = "what a person should know, apart from what a program reads")]
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Whether standard output is a terminal that wants colour: <https://no-color.org>.
+pub(crate) fn wants_colour(no_color: Option<&str>) -> bool {
+    io::stdout().is_terminal() && no_color.is_none_or(str::is_empty)
+}
+
+/// The columns of the terminal that standard output is; `None` where it is none.
+pub(crate) fn terminal_width() -> Option<u16> {
+    let out = io::stdout();
+    if !out.is_terminal() {
+        return None;
+    }
+    rustix::termios::tcgetwinsize(&out).ok().map(|size| size.ws_col).filter(|columns| *columns > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn yaml_keeps_the_order_and_quotes_what_would_be_read_as_something_else() {
+        let value = json!({"name": "tenants/acme", "epoch": "1", "yes": "no", "list": ["a: b", "*"], "none": {}});
+        let text = yaml(&value);
+        assert!(text.starts_with("name: tenants/acme\nepoch: \"1\"\n"), "{text}");
+        assert!(text.contains("\"no\"") && text.contains("\"a: b\"") && text.contains("\"*\""), "{text}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Rows below headings, as wide as the terminal at most.
+
+use super::colour;
+use super::view::{Shape, View};
+use comfy_table::{Cell, ContentArrangement, Table, presets};
+use latchkey_domain::UnixMillis;
+use serde_json::Value;
+
+/// Widest where nobody looks: a file or a pipe wants whole lines.
+const WIDTH_UNBOUNDED: u16 = 2_000;
+
+/// Of a column whose rows are still to come: a moment fits, and most names.
+const COLUMN_WIDTH: usize = 22;
+
+/// What a table has to know of its reader.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// Whether words have colour.
+    pub(crate) colour: bool,
+    /// The columns of the terminal; `None` where it is none.
+    pub(crate) width: Option<u16>,
+    /// What ages are counted from.
+    pub(crate) now: UnixMillis,
+}
+
+impl Look {
+    /// An empty table with this look.
+    pub(super) fn table(self) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(self.width.unwrap_or(WIDTH_UNBOUNDED));
+        if self.colour {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        table
+    }
+}
+
+/// All rows; where there is none, the words that the view has for it.
+pub(super) fn text(view: &View, items: &[Value], look: Look) -> String {
+    if items.is_empty() {
+        return format!("{}\n", view.none);
+    }
+    let mut table = look.table();
+    table.set_header(view.columns.iter().map(|column| column.header));
+    for item in items {
+        table.add_row(cells(view, item, look));
+    }
+    finished(&mut table)
+}
+
+/// One row by itself: columns keep a width, since nobody knows the rows to come.
+pub(super) fn line(view: &View, item: &Value, first: bool, look: Look) -> String {
+    let row = |cells: Vec<String>| {
+        let last = cells.len().saturating_sub(1);
+        let padded = cells.iter().enumerate().map(|(index, cell)| {
+            let width = view.columns[index].header.len().max(COLUMN_WIDTH);
+            if index == last { cell.clone() } else { format!("{cell:<width$}") }
+        });
+        padded.collect::<Vec<_>>().join("  ") + "\n"
+    };
+    let mut text = String::new();
+    if first {
+        text += &row(view.columns.iter().map(|column| column.header.to_owned()).collect());
+    }
+    text + &row(view.columns.iter().map(|column| column.cell(item, look.now)).collect())
+}
+
+fn cells(view: &View, item: &Value, look: Look) -> Vec<Cell> {
+    let cells = view.columns.iter().map(|column| {
+        let text = column.cell(item, look.now);
+        let colour = if column.shape == Shape::Word { colour::of(&text) } else { None };
+        let cell = Cell::new(text);
+        match colour {
+            Some(colour) => cell.fg(colour),
+            None => cell,
+        }
+    });
+    cells.collect()
+}
+
+/// Without the padding around it, two spaces between columns.
+pub(super) fn finished(table: &mut Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt() + "\n"
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::cli::output::Column;
+    use serde_json::json;
+
+    const VIEW: View = View {
+        columns: &[
+            Column::new("KEY", "name", Shape::Name),
+            Column::new("STATE", "state", Shape::Word),
+            Column::new("CREATED", "createTime", Shape::Age),
+        ],
+        none: "no keys",
+    };
+
+    pub(crate) const fn look(width: Option<u16>, colour: bool) -> Look {
+        Look { colour, width, now: UnixMillis::new(1_700_000_120_000) }
+    }
+
+    fn rows() -> Vec<Value> {
+        let row = |id: u8, state: &str| {
+            json!({"name": format!("tenants/acme/keyspaces/orders/keys/000000000000000{id}"), "state": state,
+                   "createTime": "2023-11-14T22:13:20Z"})
+        };
+        vec![row(1, "ACTIVE"), row(2, "REVOKED")]
+    }
+
+    #[test]
+    fn a_table_is_as_wide_as_its_words() {
+        let golden = "\
+KEY                           STATE    CREATED
+acme/orders/0000000000000001  ACTIVE   2m ago
+acme/orders/0000000000000002  REVOKED  2m ago
+";
+        assert_eq!(text(&VIEW, &rows(), look(None, false)), golden);
+        assert_eq!(text(&VIEW, &rows(), look(Some(80), false)), golden);
+        assert_eq!(text(&VIEW, &[], look(None, false)), "no keys\n");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let narrow = text(&VIEW, &rows(), look(Some(36), false));
+        assert!(narrow.lines().all(|line| line.len() <= 36), "{narrow}");
+        assert!(narrow.lines().count() > 3, "{narrow}");
+    }
+
+    #[test]
+    fn colour_is_there_only_where_it_is_wanted() {
+        assert!(!text(&VIEW, &rows(), look(Some(80), false)).contains('\x1b'));
+        assert!(text(&VIEW, &rows(), look(Some(80), true)).contains("\x1b["));
+    }
+
+    #[test]
+    fn a_row_by_itself_has_its_heading_once() {
+        let first = line(&VIEW, &rows()[0], true, look(None, false));
+        let second = line(&VIEW, &rows()[1], false, look(None, false));
+        assert_eq!((first.lines().count(), second.lines().count()), (2, 1));
+        assert_eq!(first.lines().next().unwrap().find("STATE"), Some(24));
+    }
+}
