@@ -9,7 +9,7 @@ pub use command::{decode_command, encode_command, read_command, write_command};
 pub use row::{RowReader, TERMS_SHARED_MAX, encode_row, read_keyspace_row, read_ring_key_row, read_tenant_row};
 pub use row::{write_keyspace_row, write_ring_key_row, write_tenant_row};
 
-use latchkey_domain::{DurationMillis, KeyId, UnixMillis, VersionId};
+use latchkey_domain::{DurationMillis, KeyId, RotationId, UnixMillis, VersionId};
 use prost::Message;
 use std::fmt::Display;
 
@@ -67,6 +67,11 @@ pub(crate) fn key_id(bytes: &[u8], field: &'static str) -> Result<KeyId, DecodeE
 /// The id of a version.
 pub(crate) fn version_id(bytes: &[u8], field: &'static str) -> Result<VersionId, DecodeError> {
     VersionId::from_bytes(fixed(bytes, field)?).ok_or_else(|| DecodeError::new(field, "beyond the last id"))
+}
+
+/// The id of a rotation.
+pub(crate) fn rotation_id(bytes: &[u8], field: &'static str) -> Result<RotationId, DecodeError> {
+    RotationId::from_bytes(fixed(bytes, field)?).ok_or_else(|| DecodeError::new(field, "beyond the last id"))
 }
 
 /// A time.

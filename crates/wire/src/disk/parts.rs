@@ -1,15 +1,19 @@
 //! What commands and rows have in common.
 
-use super::{DecodeError, fixed, parsed, required, span, time};
+use super::{DecodeError, fixed, key_id, parsed, required, span, time};
 use crate::pb::disk::v1 as disk;
 use crate::words;
 use latchkey_domain::{
-    BoundedSet, DisplayName, DurationMillis, Environment, Grant, KeyspaceNumber, Metadata, Method, Network,
-    PermissionPattern, Prefix, ReasonText, ResourcePattern, Revision, Scope, TenantNumber, Terms,
+    BoundedSet, DisplayName, DurationMillis, Environment, Grant, KeyId, KeyspaceNumber, Metadata, Method, MethodSet,
+    Network, NetworkSet, PermissionPattern, PermissionSet, Prefix, ReasonText, ResourcePattern, ResourceSet, Revision,
+    RoleNumber, RoleSet, Scope, Slug, TenantNumber, Terms,
 };
-use latchkey_state::{KeyspaceSettings, Revocation, RingPurpose};
+use latchkey_state::{Change, KeyspaceSettings, Revocation, RingPurpose, TenantQuotas};
 use std::collections::BTreeMap;
 use std::fmt::Display;
+
+/// Bytes of an id.
+pub(super) const ID_BYTES: usize = 12;
 
 pub(super) fn write_revision(revision: Revision) -> disk::Revision {
     disk::Revision { epoch: revision.epoch, index: revision.index }
@@ -19,12 +23,55 @@ pub(super) fn read_revision(revision: disk::Revision) -> Revision {
     Revision::new(revision.epoch, revision.index)
 }
 
+pub(super) fn write_change(change: Change) -> disk::Change {
+    disk::Change { revision: Some(write_revision(change.revision)), at_unix_ms: change.at.millis() }
+}
+
+pub(super) fn read_change(change: &disk::Change) -> Result<Change, DecodeError> {
+    Ok(Change {
+        revision: read_revision(required(change.revision, "change.revision")?),
+        at: time(change.at_unix_ms, "change.at")?,
+    })
+}
+
 pub(super) fn texts<T: Display>(values: impl Iterator<Item = T>) -> Vec<String> {
     values.map(|value| value.to_string()).collect()
 }
 
 pub(super) fn read_names(texts: &[String], field: &'static str) -> Result<Vec<DisplayName>, DecodeError> {
     texts.iter().map(|text| parsed(DisplayName::parse(text), field)).collect()
+}
+
+pub(super) fn read_slugs(texts: &[String], field: &'static str) -> Result<Vec<Slug>, DecodeError> {
+    texts.iter().map(|text| parsed(Slug::parse(text), field)).collect()
+}
+
+/// Ids one after the other, as a row or command holds many of them.
+pub(super) fn write_key_ids<'a>(ids: impl Iterator<Item = &'a KeyId>) -> Vec<u8> {
+    ids.flat_map(|id| *id.bytes()).collect()
+}
+
+pub(super) fn read_key_ids(bytes: &[u8], field: &'static str) -> Result<Vec<KeyId>, DecodeError> {
+    if !bytes.len().is_multiple_of(ID_BYTES) {
+        return Err(DecodeError::new(field, "a part of an id"));
+    }
+    bytes.chunks_exact(ID_BYTES).map(|id| key_id(id, field)).collect()
+}
+
+pub(super) fn read_permissions(texts: &[String], field: &'static str) -> Result<PermissionSet, DecodeError> {
+    read_set(texts, PermissionPattern::parse, field)
+}
+
+pub(super) fn read_networks(texts: &[String], field: &'static str) -> Result<NetworkSet, DecodeError> {
+    read_set(texts, Network::parse, field)
+}
+
+pub(super) fn read_methods(texts: &[String], field: &'static str) -> Result<MethodSet, DecodeError> {
+    read_set(texts, Method::parse, field)
+}
+
+pub(super) fn read_resources(texts: &[String], field: &'static str) -> Result<ResourceSet, DecodeError> {
+    read_set(texts, ResourcePattern::parse, field)
 }
 
 fn read_set<T: Ord, E: Display, const MAX: usize>(
@@ -42,15 +89,17 @@ pub(super) fn write_terms(terms: &Terms) -> disk::Terms {
         networks: texts(terms.networks.iter()),
         methods: texts(terms.methods.iter()),
         resources: texts(terms.resources.iter()),
+        roles: terms.roles.iter().map(|role| role.0).collect(),
     }
 }
 
 pub(super) fn read_terms(terms: &disk::Terms) -> Result<Terms, DecodeError> {
     Ok(Terms {
-        permissions: read_set(&terms.permissions, PermissionPattern::parse, "terms.permissions")?,
-        networks: read_set(&terms.networks, Network::parse, "terms.networks")?,
-        methods: read_set(&terms.methods, Method::parse, "terms.methods")?,
-        resources: read_set(&terms.resources, ResourcePattern::parse, "terms.resources")?,
+        permissions: read_permissions(&terms.permissions, "terms.permissions")?,
+        networks: read_networks(&terms.networks, "terms.networks")?,
+        methods: read_methods(&terms.methods, "terms.methods")?,
+        resources: read_resources(&terms.resources, "terms.resources")?,
+        roles: parsed(RoleSet::from_values(terms.roles.iter().copied().map(RoleNumber)), "terms.roles")?,
     })
 }
 
@@ -91,6 +140,10 @@ pub(super) fn write_settings(settings: &KeyspaceSettings) -> disk::KeyspaceSetti
         staleness_policy: disk::StalenessPolicy::from(settings.staleness_policy).into(),
         dead_retention_ms: settings.dead_retention.millis(),
         keys_max: settings.keys_max,
+        allowed_roles: texts(settings.allowed_roles.iter()),
+        versions_max: (settings.versions_max != u64::MAX).then_some(settings.versions_max),
+        metadata_bytes_max: (settings.metadata_bytes_max != u64::MAX).then_some(settings.metadata_bytes_max),
+        self_revocation_off: settings.self_revocation_off,
     }
 }
 
@@ -100,19 +153,39 @@ pub(super) fn read_settings(settings: &disk::KeyspaceSettings) -> Result<Keyspac
         display_name: parsed(DisplayName::parse(&settings.display_name), "settings.display_name")?,
         prefix: parsed(Prefix::parse(&settings.prefix), "settings.prefix")?,
         environment: parsed(Environment::parse(&settings.environment), "settings.environment")?,
-        allowed_permissions: read_set(
-            &settings.allowed_permissions,
-            PermissionPattern::parse,
-            "settings.allowed_permissions",
-        )?,
+        allowed_permissions: read_permissions(&settings.allowed_permissions, "settings.allowed_permissions")?,
         default_lifetime: lifetime(settings.default_lifetime_ms)?,
         maximum_lifetime: lifetime(settings.maximum_lifetime_ms)?,
-        networks: read_set(&settings.networks, Network::parse, "settings.networks")?,
+        networks: read_networks(&settings.networks, "settings.networks")?,
         staleness_max: settings.staleness_max_ms.map(|millis| span(millis, "settings.staleness_max")).transpose()?,
         staleness_policy: parsed(words::disk_staleness_policy(settings.staleness_policy), "settings.staleness_policy")?,
         dead_retention: span(settings.dead_retention_ms, "settings.dead_retention")?,
         keys_max: settings.keys_max,
+        allowed_roles: read_slugs(&settings.allowed_roles, "settings.allowed_roles")?.into(),
+        versions_max: settings.versions_max.unwrap_or(u64::MAX),
+        metadata_bytes_max: settings.metadata_bytes_max.unwrap_or(u64::MAX),
+        self_revocation_off: settings.self_revocation_off,
     })
+}
+
+pub(super) fn write_quotas(quotas: &TenantQuotas) -> disk::TenantQuotas {
+    disk::TenantQuotas {
+        keyspaces_max: quotas.keyspaces_max,
+        owners_max: quotas.owners_max,
+        roles_max: quotas.roles_max,
+        identities_max: quotas.identities_max,
+        writes_per_second_max: quotas.writes_per_second_max,
+    }
+}
+
+pub(super) const fn read_quotas(quotas: &disk::TenantQuotas) -> TenantQuotas {
+    TenantQuotas {
+        keyspaces_max: quotas.keyspaces_max,
+        owners_max: quotas.owners_max,
+        roles_max: quotas.roles_max,
+        identities_max: quotas.identities_max,
+        writes_per_second_max: quotas.writes_per_second_max,
+    }
 }
 
 pub(super) fn write_purpose(purpose: RingPurpose) -> disk::RingPurpose {

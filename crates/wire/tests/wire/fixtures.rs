@@ -5,13 +5,14 @@ use latchkey_domain::{
     ClusterId, DisplayName, DurationMillis, Duty, Environment, Grant, IdentityName, IdentityNumber, KeyId, KeyName,
     KeyspaceName, KeyspaceNumber, Metadata, Method, MethodSet, Network, NetworkSet, NodeId, OwnerName, OwnerNumber,
     PermissionPattern, PermissionSet, Prefix, Purpose, ReasonText, ResourcePattern, ResourceSet, Revision,
-    RevocationReason, RingNumber, Scope, Slug, TenantName, TenantNumber, Terms, UnixMillis, VersionId,
+    RevocationReason, RingNumber, RoleSet, Scope, Slug, TenantName, TenantNumber, Terms, UnixMillis, VersionId,
 };
 use latchkey_state::{
     Actor, Bootstrap, Change, Cluster, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateTenant,
     Cut, CutScope, Details, Expiry, Holder, HolderName, Identity, Key, Keyspace, KeyspaceSettings, NewKey, NewRingKey,
     NextNumbers, Operation, Owner, Progress, Rare, RememberedRequest, RequestMark, RequestSubject, Revocation,
-    RevokeKey, RingKey, RingPurpose, Row, StalenessPolicy, Tenant, Version, Versions, WrappedKey,
+    RevokeKey, RingKey, RingPurpose, Row, ScopeCut, StalenessPolicy, Tenant, TenantQuotas, Version, VersionDetails,
+    Versions, WrappedKey,
 };
 use latchkey_transparency::{Frontier, Hash};
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub(crate) fn terms() -> Terms {
         networks: NetworkSet::from_values(networks).unwrap(),
         methods: MethodSet::from_values([Method::parse("GET").unwrap()]).unwrap(),
         resources: ResourceSet::from_values([ResourcePattern::parse("/v1/*/orders/**").unwrap()]).unwrap(),
+        roles: RoleSet::default(),
     }
 }
 
@@ -68,6 +70,10 @@ pub(crate) fn settings() -> KeyspaceSettings {
         staleness_policy: StalenessPolicy::Refuse,
         dead_retention: DurationMillis::from_days(90),
         keys_max: u64::MAX,
+        allowed_roles: Box::default(),
+        versions_max: u64::MAX,
+        metadata_bytes_max: u64::MAX,
+        self_revocation_off: false,
     }
 }
 
@@ -91,6 +97,8 @@ pub(crate) fn new_key(holder: HolderName, expiry: Expiry) -> NewKey {
         display_name: text("Shop backend"),
         purpose: Purpose::parse("charges cards").unwrap(),
         terms: terms(),
+        roles: Vec::new(),
+        parent: None,
         metadata: metadata(),
         not_before: Some(UnixMillis::new(1_750_000_000_000)),
         expiry,
@@ -203,6 +211,17 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
     operations().into_iter().map(command).collect()
 }
 
+/// What is read of a cut that feature level 1 made: it kept the revision only.
+fn cut_of_level_1(revision: Revision) -> Box<ScopeCut> {
+    Box::new(ScopeCut {
+        revision,
+        at: UnixMillis::new(0),
+        reason: RevocationReason::Other,
+        text: ReasonText::default(),
+        marked: false,
+    })
+}
+
 pub(crate) fn rows() -> Vec<(&'static str, Row)> {
     let at = UnixMillis::new(1_750_000_000_000);
     let revision = Revision::new(3, 1_042);
@@ -212,8 +231,9 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
         last: revision,
         clock: at,
         feature_level: 1,
-        next: NextNumbers { tenant: 2, keyspace: 3, owner: 4, identity: 5, ring: 6 },
+        next: NextNumbers { tenant: 2, keyspace: 3, owner: 4, identity: 5, role: 0, ring: 6 },
         frontier,
+        trimmed: None,
     };
     let cluster = Cluster {
         id: ClusterId([0xC1; 16]),
@@ -233,8 +253,10 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
         number: TenantNumber(1),
         id: slug("acme"),
         display_name: text("Acme"),
+        quotas: TenantQuotas::default(),
         created_at: at,
-        cut: Some(revision),
+        changed: None,
+        cut: Some(cut_of_level_1(revision)),
         tenant_key: RingNumber(4),
         audit_key: RingNumber(5),
     };
@@ -244,7 +266,9 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
         id: slug("payments-live"),
         settings: settings(),
         staleness_max: DurationMillis::from_secs(5),
+        staleness_before: None,
         created_at: at,
+        changed: None,
         cut: None,
         data_key: RingNumber(6),
         keys: 1_000_000,
@@ -256,6 +280,7 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
         display_name: text("The shop"),
         contacts: vec![text("ops@shop.example"), text("https://shop.example/notices")],
         created_at: at,
+        changed: None,
         cut: None,
     };
     let identity = Identity {
@@ -265,6 +290,7 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
         display_name: text(""),
         grants: vec![Grant { duty: Duty::Issuer, scope: Scope::Keyspace(keyspace_name()) }],
         created_at: at,
+        changed: None,
     };
     let version = |revocation: Option<Revocation>| Version {
         id: version_id(),
@@ -272,7 +298,7 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
         digest: Digest::new([0xD1; 32]),
         inner: [0x1E; 101],
         created_at: at,
-        revocation: revocation.map(Box::new),
+        details: Rare::from(VersionDetails { revocation: revocation.map(Box::new), ..VersionDetails::default() }),
     };
     let changed = Some(Change { revision, at });
     let key = Key {
@@ -290,6 +316,7 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
             not_before: Some(at),
             changed,
             revocation: Some(Box::new(revocation())),
+            ..Details::default()
         }),
         versions: Versions::of(vec![version(None), version(Some(revocation()))]).unwrap(),
     };

@@ -4,5 +4,6 @@
 mod descriptors;
 mod disk;
 mod fixtures;
+mod fixtures_level_2;
 mod measure;
 mod resources;

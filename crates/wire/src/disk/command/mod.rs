@@ -1,20 +1,29 @@
 //! Commands: state <-> `latchkey.disk.v1.Command`.
 
+mod bootstrap;
+mod create_keys;
+mod directory;
+mod key_life;
+mod rotation;
+mod updates;
+mod upkeep;
+
 use super::parts::{
-    read_digest, read_grants, read_metadata, read_names, read_purpose, read_settings, read_terms, texts, write_grants,
-    write_metadata, write_purpose, write_settings, write_terms,
+    read_grants, read_names, read_purpose, read_settings, texts, write_grants, write_purpose, write_settings,
 };
-use super::{DecodeError, decode_message, fixed, key_id, parsed, required, span, time, version_id};
+use super::{DecodeError, decode_message, fixed, parsed, required, span, time, version_id};
 use crate::pb::disk::v1 as disk;
 use crate::pb::disk::v1::command::Operation as PbOperation;
 use crate::words;
+use bootstrap::{read_bootstrap, read_wrapped, write_bootstrap, write_wrapped};
+use create_keys::{read_create_keys, write_create_keys};
 use latchkey_domain::{
-    ClusterId, DisplayName, IdentityName, KeyName, KeyspaceName, NodeId, OwnerName, Purpose, ReasonText, RingNumber,
-    TenantName,
+    DisplayName, IdentityName, KeyName, KeyspaceName, NodeId, OwnerName, ReasonText, RingNumber, RoleName, Sequence,
+    Slug, TenantName,
 };
 use latchkey_state::{
-    Actor, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateTenant, Cut, CutScope,
-    Expiry, HolderName, NewKey, NewRingKey, Operation, RequestMark, RevokeKey, WrappedKey,
+    Actor, Command, CreateIdentity, CreateKeyspace, CreateOwner, CreateTenant, Cut, CutScope, NewRingKey, Operation,
+    RequestMark, RevokeKey,
 };
 use prost::Message as _;
 
@@ -38,6 +47,8 @@ pub fn write_command(command: &Command) -> disk::Command {
     let actor = match &command.actor {
         Actor::Identity(name) => disk::actor::Actor::Identity(name.to_string()),
         Actor::Replica(node) => disk::actor::Actor::Replica(node.0),
+        Actor::Key(name) => disk::actor::Actor::Key(name.to_string()),
+        Actor::Service(word) => disk::actor::Actor::Service(word.to_string()),
     };
     disk::Command {
         at_unix_ms: command.at.millis(),
@@ -58,6 +69,8 @@ pub fn read_command(command: &disk::Command) -> Result<Command, DecodeError> {
     let actor = match required(actor, "actor")? {
         disk::actor::Actor::Identity(name) => Actor::Identity(parsed(IdentityName::parse(name), "actor.identity")?),
         disk::actor::Actor::Replica(node) => Actor::Replica(NodeId(*node)),
+        disk::actor::Actor::Key(name) => Actor::Key(parsed(KeyName::parse(name), "actor.key")?),
+        disk::actor::Actor::Service(word) => Actor::Service(parsed(Slug::parse(word), "actor.service")?),
     };
     let request = command
         .request
@@ -103,11 +116,7 @@ fn write_operation(operation: &Operation) -> PbOperation {
             display_name: operation.display_name.to_string(),
             grants: write_grants(&operation.grants),
         }),
-        Operation::CreateKeys(operation) => PbOperation::CreateKeys(disk::CreateKeys {
-            keyspace: operation.keyspace.to_string(),
-            keys: operation.keys.iter().map(write_new_key).collect(),
-            replay: operation.replay.as_deref().map(<[u8]>::to_vec),
-        }),
+        Operation::CreateKeys(operation) => PbOperation::CreateKeys(write_create_keys(operation)),
         Operation::RevokeKey(operation) => PbOperation::RevokeKey(disk::RevokeKey {
             key: operation.key.to_string(),
             version_id: operation.version.map(|version| version.bytes().to_vec()),
@@ -121,6 +130,7 @@ fn write_operation(operation: &Operation) -> PbOperation {
                 CutScope::Tenant(name) => disk::cut::Scope::Tenant(name.to_string()),
                 CutScope::Keyspace(name) => disk::cut::Scope::Keyspace(name.to_string()),
                 CutScope::Owner(name) => disk::cut::Scope::Owner(name.to_string()),
+                CutScope::Role(name) => disk::cut::Scope::Role(name.to_string()),
             }),
             reason: disk::RevocationReason::from(operation.reason).into(),
             text: operation.text.to_string(),
@@ -135,6 +145,27 @@ fn write_operation(operation: &Operation) -> PbOperation {
         Operation::RaiseFeatureLevel(level) => {
             PbOperation::RaiseFeatureLevel(disk::RaiseFeatureLevel { feature_level: *level })
         }
+        Operation::UpdateTenant(operation) => PbOperation::UpdateTenant(updates::write_tenant(operation)),
+        Operation::UpdateKeyspace(operation) => PbOperation::UpdateKeyspace(updates::write_keyspace(operation)),
+        Operation::UpdateOwner(operation) => PbOperation::UpdateOwner(updates::write_owner(operation)),
+        Operation::CreateRole(operation) => PbOperation::CreateRole(directory::write_create_role(operation)),
+        Operation::UpdateRole(operation) => PbOperation::UpdateRole(updates::write_role(operation)),
+        Operation::UpdateIdentity(operation) => PbOperation::UpdateIdentity(updates::write_identity(operation)),
+        Operation::Delete(operation) => PbOperation::Delete(directory::write_delete(operation)),
+        Operation::UpdateKey(operation) => PbOperation::UpdateKey(updates::write_key(operation)),
+        Operation::SuspendKey(operation) => PbOperation::SuspendKey(key_life::write_suspend(operation)),
+        Operation::ResumeKey(operation) => PbOperation::ResumeKey(key_life::write_resume(operation)),
+        Operation::RestrictKey(operation) => PbOperation::RestrictKey(key_life::write_restrict(operation)),
+        Operation::RevokeKeys(operation) => PbOperation::RevokeKeys(key_life::write_revoke_keys(operation)),
+        Operation::RotateKey(operation) => PbOperation::RotateKey(rotation::write_rotate(operation)),
+        Operation::PrepareStandby(operation) => PbOperation::PrepareStandby(rotation::write_standby(operation)),
+        Operation::StepRotation(operation) => PbOperation::StepRotation(rotation::write_step(operation)),
+        Operation::Settle => PbOperation::Settle(disk::Settle {}),
+        Operation::RemoveDead(keys) => PbOperation::RemoveDead(upkeep::write_remove_dead(keys)),
+        Operation::MarkRevoked(operation) => PbOperation::MarkRevoked(upkeep::write_mark_revoked(operation)),
+        Operation::Trim(through) => PbOperation::Trim(disk::Trim { through_sequence: through.0 }),
+        Operation::RecordRefusals(refusals) => PbOperation::RecordRefusals(upkeep::write_refusals(refusals)),
+        Operation::RecordExplanation(operation) => PbOperation::RecordExplanation(upkeep::write_explanation(operation)),
     }
 }
 
@@ -169,11 +200,7 @@ fn read_operation(operation: &PbOperation) -> Result<Operation, DecodeError> {
             display_name: parsed(DisplayName::parse(&operation.display_name), "display_name")?,
             grants: read_grants(&operation.grants)?,
         }),
-        PbOperation::CreateKeys(operation) => Operation::CreateKeys(CreateKeys {
-            keyspace: parsed(KeyspaceName::parse(&operation.keyspace), "keyspace")?,
-            keys: operation.keys.iter().map(read_new_key).collect::<Result<_, _>>()?,
-            replay: operation.replay.as_deref().map(Into::into),
-        }),
+        PbOperation::CreateKeys(operation) => Operation::CreateKeys(read_create_keys(operation)?),
         PbOperation::RevokeKey(operation) => Operation::RevokeKey(RevokeKey {
             key: parsed(KeyName::parse(&operation.key), "key")?,
             version: operation.version_id.as_deref().map(|id| version_id(id, "version_id")).transpose()?,
@@ -189,6 +216,7 @@ fn read_operation(operation: &PbOperation) -> Result<Operation, DecodeError> {
                     CutScope::Keyspace(parsed(KeyspaceName::parse(name), "scope.keyspace")?)
                 }
                 disk::cut::Scope::Owner(name) => CutScope::Owner(parsed(OwnerName::parse(name), "scope.owner")?),
+                disk::cut::Scope::Role(name) => CutScope::Role(parsed(RoleName::parse(name), "scope.role")?),
             },
             reason: parsed(words::disk_revocation_reason(operation.reason), "reason")?,
             text: parsed(ReasonText::parse(&operation.text), "text")?,
@@ -201,98 +229,43 @@ fn read_operation(operation: &PbOperation) -> Result<Operation, DecodeError> {
         }),
         PbOperation::DropRingKey(operation) => Operation::DropRingKey(RingNumber(operation.number)),
         PbOperation::RaiseFeatureLevel(operation) => Operation::RaiseFeatureLevel(operation.feature_level),
+        PbOperation::UpdateTenant(operation) => Operation::UpdateTenant(updates::read_tenant(operation)?),
+        PbOperation::UpdateKeyspace(operation) => {
+            Operation::UpdateKeyspace(Box::new(updates::read_keyspace(operation)?))
+        }
+        PbOperation::UpdateOwner(operation) => Operation::UpdateOwner(updates::read_owner(operation)?),
+        PbOperation::CreateRole(operation) => Operation::CreateRole(directory::read_create_role(operation)?),
+        PbOperation::UpdateRole(operation) => Operation::UpdateRole(updates::read_role(operation)?),
+        PbOperation::UpdateIdentity(operation) => Operation::UpdateIdentity(updates::read_identity(operation)?),
+        PbOperation::Delete(operation) => Operation::Delete(directory::read_delete(operation)?),
+        PbOperation::UpdateKey(operation) => Operation::UpdateKey(Box::new(updates::read_key(operation)?)),
+        PbOperation::SuspendKey(operation) => Operation::SuspendKey(key_life::read_suspend(operation)?),
+        PbOperation::ResumeKey(operation) => Operation::ResumeKey(key_life::read_resume(operation)?),
+        PbOperation::RestrictKey(operation) => Operation::RestrictKey(key_life::read_restrict(operation)?),
+        PbOperation::RevokeKeys(operation) => Operation::RevokeKeys(key_life::read_revoke_keys(operation)?),
+        PbOperation::RotateKey(operation) => Operation::RotateKey(Box::new(rotation::read_rotate(operation)?)),
+        PbOperation::PrepareStandby(operation) => {
+            Operation::PrepareStandby(Box::new(rotation::read_standby(operation)?))
+        }
+        PbOperation::StepRotation(operation) => Operation::StepRotation(rotation::read_step(operation)?),
+        PbOperation::Settle(disk::Settle {}) => Operation::Settle,
+        PbOperation::RemoveDead(operation) => Operation::RemoveDead(upkeep::read_remove_dead(operation)?),
+        PbOperation::MarkRevoked(operation) => Operation::MarkRevoked(upkeep::read_mark_revoked(operation)?),
+        PbOperation::Trim(operation) => Operation::Trim(Sequence(operation.through_sequence)),
+        PbOperation::RecordRefusals(operation) => Operation::RecordRefusals(upkeep::read_refusals(operation)?),
+        PbOperation::RecordExplanation(operation) => Operation::RecordExplanation(upkeep::read_explanation(operation)?),
     })
 }
 
-fn write_bootstrap(operation: &Bootstrap) -> disk::Bootstrap {
-    disk::Bootstrap {
-        cluster_id: operation.cluster.0.to_vec(),
-        staleness_floor_ms: operation.staleness_floor.millis(),
-        staleness_default_ms: operation.staleness_default.millis(),
-        log_key: Some(write_wrapped(&operation.log_key)),
-        pepper: Some(write_wrapped(&operation.pepper)),
-        replay_key: Some(write_wrapped(&operation.replay_key)),
-        tenant_key: Some(write_wrapped(&operation.tenant_key)),
-        audit_key: Some(write_wrapped(&operation.audit_key)),
-        keyspace_key: Some(write_wrapped(&operation.keyspace_key)),
-        management: Some(write_settings(&operation.management)),
-        root_key: Some(write_new_key(&operation.root_key)),
-    }
+/// An etag to compare, as a command carries it.
+fn write_etag(etag: Option<&str>) -> Option<String> {
+    etag.map(str::to_owned)
 }
 
-fn read_bootstrap(operation: &disk::Bootstrap) -> Result<Bootstrap, DecodeError> {
-    Ok(Bootstrap {
-        cluster: ClusterId(fixed(&operation.cluster_id, "cluster_id")?),
-        staleness_floor: span(operation.staleness_floor_ms, "staleness_floor")?,
-        staleness_default: span(operation.staleness_default_ms, "staleness_default")?,
-        log_key: read_wrapped(operation.log_key.as_ref(), "log_key")?,
-        pepper: read_wrapped(operation.pepper.as_ref(), "pepper")?,
-        replay_key: read_wrapped(operation.replay_key.as_ref(), "replay_key")?,
-        tenant_key: read_wrapped(operation.tenant_key.as_ref(), "tenant_key")?,
-        audit_key: read_wrapped(operation.audit_key.as_ref(), "audit_key")?,
-        keyspace_key: read_wrapped(operation.keyspace_key.as_ref(), "keyspace_key")?,
-        management: read_settings(required(operation.management.as_ref(), "management")?)?,
-        root_key: read_new_key(required(operation.root_key.as_ref(), "root_key")?)?,
-    })
+fn read_etag(etag: Option<&String>) -> Option<Box<str>> {
+    etag.map(|etag| etag.as_str().into())
 }
 
-fn write_wrapped(key: &WrappedKey) -> disk::WrappedKey {
-    disk::WrappedKey { id: key.id.to_vec(), wrapped: key.wrapped.to_vec() }
-}
-
-fn read_wrapped(key: Option<&disk::WrappedKey>, field: &'static str) -> Result<WrappedKey, DecodeError> {
-    let key = required(key, field)?;
-    Ok(WrappedKey { id: fixed(&key.id, field)?, wrapped: key.wrapped.as_slice().into() })
-}
-
-fn write_new_key(key: &NewKey) -> disk::NewKey {
-    use disk::new_key::{Expiry as PbExpiry, Holder as PbHolder};
-    disk::NewKey {
-        key_id: key.id.bytes().to_vec(),
-        version_id: key.version.bytes().to_vec(),
-        pepper: key.pepper.0,
-        digest: key.digest.as_bytes().to_vec(),
-        inner: key.inner.to_vec(),
-        holder: match &key.holder {
-            HolderName::None => None,
-            HolderName::Owner(name) => Some(PbHolder::Owner(name.to_string())),
-            HolderName::Identity(name) => Some(PbHolder::Identity(name.to_string())),
-        },
-        display_name: key.display_name.to_string(),
-        purpose: key.purpose.to_string(),
-        terms: Some(write_terms(&key.terms)),
-        metadata: write_metadata(key.metadata.iter()),
-        not_before_unix_ms: key.not_before.map(latchkey_domain::UnixMillis::millis),
-        expiry: match key.expiry {
-            Expiry::Default => None,
-            Expiry::At(time) => Some(PbExpiry::ExpiresAtUnixMs(time.millis())),
-            Expiry::After(span) => Some(PbExpiry::LifetimeMs(span.millis())),
-        },
-    }
-}
-
-fn read_new_key(key: &disk::NewKey) -> Result<NewKey, DecodeError> {
-    use disk::new_key::{Expiry as PbExpiry, Holder as PbHolder};
-    Ok(NewKey {
-        id: key_id(&key.key_id, "key.id")?,
-        version: version_id(&key.version_id, "key.version_id")?,
-        pepper: RingNumber(key.pepper),
-        digest: read_digest(&key.digest)?,
-        inner: fixed(&key.inner, "key.inner")?,
-        holder: match &key.holder {
-            None => HolderName::None,
-            Some(PbHolder::Owner(name)) => HolderName::Owner(parsed(OwnerName::parse(name), "key.owner")?),
-            Some(PbHolder::Identity(name)) => HolderName::Identity(parsed(IdentityName::parse(name), "key.identity")?),
-        },
-        display_name: parsed(DisplayName::parse(&key.display_name), "key.display_name")?,
-        purpose: parsed(Purpose::parse(&key.purpose), "key.purpose")?,
-        terms: read_terms(required(key.terms.as_ref(), "key.terms")?)?,
-        metadata: read_metadata(&key.metadata)?,
-        not_before: key.not_before_unix_ms.map(|millis| time(millis, "key.not_before")).transpose()?,
-        expiry: match key.expiry {
-            None => Expiry::Default,
-            Some(PbExpiry::ExpiresAtUnixMs(millis)) => Expiry::At(time(millis, "key.expires_at")?),
-            Some(PbExpiry::LifetimeMs(millis)) => Expiry::After(span(millis, "key.lifetime")?),
-        },
-    })
+fn read_text(text: &str) -> Result<ReasonText, DecodeError> {
+    parsed(ReasonText::parse(text), "text")
 }

@@ -1,0 +1,74 @@
+//! The rows of which there is one each: the cluster's, and the state's about its own progress.
+
+use crate::disk::parts::{read_revision, write_revision};
+use crate::disk::{DecodeError, fixed, parsed, required, span, time};
+use crate::pb::disk::v1 as disk;
+use latchkey_domain::{ClusterId, Sequence};
+use latchkey_state::{Cluster, NextNumbers, Progress, Trimmed};
+use latchkey_transparency::{Frontier, Hash};
+
+const HASH_BYTES: usize = size_of::<Hash>();
+
+pub(super) fn write_cluster(row: &Cluster) -> disk::ClusterRow {
+    disk::ClusterRow {
+        cluster_id: row.id.0.to_vec(),
+        staleness_floor_ms: row.staleness_floor.millis(),
+        staleness_default_ms: row.staleness_default.millis(),
+        created_at_unix_ms: row.created_at.millis(),
+    }
+}
+
+pub(super) fn read_cluster(row: &disk::ClusterRow) -> Result<Cluster, DecodeError> {
+    Ok(Cluster {
+        id: ClusterId(fixed(&row.cluster_id, "cluster.id")?),
+        staleness_floor: span(row.staleness_floor_ms, "cluster.staleness_floor")?,
+        staleness_default: span(row.staleness_default_ms, "cluster.staleness_default")?,
+        created_at: time(row.created_at_unix_ms, "cluster.created_at")?,
+    })
+}
+
+pub(super) fn write_progress(row: &Progress) -> disk::ProgressRow {
+    disk::ProgressRow {
+        last: Some(write_revision(row.last)),
+        clock_unix_ms: row.clock.millis(),
+        feature_level: row.feature_level,
+        next_tenant: row.next.tenant,
+        next_keyspace: row.next.keyspace,
+        next_owner: row.next.owner,
+        next_identity: row.next.identity,
+        next_ring: row.next.ring,
+        tree_size: row.frontier.size(),
+        tree_peaks: row.frontier.peaks().iter().flat_map(Hash::as_bytes).copied().collect(),
+        next_role: row.next.role,
+        trimmed: row
+            .trimmed
+            .map(|trimmed| disk::Trimmed { next_sequence: trimmed.next.0, at_unix_ms: trimmed.at.millis() }),
+    }
+}
+
+pub(super) fn read_progress(row: &disk::ProgressRow) -> Result<Progress, DecodeError> {
+    if !row.tree_peaks.len().is_multiple_of(HASH_BYTES) {
+        return Err(DecodeError::new("progress.tree_peaks", "a part of a hash"));
+    }
+    let peaks = row.tree_peaks.chunks_exact(HASH_BYTES).map(|peak| fixed(peak, "progress.tree_peaks").map(Hash::new));
+    let peaks = peaks.collect::<Result<Vec<Hash>, _>>()?;
+    Ok(Progress {
+        last: read_revision(required(row.last, "progress.last")?),
+        clock: time(row.clock_unix_ms, "progress.clock")?,
+        feature_level: row.feature_level,
+        next: NextNumbers {
+            tenant: row.next_tenant,
+            keyspace: row.next_keyspace,
+            owner: row.next_owner,
+            identity: row.next_identity,
+            role: row.next_role,
+            ring: row.next_ring,
+        },
+        frontier: parsed(Frontier::from_parts(row.tree_size, peaks), "progress.tree")?,
+        trimmed: row.trimmed.as_ref().map(read_trimmed).transpose()?,
+    })
+}
+
+fn read_trimmed(trimmed: &disk::Trimmed) -> Result<Trimmed, DecodeError> {
+    Ok(Trimmed { next: Sequence(trimmed.next_sequence), at: time(trimmed.at_unix_ms, "progress.trimmed.at")? })
+}
