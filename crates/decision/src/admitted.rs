@@ -2,7 +2,7 @@
 
 use crate::Permit;
 use crate::bound::Bound;
-use latchkey_state::Found;
+use crate::content::Content;
 
 /// A limit to count against. There is none yet, and the type says so: it has no value.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +11,7 @@ pub enum Limit {}
 /// A key that may be used, and whose limits have counted this use.
 #[derive(Debug)]
 pub struct Admitted<'a> {
-    found: Found<'a>,
+    content: Content<'a>,
     bound: Bound<'a>,
 }
 
@@ -23,13 +23,13 @@ impl<'a> Permit<'a> {
         if let Some(limit) = limits.first() {
             match *limit {}
         }
-        let (found, bound) = self.into_parts();
-        Admitted { found, bound }
+        let (content, bound) = self.into_parts();
+        Admitted { content, bound }
     }
 }
 
 impl<'a> Admitted<'a> {
-    pub(crate) const fn into_parts(self) -> (Found<'a>, Bound<'a>) {
-        (self.found, self.bound)
+    pub(crate) const fn into_parts(self) -> (Content<'a>, Bound<'a>) {
+        (self.content, self.bound)
     }
 }

@@ -27,6 +27,14 @@ impl<'a> Resolved<'a> {
 }
 
 impl<'a> Fresh<'a> {
+    pub(crate) const fn ground(&self) -> Ground<'a> {
+        self.ground
+    }
+
+    pub(crate) const fn standing(&self) -> Standing<'a> {
+        self.standing
+    }
+
     pub(crate) const fn into_parts(self) -> (Ground<'a>, Standing<'a>, Bound<'a>) {
         (self.ground, self.standing, self.bound)
     }

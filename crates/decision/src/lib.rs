@@ -9,9 +9,11 @@
 //! Each arrow is a function from one type to the next. Each type is a proof: its fields are private to a module of its
 //! own, so what must have happened before cannot be forgotten and still compile. A step that refuses gives [`Denied`],
 //! which is a proof as well; [`decide`] walks the whole way, and [`authenticate`] walks it with a management key.
+//! [`explain`] walks it beside, and tells each check; [`hold`] goes as far as the life of the version.
 //!
 //! In: which outcome, in which order, and what may be told. Out: clocks, locks, waiting, protobuf: time, peppers and
-//! state are arguments, and nothing here allocates.
+//! state are arguments, and nothing here allocates but an explanation and the permissions of a key that has a role, a
+//! restriction or a parent key.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -20,10 +22,13 @@ extern crate alloc;
 mod admitted;
 mod authenticate;
 mod bound;
+mod content;
 mod decide;
 mod denied;
+mod explain;
 mod fresh;
 mod ground;
+mod hold;
 mod permit;
 mod presented;
 mod question;
@@ -33,10 +38,13 @@ mod verdict;
 pub use admitted::{Admitted, Limit};
 pub use authenticate::{Identified, NotIdentified, authenticate};
 pub use bound::Stale;
+pub use content::{Content, RotationHint};
 pub use decide::{Undecided, decide};
 pub use denied::Denied;
+pub use explain::{Check, Explained, Explanation, Finding, explain};
 pub use fresh::Fresh;
 pub use ground::{Ground, Peppers};
+pub use hold::{Held, NotHeld, hold};
 pub use permit::{Access, Permit};
 pub use presented::{Foreign, Native, Presented};
 pub use question::Question;

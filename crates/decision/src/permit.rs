@@ -1,11 +1,12 @@
 //! Whether the key lives, and may be used so, from there and for that.
 
 use crate::bound::Bound;
+use crate::content::Content;
 use crate::resolved::Standing;
 use crate::{Denied, Fresh, Ground};
 use latchkey_domain::Outcome;
-use latchkey_policy::{AccessContext, Query, check_access};
-use latchkey_state::{Found, Revocation};
+use latchkey_policy::{AccessContext, Query};
+use latchkey_state::{Found, Layers, Worth};
 
 /// What the key is to be used for.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +20,7 @@ pub struct Access<'a> {
 /// A key that may be used, its limits aside.
 #[derive(Debug)]
 pub struct Permit<'a> {
-    found: Found<'a>,
+    content: Content<'a>,
     bound: Bound<'a>,
 }
 
@@ -35,46 +36,52 @@ impl<'a> Fresh<'a> {
             Standing::Elsewhere(found) => return Err(Denied::of(Outcome::WrongKeyspace, found, bound)),
             Standing::Unknown => return Err(Denied::not_found(bound)),
         };
-        check_life(ground, found)
-            .and_then(|()| check_use(found, access))
-            .map_err(|outcome| Denied::of(outcome, found, bound))?;
-        Ok(Permit { found, bound })
+        let denied = |outcome| Denied::of(outcome, found, bound);
+        check_life(ground, found).map_err(denied)?;
+        let content = Content::of(ground, found);
+        check_use(content.layers(), access).map_err(denied)?;
+        Ok(Permit { content, bound })
     }
 }
 
 impl<'a> Permit<'a> {
-    pub(crate) const fn into_parts(self) -> (Found<'a>, Bound<'a>) {
-        (self.found, self.bound)
+    pub(crate) const fn into_parts(self) -> (Content<'a>, Bound<'a>) {
+        (self.content, self.bound)
     }
 }
 
-/// Each end is exclusive: at the very millisecond it is over.
 fn check_life(ground: Ground<'_>, found: Found<'_>) -> Result<(), Outcome> {
-    let Ground { state, now, .. } = ground;
-    let holds = |revocation: Option<&Revocation>| revocation.is_some_and(|one| one.effective_at <= now);
-    let Found { tenant, keyspace, key, version } = found;
-    if holds(version.revocation.as_deref()) || holds(key.revocation()) || state.is_cut(tenant, keyspace, key) {
-        return Err(Outcome::Revoked);
+    match outcome_of(ground.state.worth(&found, ground.now)) {
+        Outcome::Valid => Ok(()),
+        outcome => Err(outcome),
     }
-    // Here `Outcome::Suspended` will stand: no command suspends a key yet.
-    if key.not_before().is_some_and(|not_before| now < not_before) {
-        return Err(Outcome::NotYetValid);
-    }
-    if key.expires_at.is_some_and(|expires_at| expires_at <= now) {
-        return Err(Outcome::Expired);
-    }
-    Ok(())
 }
 
-fn check_use(found: Found<'_>, access: Access<'_>) -> Result<(), Outcome> {
-    let networks = &found.keyspace.settings.networks;
-    let address = access.context.client_address;
-    if !networks.is_empty() && !address.is_some_and(|address| networks.contains(address)) {
+/// The outcome of a version that is worth this.
+pub(crate) const fn outcome_of(worth: Worth) -> Outcome {
+    match worth {
+        Worth::Accepted => Outcome::Valid,
+        Worth::Revoked(_) => Outcome::Revoked,
+        Worth::Suspended(_) => Outcome::Suspended,
+        Worth::Expired(_) => Outcome::Expired,
+        Worth::NotYetValid(_) => Outcome::NotYetValid,
+    }
+}
+
+/// Every layer has to hold for itself: of two words, one that the key permits and one that its parent permits, neither
+/// is permitted.
+fn check_use(layers: &Layers<'_>, access: Access<'_>) -> Result<(), Outcome> {
+    let context = access.context;
+    if !layers.networks().all(|(_, networks)| context.is_from(networks)) {
         return Err(Outcome::NetworkNotAllowed);
     }
-    let terms = &found.key.terms;
-    check_access(terms, access.context)?;
-    if access.query.is_some_and(|query| !query.satisfied_by(&terms.permissions)) {
+    if !layers.methods().all(|(_, methods)| context.is_by(|method| methods.has(method))) {
+        return Err(Outcome::MethodNotAllowed);
+    }
+    if !layers.resources().all(|(_, resources)| context.is_on(resources)) {
+        return Err(Outcome::ResourceNotAllowed);
+    }
+    if access.query.is_some_and(|query| !query.satisfied_where(|word| layers.permits(word))) {
         return Err(Outcome::InsufficientPermissions);
     }
     Ok(())

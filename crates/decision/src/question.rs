@@ -13,22 +13,35 @@ pub struct Question<'a> {
 /// Which keyspaces exist as far as the caller is concerned.
 #[derive(Clone, Copy, Debug)]
 enum Reach<'a> {
-    /// Those in which he holds the duty `validator`.
-    Grants(&'a [Grant]),
+    /// Those in which he holds this duty.
+    Grants(&'a [Grant], Duty),
     /// The one whose keys prove identities: nobody has proved one yet, and everybody may try.
     Management,
+    /// All: whoever shows a text says that he holds the key, wherever that is.
+    Everywhere,
 }
 
 impl<'a> Question<'a> {
     /// By a caller with `grants`, for a key of `keyspace`, or of any that he may validate.
     #[must_use]
     pub const fn new(grants: &'a [Grant], keyspace: Option<&'a KeyspaceName>) -> Self {
-        Self { reach: Reach::Grants(grants), keyspace }
+        Self { reach: Reach::Grants(grants, Duty::Validator), keyspace }
+    }
+
+    /// By a caller with `grants` who wants it explained: within his grant are the keyspaces that he operates.
+    #[must_use]
+    pub const fn explaining(grants: &'a [Grant], keyspace: Option<&'a KeyspaceName>) -> Self {
+        Self { reach: Reach::Grants(grants, Duty::Operator), keyspace }
     }
 
     /// By somebody who wants to prove who he is.
     pub(crate) const fn management() -> Self {
         Self { reach: Reach::Management, keyspace: None }
+    }
+
+    /// By somebody who holds a key, and has nothing but its text.
+    pub(crate) const fn everywhere() -> Self {
+        Self { reach: Reach::Everywhere, keyspace: None }
     }
 
     /// Whether the keyspace lies in the caller's grant.
@@ -52,19 +65,20 @@ impl<'a> Question<'a> {
 
     fn reaches_ids(&self, tenant: &Slug, keyspace: &Slug) -> bool {
         match self.reach {
-            Reach::Grants(grants) => grants.iter().any(|grant| validates(grant, tenant, keyspace)),
-            Reach::Management => tenant.as_str() == SYSTEM_TENANT && keyspace.as_str() == MANAGEMENT_KEYSPACE,
+            Reach::Grants(grants, duty) => grants.iter().any(|grant| reaches(grant, duty, tenant, keyspace)),
+            Reach::Management => is_management(tenant, keyspace),
+            Reach::Everywhere => true,
         }
     }
 
     fn shortest(&self, state: &State) -> Option<DurationMillis> {
         match self.reach {
-            Reach::Grants(grants) => {
-                let scopes =
-                    grants.iter().filter(|grant| grant.duty.includes(Duty::Validator)).map(|grant| &grant.scope);
+            Reach::Grants(grants, duty) => {
+                let scopes = grants.iter().filter(|grant| grant.duty.includes(duty)).map(|grant| &grant.scope);
                 scopes.filter_map(|scope| shortest_within(state, scope)).min()
             }
             Reach::Management => state.keyspace(&KeyspaceName::management()).map(|keyspace| keyspace.staleness_max),
+            Reach::Everywhere => shortest_within(state, &Scope::System),
         }
     }
 }
@@ -75,13 +89,21 @@ pub(crate) fn staleness_floor(state: &State) -> DurationMillis {
 }
 
 /// As [`Grant::covers`], without a name having to be put together: validation asks this for each key.
-fn validates(grant: &Grant, tenant: &Slug, keyspace: &Slug) -> bool {
-    grant.duty.includes(Duty::Validator)
+///
+/// The keyspace of management keys is operated by those who operate the system: the identities of all tenants have their
+/// keys in it.
+fn reaches(grant: &Grant, duty: Duty, tenant: &Slug, keyspace: &Slug) -> bool {
+    grant.duty.includes(duty)
         && match &grant.scope {
             Scope::System => true,
+            _ if duty == Duty::Operator && is_management(tenant, keyspace) => false,
             Scope::Tenant(name) => name.tenant == *tenant,
             Scope::Keyspace(name) => name.tenant == *tenant && name.keyspace == *keyspace,
         }
+}
+
+fn is_management(tenant: &Slug, keyspace: &Slug) -> bool {
+    tenant.as_str() == SYSTEM_TENANT && keyspace.as_str() == MANAGEMENT_KEYSPACE
 }
 
 fn shortest_within(state: &State, scope: &Scope) -> Option<DurationMillis> {
@@ -103,13 +125,26 @@ mod tests {
     fn the_grant_is_read_here_as_everywhere() {
         let names = ["tenants/a/keyspaces/x", "tenants/a/keyspaces/y", "tenants/ab/keyspaces/x"];
         for scope in ["", "tenants/a", "tenants/a/keyspaces/x"].map(|text| Scope::parse(text).unwrap()) {
-            for duty in Duty::ALL {
-                let grant = Grant { duty, scope: scope.clone() };
+            for (held, needed) in Duty::ALL.iter().flat_map(|held| [(*held, Duty::Validator), (*held, Duty::Operator)])
+            {
+                let grant = Grant { duty: held, scope: scope.clone() };
                 for name in names.map(|text| KeyspaceName::parse(text).unwrap()) {
-                    let covers = grant.covers(Duty::Validator, &Scope::Keyspace(name.clone()));
-                    assert_eq!(validates(&grant, &name.tenant, &name.keyspace), covers, "{grant:?} {name}");
+                    let covers = grant.covers(needed, &Scope::Keyspace(name.clone()));
+                    assert_eq!(reaches(&grant, needed, &name.tenant, &name.keyspace), covers, "{grant:?} {name}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn management_keys_are_operated_by_those_who_operate_the_system() {
+        let KeyspaceName { tenant, keyspace, .. } = KeyspaceName::management();
+        for (scope, operates) in [("tenants/system", false), ("tenants/system/keyspaces/management", false), ("", true)]
+        {
+            let grant = Grant { duty: Duty::Operator, scope: Scope::parse(scope).unwrap() };
+            assert_eq!(reaches(&grant, Duty::Operator, &tenant, &keyspace), operates, "{scope:?}");
+            let grant = Grant { duty: Duty::Validator, ..grant };
+            assert!(reaches(&grant, Duty::Validator, &tenant, &keyspace), "{scope:?}");
         }
     }
 }

@@ -1,15 +1,17 @@
 //! The end: what is answered, and what the answer may carry.
 
 use crate::bound::{Bound, Stale};
+use crate::content::Content;
 use crate::{Admitted, Denied};
 use latchkey_domain::{DurationMillis, Outcome};
-use latchkey_state::{Found, Key};
+use latchkey_state::Found;
 
 /// What the steps came to. It is no answer before the age of the state was read once more.
 #[derive(Debug)]
 pub struct Decision<'a> {
     outcome: Outcome,
     found: Option<Found<'a>>,
+    content: Option<Content<'a>>,
     bound: Bound<'a>,
 }
 
@@ -18,6 +20,7 @@ pub struct Decision<'a> {
 pub struct Verdict<'a> {
     outcome: Outcome,
     found: Option<Found<'a>>,
+    content: Option<Content<'a>>,
 }
 
 /// What an answer may carry besides its outcome.
@@ -25,21 +28,21 @@ pub struct Verdict<'a> {
 pub struct Disclosure {
     /// The names of key, version and keyspace: the secret matched, within the caller's grant.
     pub names: bool,
-    /// Owner, permissions, metadata and expiry: the key may be used, or could be but for its limits.
+    /// Owner, permissions, roles, metadata, expiry and rotation: the key may be used, or could be but for its limits.
     pub content: bool,
 }
 
 impl<'a> From<Admitted<'a>> for Decision<'a> {
     fn from(admitted: Admitted<'a>) -> Self {
-        let (found, bound) = admitted.into_parts();
-        Self { outcome: Outcome::Valid, found: Some(found), bound }
+        let (content, bound) = admitted.into_parts();
+        Self { outcome: Outcome::Valid, found: Some(content.found()), content: Some(content), bound }
     }
 }
 
 impl<'a> From<Denied<'a>> for Decision<'a> {
     fn from(denied: Denied<'a>) -> Self {
         let (outcome, found, bound) = denied.into_parts();
-        Self { outcome, found, bound }
+        Self { outcome, found, content: None, bound }
     }
 }
 
@@ -51,7 +54,7 @@ impl<'a> Decision<'a> {
     /// [`Stale`], with both numbers.
     pub fn verdict(self, age: DurationMillis) -> Result<Verdict<'a>, Stale> {
         self.bound.check(age)?;
-        Ok(Verdict { outcome: self.outcome, found: self.found })
+        Ok(Verdict { outcome: self.outcome, found: self.found, content: self.content })
     }
 }
 
@@ -70,8 +73,8 @@ impl<'a> Verdict<'a> {
 
     /// The key, for what it says; where [`Disclosure::content`] says so.
     #[must_use]
-    pub fn content(&self) -> Option<&'a Key> {
-        self.found.filter(|_| Disclosure::of(self.outcome).content).map(|found| &**found.key)
+    pub fn content(&self) -> Option<Content<'a>> {
+        self.content.filter(|_| Disclosure::of(self.outcome).content)
     }
 }
 

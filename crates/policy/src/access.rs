@@ -1,14 +1,16 @@
-//! From where, how and on what a key may be used, in that order.
+//! From where, how and on what a key is used.
 
-use core::fmt;
 use core::net::IpAddr;
 
-use latchkey_domain::{Method, MethodSet, NetworkSet, Outcome, ResourcePath, ResourceSet, Terms};
+use latchkey_domain::{Method, NetworkSet, ResourcePath, ResourceSet};
 
 /// What the caller tells about the end client's request.
 ///
 /// An end client chooses method and path. What cannot be read as such is `None` here, not an error of the caller: a key that restricts
 /// it is refused, any other never looks at it.
+///
+/// Over a key may stand several sets of each kind: its own, its keyspace's, a restriction's, its parent's. Each of them has to hold, so
+/// each is asked alone. An empty set restricts nothing; one that is not empty refuses a request that names none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessContext {
     /// The end client's address. Nobody guesses it: `None` where the caller did not tell.
@@ -19,78 +21,26 @@ pub struct AccessContext {
     pub resource: Option<ResourcePath>,
 }
 
-/// The first restriction that the request does not meet, or says nothing about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AccessDenied {
-    /// The address is not in the key's networks.
-    Network,
-    /// The method is not one of the key's.
-    Method,
-    /// No resource pattern of the key allows the path.
-    Resource,
-}
-
-/// Checks the restrictions of `terms`: networks, then methods, then resources. An empty set restricts nothing; a set that is not empty
-/// refuses a request that names none.
-///
-/// # Errors
-/// [`AccessDenied`] names the first restriction that is not met.
-pub fn check_access(terms: &Terms, context: &AccessContext) -> Result<(), AccessDenied> {
-    let Terms { permissions: _, networks, methods, resources, roles: _ } = terms;
-    if !context.is_from(networks) {
-        return Err(AccessDenied::Network);
-    }
-    if !context.is_by(methods) {
-        return Err(AccessDenied::Method);
-    }
-    if !context.is_on(resources) {
-        return Err(AccessDenied::Resource);
-    }
-    Ok(())
-}
-
-/// One set at a time, for keys over which several stand: each of them must hold.
 impl AccessContext {
-    /// Whether the request comes from one of `networks`, where these restrict anything.
+    /// Whether the request comes from one of `networks`.
     #[must_use]
     pub fn is_from(&self, networks: &NetworkSet) -> bool {
         networks.is_empty() || self.client_address.is_some_and(|address| networks.contains(address))
     }
 
-    /// Whether it uses one of `methods`, where these restrict anything.
+    /// Whether the request names a method, and `allowed` has it. Which methods roles allow together is no set that anybody has to
+    /// build; where nothing restricts them, nobody asks.
     #[must_use]
-    pub fn is_by(&self, methods: &MethodSet) -> bool {
-        methods.is_empty() || self.method.is_some_and(|method| methods.has(&method))
+    pub fn is_by(&self, allowed: impl FnOnce(&Method) -> bool) -> bool {
+        self.method.as_ref().is_some_and(allowed)
     }
 
-    /// Whether it is about one of `resources`, where these restrict anything.
+    /// Whether the request is about one of `resources`.
     #[must_use]
     pub fn is_on(&self, resources: &ResourceSet) -> bool {
         resources.is_empty() || self.resource.as_ref().is_some_and(|path| resources.matches(path))
     }
 }
-
-impl From<AccessDenied> for Outcome {
-    fn from(denied: AccessDenied) -> Self {
-        match denied {
-            AccessDenied::Network => Self::NetworkNotAllowed,
-            AccessDenied::Method => Self::MethodNotAllowed,
-            AccessDenied::Resource => Self::ResourceNotAllowed,
-        }
-    }
-}
-
-impl fmt::Display for AccessDenied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Network => "the address is not in the key's networks",
-            Self::Method => "the method is not one of the key's",
-            Self::Resource => "no resource pattern of the key allows the path",
-        })
-    }
-}
-
-impl core::error::Error for AccessDenied {}
 
 #[cfg(test)]
 mod tests {
@@ -105,58 +55,42 @@ mod tests {
         }
     }
 
-    fn restricted() -> Terms {
-        Terms {
-            networks: networks(&["10.0.0.0/8", "2001:db8::/32"]),
-            methods: methods(&["GET", "HEAD"]),
-            resources: resources(&["/orders/*"]),
-            ..Terms::default()
-        }
-    }
-
     #[test]
     fn a_request_that_names_nothing_is_refused_by_each_restriction() {
         let nothing = AccessContext::default();
-        let Terms { networks, methods, resources, .. } = restricted();
-        let with_networks = Terms { networks, ..Terms::default() };
-        let with_methods = Terms { methods, ..Terms::default() };
-        let with_resources = Terms { resources, ..Terms::default() };
-        assert_eq!(check_access(&with_networks, &nothing), Err(AccessDenied::Network));
-        assert_eq!(check_access(&with_methods, &nothing), Err(AccessDenied::Method));
-        assert_eq!(check_access(&with_resources, &nothing), Err(AccessDenied::Resource));
+        assert!(!nothing.is_from(&networks(&["0.0.0.0/0", "::/0"])));
+        assert!(!nothing.is_by(|_| true));
+        assert!(!nothing.is_on(&resources(&["/**"])));
     }
 
     #[test]
-    fn the_first_restriction_that_is_not_met_answers() {
-        for (asked, denied) in [
-            (context("11.0.0.1", "POST", "/users"), AccessDenied::Network),
-            (context("", "GET", "/orders/7"), AccessDenied::Network),
-            (context("10.0.0.1", "POST", "/users"), AccessDenied::Method),
-            (context("10.0.0.1", "get", "/orders/7"), AccessDenied::Method),
-            (context("10.0.0.1", "GET", "/users"), AccessDenied::Resource),
-            (context("10.0.0.1", "GET", "/orders/../users"), AccessDenied::Resource),
-        ] {
-            assert_eq!(check_access(&restricted(), &asked), Err(denied), "{asked:?}");
+    fn a_request_outside_a_restriction_is_refused() {
+        let (networks, methods) = (networks(&["10.0.0.0/8", "2001:db8::/32"]), methods(&["GET", "HEAD"]));
+        for address in ["11.0.0.1", "::ffff:11.0.0.1", "2001:db9::1"] {
+            assert!(!context(address, "GET", "/orders/7").is_from(&networks), "{address}");
+        }
+        for method in ["POST", "get"] {
+            assert!(!context("10.0.0.1", method, "/orders/7").is_by(|method| methods.has(method)), "{method}");
+        }
+        for resource in ["/users", "/orders/../users", "/orders/7/items"] {
+            assert!(!context("10.0.0.1", "GET", resource).is_on(&resources(&["/orders/*"])), "{resource}");
         }
     }
 
     #[test]
-    fn a_request_within_all_restrictions_passes() {
+    fn a_request_within_a_restriction_passes() {
         for address in ["10.9.8.7", "::ffff:10.9.8.7", "2001:db8::1"] {
-            assert_eq!(check_access(&restricted(), &context(address, "HEAD", "/orders/7")), Ok(()), "{address}");
+            let context = context(address, "HEAD", "/orders/7");
+            assert!(context.is_from(&networks(&["10.0.0.0/8", "2001:db8::/32"])), "{address}");
+            assert!(context.is_by(|method| methods(&["GET", "HEAD"]).has(method)));
+            assert!(context.is_on(&resources(&["/orders/*"])));
         }
     }
 
     #[test]
-    fn terms_without_restrictions_pass_whatever_was_asked() {
-        assert_eq!(check_access(&Terms::default(), &AccessContext::default()), Ok(()));
-        assert_eq!(check_access(&Terms::default(), &context("11.0.0.1", "POST", "/users")), Ok(()));
-    }
-
-    #[test]
-    fn each_denial_is_its_own_outcome() {
-        assert_eq!(Outcome::from(AccessDenied::Network), Outcome::NetworkNotAllowed);
-        assert_eq!(Outcome::from(AccessDenied::Method), Outcome::MethodNotAllowed);
-        assert_eq!(Outcome::from(AccessDenied::Resource), Outcome::ResourceNotAllowed);
+    fn empty_sets_pass_whatever_was_asked() {
+        for context in [AccessContext::default(), context("11.0.0.1", "POST", "/users")] {
+            assert!(context.is_from(&NetworkSet::default()) && context.is_on(&ResourceSet::default()));
+        }
     }
 }

@@ -24,6 +24,7 @@ mod value;
 
 pub use field::{Field, Kind};
 pub use rule::{FilterError, FilterRule};
+pub use time::Moment;
 pub use value::{Comparison, Operator, Value};
 
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 //! A management key names an identity, and nothing else does.
 
-use crate::world::{MANAGEMENT, OTHER_BOUND, World, before, revocation, text};
+use crate::world::{MANAGEMENT, OTHER_BOUND, World, before, revocation, suspension, text};
 use latchkey_decision::{NotIdentified, Stale, Undecided, authenticate};
 use latchkey_domain::{DurationMillis, IdentityNumber, Network, NetworkSet};
 use latchkey_state::{Holder, Key};
@@ -27,8 +27,9 @@ fn no_other_key_and_no_other_text_proves_an_identity() {
 #[test]
 fn a_management_key_that_would_not_be_valid_proves_nothing() {
     let client: IpAddr = "192.0.2.1".parse().unwrap();
-    let changes: [fn(&mut Key); 4] = [
+    let changes: [fn(&mut Key); 5] = [
         |key| key.details.change(|details| details.revocation = revocation(before(0))),
+        |key| key.details.change(|details| details.suspension = suspension()),
         |key| key.expires_at = Some(before(0)),
         |key| key.holder = Holder::Identity(IdentityNumber(99)),
         |key| {

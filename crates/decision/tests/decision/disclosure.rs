@@ -1,6 +1,6 @@
 //! What an answer may carry, outcome by outcome.
 
-use crate::world::{LIVE, World, after, before, keyspace_name, revocation, text, validator};
+use crate::world::{LIVE, World, after, before, keyspace_name, revocation, suspension, text, validator};
 use latchkey_decision::{Access, Disclosure, Question};
 use latchkey_domain::{BoundedSet, Method, Network, Outcome, ResourcePattern, Terms};
 use latchkey_policy::{AccessContext, Query};
@@ -63,6 +63,12 @@ fn a_verdict_carries_what_the_table_says_and_no_more() {
         "orders:read",
     );
     check(
+        |world| world.change_key(LIVE, 1, |key| key.details.change(|details| details.suspension = suspension())),
+        good,
+        live,
+        "orders:read",
+    );
+    check(
         |world| world.change_key(LIVE, 1, |key| key.details.change(|details| details.not_before = Some(after(9)))),
         good,
         live,
@@ -88,7 +94,5 @@ fn a_verdict_carries_what_the_table_says_and_no_more() {
         "orders:read",
     );
     check(|_| (), good, live, "billing:read");
-    // No command suspends a key yet.
-    let expected: Vec<_> = Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Suspended).collect();
-    assert_eq!(seen, expected);
+    assert_eq!(seen, Outcome::ALL);
 }

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 mod authenticating;
+mod content;
 mod disclosure;
+mod explaining;
 mod freshness;
+mod holding;
 mod not_found;
 mod order;
 mod texts;

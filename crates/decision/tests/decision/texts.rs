@@ -9,10 +9,10 @@ use latchkey_policy::AccessContext;
 const TEXTS: u64 = 1_000_000;
 
 /// Xorshift64*, seeded by the number of the text. Source: S. Vigna, ACM TOMS 42 (4), 2016.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn seeded(number: u64) -> Self {
+    pub(crate) fn seeded(number: u64) -> Self {
         Self(number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
@@ -23,7 +23,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() >> 33).unwrap() % end
     }
 }

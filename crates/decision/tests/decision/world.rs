@@ -3,14 +3,14 @@
 use latchkey_crypto::{Inner, KeyText, Pepper, Secret, compose};
 use latchkey_decision::{Access, Decision, Ground, Peppers, Question, Undecided, Verdict, decide};
 use latchkey_domain::{
-    ClusterId, DurationMillis, Duty, Environment, Grant, IdentityNumber, KeyId, KeyspaceName, KeyspaceNumber, Outcome,
-    OwnerNumber, PermissionPattern, PermissionSet, Prefix, ReasonText, Revision, RevocationReason, RingNumber, Scope,
-    Slug, TenantNumber, Terms, UnixMillis, VersionId,
+    ClusterId, DurationMillis, Duty, Environment, Grant, IdentityNumber, KeyId, KeyspaceName, KeyspaceNumber, Method,
+    MethodSet, Outcome, OwnerNumber, PermissionPattern, PermissionSet, Prefix, ReasonText, Revision, RevocationReason,
+    RingNumber, RoleNumber, RoleSet, Scope, Slug, TenantNumber, Terms, UnixMillis, VersionId,
 };
 use latchkey_policy::AccessContext;
 use latchkey_state::{
-    Cluster, Holder, Identity, Key, Keyspace, KeyspaceSettings, Owner, Revocation, Row, SEALED_INNER_BYTES,
-    StalenessPolicy, State, Tenant, Version,
+    Cluster, Holder, Identity, Key, Keyspace, KeyspaceSettings, Owner, Rare, Restriction, Revocation, Role, Row,
+    SEALED_INNER_BYTES, ScopeCut, StalenessPolicy, State, Suspension, Tenant, TenantQuotas, Version,
 };
 use std::sync::Arc;
 
@@ -31,6 +31,8 @@ pub(crate) const MANAGEMENT: KeyspaceNumber = KeyspaceNumber(1);
 pub(crate) const LIVE: KeyspaceNumber = KeyspaceNumber(2);
 pub(crate) const TEST: KeyspaceNumber = KeyspaceNumber(3);
 pub(crate) const RIVALS: KeyspaceNumber = KeyspaceNumber(4);
+/// A role of `acme`: `billing:*` by `GET` and `PUT`.
+pub(crate) const BILLING: RoleNumber = RoleNumber(16);
 
 pub(crate) struct World {
     pub(crate) state: State,
@@ -71,6 +73,35 @@ pub(crate) fn revocation(effective_at: UnixMillis) -> Option<Box<Revocation>> {
     Some(Box::new(Revocation { effective_at, asked_at: NOW, reason, text }))
 }
 
+/// A cut of what belonged to something at this log index or earlier.
+pub(crate) fn cut(index: u64) -> Option<Box<ScopeCut>> {
+    let (reason, text) = (RevocationReason::OwnerLeft, ReasonText::default());
+    Some(Box::new(ScopeCut { revision: Revision::new(1, index), at: NOW, reason, text, marked: false }))
+}
+
+pub(crate) fn suspension() -> Option<Box<Suspension>> {
+    Some(Box::new(Suspension { at: before(5), text: ReasonText::default() }))
+}
+
+/// To these permissions, where any are given, until `ends_at`.
+pub(crate) fn restriction(permitted: Option<&[&str]>, ends_at: UnixMillis) -> Option<Box<Restriction>> {
+    Some(Box::new(Restriction {
+        permissions: permitted.map(permissions),
+        networks: Default::default(),
+        ends_at,
+        at: before(5),
+        text: ReasonText::default(),
+    }))
+}
+
+pub(crate) fn roles(numbers: &[RoleNumber]) -> RoleSet {
+    RoleSet::from_values(numbers.iter().copied()).unwrap()
+}
+
+pub(crate) fn key_id(number: u8) -> KeyId {
+    KeyId::from_random([number; 12])
+}
+
 pub(crate) fn before(millis: u64) -> UnixMillis {
     UnixMillis::new(NOW.millis() - millis)
 }
@@ -84,7 +115,9 @@ fn tenant(number: TenantNumber, id: &str) -> Row {
         number,
         id: slug(id),
         display_name: Default::default(),
+        quotas: TenantQuotas::default(),
         created_at: NOW,
+        changed: None,
         cut: None,
         tenant_key: RingNumber(4),
         audit_key: RingNumber(5),
@@ -110,6 +143,10 @@ fn keyspace(
         staleness_policy: StalenessPolicy::Refuse,
         dead_retention: DurationMillis::from_days(90),
         keys_max: u64::MAX,
+        allowed_roles: Box::default(),
+        versions_max: u64::MAX,
+        metadata_bytes_max: u64::MAX,
+        self_revocation_off: false,
     };
     Row::Keyspace(Arc::new(Keyspace {
         number,
@@ -117,7 +154,9 @@ fn keyspace(
         id: slug(id),
         settings,
         staleness_max,
+        staleness_before: None,
         created_at: NOW,
+        changed: None,
         cut: None,
         data_key: RingNumber(6),
         keys: 1,
@@ -132,10 +171,10 @@ pub(crate) fn key(pepper: &Pepper, keyspace: KeyspaceNumber, number: u8, holder:
         digest: pepper.digest(&Inner::of(version_id(number), &secret(number))),
         inner: [0; SEALED_INNER_BYTES],
         created_at: NOW,
-        revocation: None,
+        details: Rare::default(),
     };
     Key {
-        id: KeyId::from_random([number; 12]),
+        id: key_id(number),
         keyspace,
         holder,
         display_name: Default::default(),
@@ -161,6 +200,7 @@ impl World {
             display_name: Default::default(),
             contacts: Vec::new(),
             created_at: NOW,
+            changed: None,
             cut: None,
         };
         let identity = Identity {
@@ -170,6 +210,19 @@ impl World {
             display_name: Default::default(),
             grants: validator("tenants/acme"),
             created_at: NOW,
+            changed: None,
+        };
+        let role = Role {
+            number: BILLING,
+            tenant: ACME,
+            id: slug("billing"),
+            display_name: Default::default(),
+            permissions: permissions(&["billing:*"]),
+            methods: MethodSet::from_values(["GET", "PUT"].map(|method| Method::parse(method).unwrap())).unwrap(),
+            created_at: NOW,
+            created: Revision::new(1, 3),
+            changed: None,
+            cut: None,
         };
         let rows = [
             Row::Cluster(Arc::new(cluster)),
@@ -182,6 +235,7 @@ impl World {
             keyspace(RIVALS, RIVAL, "live", "rival", OTHER_BOUND),
             Row::Owner(Arc::new(owner)),
             Row::Identity(Arc::new(identity)),
+            Row::Role(Arc::new(role)),
             Row::Key(Arc::new(key(&pepper, LIVE, 1, Holder::Owner(OwnerNumber(1))))),
             Row::Key(Arc::new(key(&pepper, LIVE, 2, Holder::None))),
             Row::Key(Arc::new(key(&pepper, TEST, 3, Holder::None))),
@@ -197,9 +251,15 @@ impl World {
     }
 
     pub(crate) fn change_key(&mut self, keyspace: KeyspaceNumber, number: u8, change: impl FnOnce(&mut Key)) {
-        let mut key = (**self.state.key_at(keyspace, KeyId::from_random([number; 12])).unwrap()).clone();
+        let mut key = (**self.state.key_at(keyspace, key_id(number)).unwrap()).clone();
         change(&mut key);
         self.state.install(Row::Key(Arc::new(key)));
+    }
+
+    pub(crate) fn change_role(&mut self, change: impl FnOnce(&mut Role)) {
+        let mut role = (**self.state.roles().by_number(BILLING).unwrap()).clone();
+        change(&mut role);
+        self.state.install(Row::Role(Arc::new(role)));
     }
 
     pub(crate) fn change_keyspace(&mut self, number: KeyspaceNumber, change: impl FnOnce(&mut Keyspace)) {

@@ -34,6 +34,16 @@ pub(super) fn parse(text: &str) -> Option<UnixMillis> {
     u64::try_from((seconds - offset_seconds) * 1_000 + millis).ok().map(UnixMillis::new)
 }
 
+/// A point in time as it is written for people, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(pub UnixMillis);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(f, self.0)
+    }
+}
+
 /// In UTC, with as many digits after the second as are not zero. Times that lie beyond 9999 are written as its last.
 pub(super) fn write(f: &mut fmt::Formatter<'_>, time: UnixMillis) -> fmt::Result {
     /// 9999-12-31T23:59:59.999Z.
