@@ -22,16 +22,19 @@ pub struct Proposed {
 
 /// The answer of a command that was carried out, as public resources.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each write, on the way to its caller")]
 pub enum Told {
     /// Nothing to tell.
     Done,
-    /// The tenant made.
+    /// The tenant, made or changed.
     Tenant(v1::Tenant),
-    /// The keyspace made.
+    /// The keyspace, made or changed.
     Keyspace(v1::Keyspace),
-    /// The owner made.
+    /// The owner, made or changed.
     Owner(v1::Owner),
-    /// The identity made.
+    /// The role, made or changed.
+    Role(v1::Role),
+    /// The identity, made or changed.
     Identity(v1::Identity),
     /// The keys made.
     Keys {
@@ -51,6 +54,28 @@ pub enum Told {
         /// How long a replica may go on accepting it.
         bound: DurationMillis,
     },
+    /// The key, changed, suspended, resumed or restricted.
+    Key {
+        /// The key as it is now.
+        key: v1::Key,
+        /// How long a replica may go on deciding by what it was.
+        bound: DurationMillis,
+    },
+    /// So many keys were revoked.
+    Counted(u64),
+    /// A rotation, begun or one step further.
+    Rotation {
+        /// The rotation as it is now.
+        rotation: v1::Rotation,
+        /// The key as it is now.
+        key: v1::Key,
+        /// The version, where this command made it: else what was minted was dropped.
+        made: Option<VersionId>,
+        /// On a repeat within the replay window, where a version was made: its key text, sealed.
+        replay: Option<Vec<u8>>,
+        /// How long a replica may go on deciding by what the key was.
+        bound: DurationMillis,
+    },
 }
 
 /// Writes what became of a command, seen in the state after it.
@@ -65,23 +90,36 @@ pub fn write_applied(state: &State, now: UnixMillis, applied: &Applied) -> inter
         Ok(Answer::Owner(owner)) => PbResult::Owner(view.owner(owner)),
         Ok(Answer::Identity(identity)) => PbResult::Identity(view.identity(identity)),
         Ok(Answer::Keys { keys, replay }) => PbResult::Keys(internal::KeysCreated {
-            bound_ms: keys.first().map_or(0, |(key, _)| bound_ms(state, key.keyspace)),
+            bound_ms: keys.first().map_or(0, |(key, _)| bound_ms(&view, key.keyspace)),
             keys: keys.iter().map(|(key, _)| view.key(key)).collect(),
             replay: replay.as_deref().map(<[u8]>::to_vec),
         }),
         Ok(Answer::Revoked { key, version }) => PbResult::Revoked(internal::KeyRevoked {
             key: Some(view.key(key)),
             version_id: version.map(|version| version.bytes().to_vec()),
-            bound_ms: bound_ms(state, key.keyspace),
+            bound_ms: bound_ms(&view, key.keyspace),
+        }),
+        Ok(Answer::Role(role)) => PbResult::Role(view.role(role)),
+        Ok(Answer::Key(key)) => {
+            PbResult::Key(internal::KeyChanged { key: Some(view.key(key)), bound_ms: bound_ms(&view, key.keyspace) })
+        }
+        Ok(Answer::Counted(count)) => PbResult::Counted(*count),
+        Ok(Answer::Rotation { rotation, key, made, replay }) => PbResult::Rotation(internal::RotationMoved {
+            rotation: Some(view.rotation(rotation)),
+            key: Some(view.key(key)),
+            made_version_id: made.map(|version| version.bytes().to_vec()),
+            replay: replay.as_deref().map(<[u8]>::to_vec),
+            bound_ms: bound_ms(&view, key.keyspace),
         }),
     };
     internal::Applied { revision: Some(applied.revision.into()), replayed: applied.repeated, result: Some(result) }
 }
 
-/// How long a replica may answer for a keyspace after it last heard. A keyspace does not change its bound in this
-/// release, so the bound in force is the longest that it had.
-fn bound_ms(state: &State, keyspace: KeyspaceNumber) -> u64 {
-    state.keyspaces().by_number(keyspace).map_or(0, |keyspace| keyspace.staleness_max.millis())
+/// How long a replica may answer for a keyspace after it last heard: the longest bound that counts still.
+fn bound_ms(view: &View<'_>, keyspace: KeyspaceNumber) -> u64 {
+    let Some(keyspace) = view.state.keyspaces().by_number(keyspace) else { return 0 };
+    let before = keyspace.staleness_before.filter(|(_, until)| view.now < *until).map(|(bound, _)| bound);
+    before.map_or(keyspace.staleness_max, |before| before.max(keyspace.staleness_max)).millis()
 }
 
 /// Reads what became of a command.
@@ -101,13 +139,27 @@ pub fn read_applied(applied: internal::Applied) -> Result<Proposed, DecodeError>
         }
         PbResult::Revoked(revoked) => Ok(Told::Revoked {
             key: required(revoked.key, "applied.revoked.key")?,
-            version: revoked
-                .version_id
-                .map(|id| crate::disk::version_id(&id, "applied.revoked.version"))
-                .transpose()?,
+            version: version(revoked.version_id, "applied.revoked.version")?,
             bound: DurationMillis::new(revoked.bound_ms),
+        }),
+        PbResult::Role(role) => Ok(Told::Role(role)),
+        PbResult::Key(changed) => Ok(Told::Key {
+            key: required(changed.key, "applied.key.key")?,
+            bound: DurationMillis::new(changed.bound_ms),
+        }),
+        PbResult::Counted(count) => Ok(Told::Counted(count)),
+        PbResult::Rotation(moved) => Ok(Told::Rotation {
+            rotation: required(moved.rotation, "applied.rotation.rotation")?,
+            key: required(moved.key, "applied.rotation.key")?,
+            made: version(moved.made_version_id, "applied.rotation.made_version")?,
+            replay: moved.replay,
+            bound: DurationMillis::new(moved.bound_ms),
         }),
     };
     let revision = required(applied.revision, "applied.revision")?.into();
     Ok(Proposed { revision, replayed: applied.replayed, answer })
+}
+
+fn version(id: Option<Vec<u8>>, field: &'static str) -> Result<Option<VersionId>, DecodeError> {
+    id.map(|id| crate::disk::version_id(&id, field)).transpose()
 }

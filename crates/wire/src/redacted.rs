@@ -56,6 +56,65 @@ impl fmt::Debug for v1::IssuedKey {
     }
 }
 
+impl fmt::Debug for v1::RevokeKeyRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            reason,
+            reason_text,
+            grace,
+            wait_for,
+            wait_timeout,
+            validate_only,
+            etag,
+            request_id,
+            key_text,
+        } = self;
+        f.debug_struct("RevokeKeyRequest")
+            .field("name", name)
+            .field("reason", reason)
+            .field("reason_text", reason_text)
+            .field("grace", grace)
+            .field("wait_for", wait_for)
+            .field("wait_timeout", wait_timeout)
+            .field("validate_only", validate_only)
+            .field("etag", etag)
+            .field("request_id", request_id)
+            .field("key_text", &Hidden::text(key_text))
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::RotateKeyResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rotation, key, version, key_text, revision, regions, replayed } = self;
+        f.debug_struct("RotateKeyResponse")
+            .field("rotation", rotation)
+            .field("key", key)
+            .field("version", version)
+            .field("key_text", &Hidden::text(key_text))
+            .field("revision", revision)
+            .field("regions", regions)
+            .field("replayed", replayed)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::PrepareStandbyResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rotation, key, version, key_text, revision, regions, replayed } = self;
+        f.debug_struct("PrepareStandbyResponse")
+            .field("rotation", rotation)
+            .field("key", key)
+            .field("version", version)
+            .field("key_text", &Hidden::text(key_text))
+            .field("revision", revision)
+            .field("regions", regions)
+            .field("replayed", replayed)
+            .finish()
+    }
+}
+
 impl fmt::Debug for internal::AuthenticateRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target, key_text, client_ip } = self;
@@ -78,10 +137,20 @@ mod tests {
         let batch = v1::BatchValidateKeysItem { id: "1".to_owned(), request: Some(request) };
         let response = v1::CreateKeyResponse { key_text: key_text.clone(), ..Default::default() };
         let issued = v1::BatchCreateKeysResponse {
-            keys: vec![v1::IssuedKey { key_text, ..Default::default() }],
+            keys: vec![v1::IssuedKey { key_text: key_text.clone(), ..Default::default() }],
             ..Default::default()
         };
-        for shown in [format!("{batch:?}"), format!("{response:?}"), format!("{issued:?}")] {
+        let revoke = v1::RevokeKeyRequest { key_text: key_text.clone(), ..Default::default() };
+        let rotated = v1::RotateKeyResponse { key_text: key_text.clone(), ..Default::default() };
+        let standby = v1::PrepareStandbyResponse { key_text, ..Default::default() };
+        for shown in [
+            format!("{batch:?}"),
+            format!("{response:?}"),
+            format!("{issued:?}"),
+            format!("{revoke:?}"),
+            format!("{rotated:?}"),
+            format!("{standby:?}"),
+        ] {
             assert!(shown.contains("hidden (33 bytes)"), "{shown}");
             assert!(!shown.contains("secret"), "{shown}");
         }

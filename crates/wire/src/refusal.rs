@@ -2,13 +2,26 @@
 
 use crate::disk::{DecodeError, required};
 use crate::pb::internal::v1 as internal;
-use crate::pb::internal::v1::refusal::{Kind, Numbers, OwnerNotAllowed, Plain, QuotaExceeded, Resource, Spans, Times};
+use crate::pb::internal::v1::refusal::{
+    ExceedsKey, KeyExpired, Kind, NotEmpty, Numbers, OwnerNotAllowed, ParentNotAllowed, Plain, QuotaExceeded, Resource,
+    RotationNotIn, Spans, Times,
+};
 use crate::pb::v1;
 use crate::words;
 use latchkey_domain::{DurationMillis, Duty, Refusal, ResourceKind, Scope, UnixMillis};
 
 /// What a refusal can say was expected of an owner. It comes from our own code, so the list is closed.
 const EXPECTED_OWNERS: [&str; 2] = ["an owner of the keyspace's tenant", "an identity"];
+
+/// The fields of a key that a refusal can say exceed another key's.
+const EXCEEDED_FIELDS: [&str; 7] =
+    ["permissions", "networks", "methods", "resources", "roles", "expire_time", "not_before"];
+
+/// What a refusal can say was expected of a parent key.
+const EXPECTED_PARENTS: [&str; 2] = ["a key that is not itself a child", "a key that is not dead"];
+
+/// What a refusal can say was expected of a rotation.
+const EXPECTED_STATES: [&str; 3] = ["OVERLAP", "PREPARED", "an old version that lives"];
 
 /// Writes a refusal.
 #[must_use]
@@ -42,6 +55,29 @@ pub fn write_refusal(refusal: &Refusal) -> internal::Refusal {
             Kind::FeatureLevel(Numbers { given: needed.into(), current: current.into() })
         }
         Refusal::EpochChanged { given, current } => Kind::EpochChanged(Numbers { given, current }),
+        Refusal::NotEmpty { kind, name, holds, count } => Kind::NotEmpty(NotEmpty {
+            resource: Some(resource(kind, name)),
+            holds: internal::ResourceKind::from(holds).into(),
+            count,
+        }),
+        Refusal::KeyExpired { name, expire_time } => {
+            Kind::KeyExpired(KeyExpired { name, expired_at_unix_ms: expire_time.millis() })
+        }
+        Refusal::ExceedsKey { name, field, value } => {
+            Kind::ExceedsKey(ExceedsKey { name, field: field.to_owned(), value })
+        }
+        Refusal::ParentNotAllowed { name, expected } => {
+            Kind::ParentNotAllowed(ParentNotAllowed { name, expected: expected.to_owned() })
+        }
+        Refusal::RoleNotAllowed { role } => Kind::RoleNotAllowed(role),
+        Refusal::RotationInProgress { rotation } => Kind::RotationInProgress(rotation),
+        Refusal::RotationNotIn { rotation, state, expected } => Kind::RotationNotIn(RotationNotIn {
+            rotation,
+            state: v1::rotation::State::from(state).into(),
+            expected: expected.to_owned(),
+        }),
+        Refusal::SelfRevocationOff => Kind::SelfRevocationOff(Plain {}),
+        Refusal::AuditBehind { entries } => Kind::AuditBehind(entries),
     };
     internal::Refusal { kind: Some(kind) }
 }
@@ -82,8 +118,7 @@ pub fn read_refusal(refusal: internal::Refusal) -> Result<Refusal, DecodeError> 
             Refusal::NotBeforeAfterExpiry { not_before: time(given_unix_ms), expire_time: time(other_unix_ms) }
         }
         Kind::OwnerNotAllowed(OwnerNotAllowed { owner, expected }) => {
-            let known = EXPECTED_OWNERS.into_iter().find(|known| *known == expected);
-            Refusal::OwnerNotAllowed { owner, expected: known.unwrap_or("another owner") }
+            Refusal::OwnerNotAllowed { owner, expected: known(&EXPECTED_OWNERS, &expected, "another owner") }
         }
         Kind::StalenessTooShort(Spans { asked_ms, bound_ms }) => {
             Refusal::StalenessTooShort { asked: span(asked_ms), floor: span(bound_ms) }
@@ -98,7 +133,34 @@ pub fn read_refusal(refusal: internal::Refusal) -> Result<Refusal, DecodeError> 
             Refusal::FeatureLevel { needed: level(given)?, current: level(current)? }
         }
         Kind::EpochChanged(Numbers { given, current }) => Refusal::EpochChanged { given, current },
+        Kind::NotEmpty(NotEmpty { resource, holds, count }) => {
+            let Resource { kind, name } = required(resource, "refusal.not_empty.resource")?;
+            Refusal::NotEmpty { kind: read_kind(kind)?, name, holds: read_kind(holds)?, count }
+        }
+        Kind::KeyExpired(KeyExpired { name, expired_at_unix_ms }) => {
+            Refusal::KeyExpired { name, expire_time: time(expired_at_unix_ms) }
+        }
+        Kind::ExceedsKey(ExceedsKey { name, field, value }) => {
+            Refusal::ExceedsKey { name, field: known(&EXCEEDED_FIELDS, &field, "terms"), value }
+        }
+        Kind::ParentNotAllowed(ParentNotAllowed { name, expected }) => {
+            Refusal::ParentNotAllowed { name, expected: known(&EXPECTED_PARENTS, &expected, "another key") }
+        }
+        Kind::RoleNotAllowed(role) => Refusal::RoleNotAllowed { role },
+        Kind::RotationInProgress(rotation) => Refusal::RotationInProgress { rotation },
+        Kind::RotationNotIn(RotationNotIn { rotation, state, expected }) => {
+            let state =
+                words::rotation_state(state).map_err(|error| DecodeError::new("refusal.rotation.state", error))?;
+            Refusal::RotationNotIn { rotation, state, expected: known(&EXPECTED_STATES, &expected, "another state") }
+        }
+        Kind::SelfRevocationOff(Plain {}) => Refusal::SelfRevocationOff,
+        Kind::AuditBehind(entries) => Refusal::AuditBehind { entries },
     })
+}
+
+/// The text of our own that this is; `other` where a newer release says what this one does not know.
+fn known(texts: &[&'static str], found: &str, other: &'static str) -> &'static str {
+    texts.iter().copied().find(|text| *text == found).unwrap_or(other)
 }
 
 fn grant(duty: Duty, scope: &Scope) -> v1::Grant {
@@ -134,7 +196,7 @@ fn level(number: u64) -> Result<u32, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latchkey_domain::Quota;
+    use latchkey_domain::{Quota, RotationState};
 
     #[test]
     fn a_refusal_of_an_unknown_kind_or_word_is_not_guessed() {
@@ -165,7 +227,20 @@ mod tests {
             Refusal::ClockJump { at: time(9), clock: time(8) },
             Refusal::FeatureLevel { needed: 2, current: 1 },
             Refusal::EpochChanged { given: 2, current: 3 },
+            Refusal::NotEmpty { kind: ResourceKind::Owner, name: name(), holds: ResourceKind::Key, count: 3 },
+            Refusal::KeyExpired { name: name(), expire_time: time(7) },
+            Refusal::RoleNotAllowed { role: name() },
+            Refusal::RotationInProgress { rotation: name() },
+            Refusal::SelfRevocationOff,
+            Refusal::AuditBehind { entries: 1_000_000 },
         ];
+        all.extend(EXCEEDED_FIELDS.map(|field| Refusal::ExceedsKey { name: name(), field, value: "a".to_owned() }));
+        all.extend(EXPECTED_PARENTS.map(|expected| Refusal::ParentNotAllowed { name: name(), expected }));
+        all.extend(RotationState::ALL.map(|state| Refusal::RotationNotIn {
+            rotation: name(),
+            state,
+            expected: EXPECTED_STATES[0],
+        }));
         all.extend(EXPECTED_OWNERS.map(|expected| Refusal::OwnerNotAllowed { owner: name(), expected }));
         all.extend(ResourceKind::ALL.map(|kind| Refusal::NotFound { kind, name: name() }));
         all.extend(ResourceKind::ALL.map(|kind| Refusal::AlreadyExists { kind, name: name() }));

@@ -3,7 +3,7 @@
 //! To protobuf every word has its number. From protobuf `UNSPECIFIED` and unknown numbers are errors, never a default.
 
 use crate::pb::{disk::v1 as disk, internal::v1 as internal, v1};
-use latchkey_domain::{Duty, Outcome, Quota, ResourceKind, RevocationReason};
+use latchkey_domain::{Duty, Outcome, Quota, ResourceKind, RevocationReason, RotationState};
 use latchkey_state::StalenessPolicy;
 
 /// A number that is no word of the enum.
@@ -51,10 +51,21 @@ both_ways!(RevocationReason => disk::RevocationReason as disk_revocation_reason 
 both_ways!(StalenessPolicy => v1::StalenessPolicy as staleness_policy { Refuse });
 both_ways!(StalenessPolicy => disk::StalenessPolicy as disk_staleness_policy { Refuse });
 both_ways!(ResourceKind => internal::ResourceKind as resource_kind {
-    Tenant, Keyspace, Owner, Identity, Key, Version,
+    Tenant, Keyspace, Owner, Identity, Key, Version, Role, Rotation,
 });
 both_ways!(Quota => internal::Quota as quota {
     KeysOfKeyspace, KeyspacesOfTenant, OwnersOfTenant, IdentitiesOfTenant, Tenants, KeysOfCommand, RememberedRequests,
+    RolesOfTenant, VersionsOfKeyspace, VersionsOfKey, MetadataBytesOfKeyspace, WritesPerSecondOfTenant,
+});
+both_ways!(RotationState => v1::rotation::State as rotation_state {
+    Planned, Prepared, Delivered, Verified, Overlap, Held, Completed, RolledBack, Cancelled, Failed,
+});
+both_ways!(RotationState => disk::RotationState as disk_rotation_state {
+    Planned, Prepared, Delivered, Verified, Overlap, Held, Completed, RolledBack, Cancelled, Failed,
+});
+both_ways!(Outcome => disk::Outcome as disk_outcome {
+    Valid, Malformed, NotFound, WrongKeyspace, Revoked, Suspended, NotYetValid, Expired, NetworkNotAllowed,
+    MethodNotAllowed, ResourceNotAllowed, InsufficientPermissions,
 });
 to_protobuf!(Outcome => v1::Outcome {
     Valid, Malformed, NotFound, WrongKeyspace, Revoked, Suspended, NotYetValid, Expired, NetworkNotAllowed,
@@ -72,7 +83,7 @@ mod tests {
             assert_eq!(disk_duty(number), Err(UnknownWord { found: number }));
         }
         assert!(staleness_policy(0).is_err());
-        assert!(quota(8).is_err());
+        assert!(quota(99).is_err());
     }
 
     #[test]
@@ -92,6 +103,10 @@ mod tests {
         }
         for word in Quota::ALL {
             assert_eq!(quota(internal::Quota::from(word).into()), Ok(word));
+        }
+        for word in RotationState::ALL {
+            assert_eq!(rotation_state(v1::rotation::State::from(word).into()), Ok(word));
+            assert_eq!(v1::rotation::State::from(word).as_str_name(), format!("STATE_{word}"));
         }
         for word in Outcome::ALL {
             assert_eq!(v1::Outcome::from(word).as_str_name(), format!("OUTCOME_{}", word.as_str()));

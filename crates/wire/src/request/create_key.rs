@@ -31,7 +31,7 @@ pub struct CreateKeys {
 pub fn read_create_key(request: &v1::CreateKeyRequest) -> Result<CreateKeys, FieldViolations> {
     let mut fields = Fields::default();
     let keyspace = fields.take("parent", KeyspaceName::parse(&request.parent));
-    let key = key_details::read(&mut fields, request);
+    let key = key_details::read(&mut fields, request, keyspace.as_ref());
     let wait = wait::read(&mut fields, request.wait_for, request.wait_timeout.as_ref(), CREATE_WAIT_DEFAULT);
     let mark = mark::read(&mut fields, &request.request_id, "CreateKey", &asked(request));
     let read = || {
@@ -62,7 +62,7 @@ pub fn read_batch_create_keys(request: &v1::BatchCreateKeysRequest) -> Result<Cr
     for (at, item) in request.requests.iter().enumerate() {
         fields.within(&format!("requests[{at}]"), |fields| {
             refuse_what_is_said_once(fields, item, &request.parent);
-            keys.extend(key_details::read(fields, item));
+            keys.extend(key_details::read(fields, item, keyspace.as_ref()));
         });
     }
     let wait = wait::read(&mut fields, request.wait_for, request.wait_timeout.as_ref(), CREATE_WAIT_DEFAULT);
@@ -106,7 +106,7 @@ fn refuse_what_is_said_once(fields: &mut Fields, item: &v1::CreateKeyRequest, pa
 mod tests {
     use super::*;
     use crate::pb::v1::create_key_request::Expiry as PbExpiry;
-    use latchkey_domain::DurationMillis;
+    use latchkey_domain::{DurationMillis, KeyId, ROLES_MAX};
     use latchkey_state::{Expiry, HolderName};
     use prost_types::{Duration, Timestamp};
 
@@ -139,6 +139,8 @@ mod tests {
             validate_only: false,
             wait_for: 9,
             wait_timeout: Some(Duration { seconds: 61, nanos: 0 }),
+            roles: vec!["tenants/acme/roles/reader".to_owned(), "reader".to_owned()],
+            parent_key: "0000000000000001".to_owned(),
         };
         let violations = read_create_key(&wrong).unwrap_err();
         let named: Vec<_> = violations.list().iter().map(|one| one.field.as_str()).collect();
@@ -153,6 +155,8 @@ mod tests {
                 "networks[0]",
                 "methods[0]",
                 "resources[0]",
+                "roles[1]",
+                "parent_key",
                 "metadata",
                 "not_before",
                 "lifetime",
@@ -174,6 +178,29 @@ mod tests {
         let named: Vec<_> = violations.list().iter().map(|one| one.field.as_str()).collect();
         assert_eq!(named, ["requests[0].request_id", "requests[1].parent", "requests[1].request_id"]);
         assert!(read_batch_create_keys(&v1::BatchCreateKeysRequest { requests: Vec::new(), ..batch }).is_err());
+    }
+
+    #[test]
+    fn roles_and_the_parent_are_of_the_same_house_and_are_passed_on_by_their_ids() {
+        let wrong = v1::CreateKeyRequest {
+            roles: vec!["tenants/other/roles/reader".to_owned()],
+            parent_key: "tenants/acme/keyspaces/other/keys/0000000000000001".to_owned(),
+            ..request()
+        };
+        let violations = read_create_key(&wrong).unwrap_err();
+        let named: Vec<_> = violations.list().iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(named, ["roles[0]", "parent_key"]);
+        let right = v1::CreateKeyRequest {
+            roles: ["writer", "read-only", "writer"].map(|role| format!("tenants/acme/roles/{role}")).into(),
+            parent_key: "tenants/acme/keyspaces/payments-live/keys/0000000000000001".to_owned(),
+            ..request()
+        };
+        let read = read_create_key(&right).unwrap();
+        let roles: Vec<_> = read.keys[0].roles.iter().map(ToString::to_string).collect();
+        assert_eq!(roles, ["read-only", "writer"]);
+        assert_eq!(read.keys[0].parent, KeyId::from_chars(b"0000000000000001"));
+        let many = (0..=ROLES_MAX).map(|number| format!("tenants/acme/roles/r{number}")).collect();
+        assert!(read_create_key(&v1::CreateKeyRequest { roles: many, ..request() }).is_err());
     }
 
     #[test]

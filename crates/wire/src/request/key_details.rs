@@ -5,14 +5,19 @@ use crate::pb::v1::create_key_request::Expiry as PbExpiry;
 use crate::time::{TimeError, read_span, read_time};
 use crate::violation::Fields;
 use latchkey_domain::{
-    BoundedSet, DisplayName, DurationMillis, IdentityName, Metadata, Method, NameError, Network, OwnerName,
-    PermissionPattern, Purpose, ResourcePattern, Terms,
+    BoundedSet, DisplayName, DurationMillis, IdentityName, KeyId, KeyName, KeyspaceName, Metadata, Method, NameError,
+    Network, OwnerName, PermissionPattern, Purpose, ROLES_MAX, ResourcePattern, RoleName, RoleSet, Slug, Terms,
 };
 use latchkey_minting::KeyDetails;
 use latchkey_state::{Expiry, HolderName};
 use std::fmt::Display;
 
-pub(super) fn read(fields: &mut Fields, request: &v1::CreateKeyRequest) -> Option<KeyDetails> {
+/// `keyspace` is where it is made, if that could be read.
+pub(super) fn read(
+    fields: &mut Fields,
+    request: &v1::CreateKeyRequest,
+    keyspace: Option<&KeyspaceName>,
+) -> Option<KeyDetails> {
     let holder = fields.take("owner", holder(&request.owner));
     let display_name = fields.take("display_name", DisplayName::parse(&request.display_name));
     let purpose = fields.take("purpose", Purpose::parse(&request.purpose));
@@ -20,6 +25,8 @@ pub(super) fn read(fields: &mut Fields, request: &v1::CreateKeyRequest) -> Optio
     let networks = set(fields, "networks", &request.networks, Network::parse);
     let methods = set(fields, "methods", &request.methods, Method::parse);
     let resources = set(fields, "resources", &request.resources, ResourcePattern::parse);
+    let roles = roles(fields, "roles", &request.roles, keyspace.map(|keyspace| &keyspace.tenant));
+    let parent = parent(fields, &request.parent_key, keyspace);
     let metadata = fields.take("metadata", Metadata::from_pairs(&request.metadata));
     let not_before = fields.take_optional("not_before", request.not_before.as_ref().map(read_time));
     let expiry = read_expiry(fields, request.expiry.as_ref());
@@ -27,7 +34,15 @@ pub(super) fn read(fields: &mut Fields, request: &v1::CreateKeyRequest) -> Optio
         holder: holder?,
         display_name: display_name?,
         purpose: purpose?,
-        terms: Terms { permissions: permissions?, networks: networks?, methods: methods?, resources: resources? },
+        terms: Terms {
+            permissions: permissions?,
+            networks: networks?,
+            methods: methods?,
+            resources: resources?,
+            roles: RoleSet::default(),
+        },
+        roles: roles?,
+        parent: parent?,
         metadata: metadata?,
         not_before: not_before?,
         expiry: expiry?,
@@ -49,7 +64,32 @@ pub(super) fn set<T: Ord, E: Display, const MAX: usize>(
     fields.take(field, BoundedSet::from_values(values))
 }
 
-fn holder(text: &str) -> Result<HolderName, NameError> {
+/// Reads roles of `tenant` into their ids, sorted. Of another tenant there is none that a key could have.
+pub(super) fn roles(fields: &mut Fields, field: &str, texts: &[String], tenant: Option<&Slug>) -> Option<Vec<Slug>> {
+    let roles: BoundedSet<Slug, ROLES_MAX> = set(fields, field, texts, |text| {
+        let name = RoleName::parse(text).map_err(|error| error.to_string())?;
+        match tenant {
+            Some(tenant) if name.tenant != *tenant => Err("must be a role of the tenant of the key".to_owned()),
+            Some(_) | None => Ok(name.role),
+        }
+    })?;
+    Some(roles.as_slice().to_vec())
+}
+
+#[expect(clippy::option_option, reason = "absent and wrong are two things, and wrong has been noted")]
+fn parent(fields: &mut Fields, text: &str, keyspace: Option<&KeyspaceName>) -> Option<Option<KeyId>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let name = fields.take("parent_key", KeyName::parse(text))?;
+    if keyspace.is_some_and(|keyspace| name.keyspace != *keyspace) {
+        fields.refuse("parent_key", "must be a key of the same keyspace");
+        return None;
+    }
+    Some(Some(name.key))
+}
+
+pub(super) fn holder(text: &str) -> Result<HolderName, NameError> {
     if text.is_empty() {
         return Ok(HolderName::None);
     }

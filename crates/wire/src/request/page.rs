@@ -1,12 +1,12 @@
 //! Pages of a listing.
 //!
-//! A page token says of which listing it is and after which name the next page begins. Names are in a fixed order, so
-//! writes between two pages neither repeat a resource nor hide another. The token is opaque to clients and holds
-//! nothing that they did not see; a forged one reads nothing that an honest one could not.
+//! A page token says of which listing it is and after what the next page begins: a name, or a position in an order. Both
+//! are stable, so writes between two pages neither repeat a resource nor hide another. The token is opaque to clients and
+//! holds nothing that they did not see; a forged one reads nothing that an honest one could not.
 
 use crate::pb::v1;
 use crate::violation::{FieldViolations, Fields};
-use latchkey_domain::{KeyspaceName, TenantName};
+use latchkey_domain::TenantName;
 use sha2::{Digest as _, Sha256};
 use std::fmt::{Display, Write as _};
 
@@ -20,7 +20,7 @@ const TOKEN_CHARS_MAX: usize = 1_024;
 /// Bytes of a token that say of which listing it is.
 const MARK_BYTES: usize = 8;
 
-/// One page of the listing under a parent.
+/// One page of the listing under a parent, ordered by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<P> {
     /// Under what; `()` for tenants.
@@ -50,19 +50,26 @@ pub enum ReadListError {
 /// The token of the page that begins after `last`, the name of the last resource of this page.
 #[must_use]
 pub fn next_page_token(collection: &str, parent: &impl Display, last: &str) -> String {
-    let bytes = [mark(collection, parent).as_slice(), last.as_bytes()].concat();
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut token, byte| {
+    write_token(mark(&[&format!("{parent}/{collection}")]), last.as_bytes())
+}
+
+/// What tells one listing from every other: each part of what was asked, in order.
+pub(super) fn mark(parts: &[&str]) -> [u8; MARK_BYTES] {
+    // No part holds a zero byte that could be taken for the border between two: names, filters and orders have none.
+    let hash = Sha256::digest(parts.join("\0"));
+    *hash.first_chunk().expect("SHA-256 has 32 bytes")
+}
+
+/// The token of a listing with this mark that goes on after `after`.
+pub(super) fn write_token(mark: [u8; MARK_BYTES], after: &[u8]) -> String {
+    mark.iter().chain(after).fold(String::with_capacity((MARK_BYTES + after.len()) * 2), |mut token, byte| {
         write!(token, "{byte:02x}").expect("writing to a string cannot fail");
         token
     })
 }
 
-fn mark(collection: &str, parent: &impl Display) -> [u8; MARK_BYTES] {
-    let hash = Sha256::digest(format!("{parent}/{collection}"));
-    *hash.first_chunk().expect("SHA-256 has 32 bytes")
-}
-
-fn read_token(collection: &str, parent: &impl Display, token: &str) -> Result<Option<String>, PageTokenInvalid> {
+/// After what the page begins; `None` for an empty token, from the beginning.
+pub(super) fn read_token(mark: [u8; MARK_BYTES], token: &str) -> Result<Option<Vec<u8>>, PageTokenInvalid> {
     if token.is_empty() {
         return Ok(None);
     }
@@ -73,32 +80,39 @@ fn read_token(collection: &str, parent: &impl Display, token: &str) -> Result<Op
     let bytes: Option<Vec<u8>> =
         token.as_bytes().chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect();
     let bytes = bytes.ok_or(PageTokenInvalid)?;
-    let (found, last) = bytes.split_first_chunk::<MARK_BYTES>().ok_or(PageTokenInvalid)?;
-    if *found != mark(collection, parent) || last.is_empty() {
+    let (found, after) = bytes.split_first_chunk::<MARK_BYTES>().ok_or(PageTokenInvalid)?;
+    if *found != mark || after.is_empty() {
         return Err(PageTokenInvalid);
     }
-    String::from_utf8(last.to_vec()).map(Some).map_err(|_| PageTokenInvalid)
+    Ok(Some(after.to_vec()))
 }
 
-fn read<P, E: Display>(
-    parent: Result<P, E>,
-    printed: &str,
-    collection: &str,
-    page_size: i32,
-    token: &str,
-) -> Result<List<P>, ReadListError> {
-    let mut fields = Fields::default();
-    let parent = fields.take("parent", parent);
-    let page_size = match u32::try_from(page_size) {
+/// Reads `page_size`.
+pub(super) fn page_size(fields: &mut Fields, page_size: i32) -> Option<u32> {
+    match u32::try_from(page_size) {
         Ok(0) => Some(PAGE_SIZE_DEFAULT),
         Ok(size) => Some(size.min(PAGE_SIZE_MAX)),
         Err(_) => {
             fields.refuse("page_size", "must not be negative");
             None
         }
-    };
-    let (parent, page_size) = fields.finish(parent.zip(page_size))?;
-    Ok(List { parent, page_size, after: read_token(collection, &printed, token)? })
+    }
+}
+
+fn read<P, E: Display>(
+    parent: Result<P, E>,
+    printed: &str,
+    collection: &str,
+    size: i32,
+    token: &str,
+) -> Result<List<P>, ReadListError> {
+    let mut fields = Fields::default();
+    let parent = fields.take("parent", parent);
+    let size = page_size(&mut fields, size);
+    let (parent, page_size) = fields.finish(parent.zip(size))?;
+    let after = read_token(mark(&[&format!("{printed}/{collection}")]), token)?;
+    let after = after.map(|name| String::from_utf8(name).map_err(|_| PageTokenInvalid)).transpose()?;
+    Ok(List { parent, page_size, after })
 }
 
 /// Reads `ListTenants`.
@@ -110,22 +124,22 @@ pub fn read_list_tenants(request: &v1::ListTenantsRequest) -> Result<List<()>, R
 }
 
 macro_rules! read_list {
-    ($($reader:ident, $request:ident, $parent:ident, $collection:literal, $method:literal;)+) => {$(
+    ($($reader:ident, $request:ident, $collection:literal, $method:literal;)+) => {$(
         #[doc = concat!("Reads `", $method, "`.")]
         ///
         /// # Errors
         /// [`ReadListError`].
-        pub fn $reader(request: &v1::$request) -> Result<List<$parent>, ReadListError> {
-            let parent = $parent::parse(&request.parent);
+        pub fn $reader(request: &v1::$request) -> Result<List<TenantName>, ReadListError> {
+            let parent = TenantName::parse(&request.parent);
             read(parent, &request.parent, $collection, request.page_size, &request.page_token)
         }
     )+};
 }
 read_list! {
-    read_list_keyspaces, ListKeyspacesRequest, TenantName, "keyspaces", "ListKeyspaces";
-    read_list_owners, ListOwnersRequest, TenantName, "owners", "ListOwners";
-    read_list_identities, ListIdentitiesRequest, TenantName, "identities", "ListIdentities";
-    read_list_keys, ListKeysRequest, KeyspaceName, "keys", "ListKeys";
+    read_list_keyspaces, ListKeyspacesRequest, "keyspaces", "ListKeyspaces";
+    read_list_owners, ListOwnersRequest, "owners", "ListOwners";
+    read_list_roles, ListRolesRequest, "roles", "ListRoles";
+    read_list_identities, ListIdentitiesRequest, "identities", "ListIdentities";
 }
 
 #[cfg(test)]
@@ -146,6 +160,7 @@ mod tests {
             next_page_token("owners", &other, "tenants/other/owners/x"),
             good[..good.len() - 1].to_owned(),
             good[..16].to_owned(),
+            format!("{}ff", &good[..16]),
             "zz".to_owned(),
             "ab".repeat(10_000),
         ] {
@@ -153,6 +168,12 @@ mod tests {
         }
         let list = read_list_owners(&owners(0, good)).unwrap();
         assert_eq!(list.after.as_deref(), Some("tenants/acme/owners/shop"));
+    }
+
+    #[test]
+    fn a_token_that_the_first_release_gave_still_reads() {
+        let token = "f7418a1159d4c9a761".to_owned();
+        assert_eq!(read_list_owners(&owners(0, token)).unwrap().after.as_deref(), Some("a"));
     }
 
     #[test]

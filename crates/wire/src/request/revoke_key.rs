@@ -1,59 +1,104 @@
 //! `RevokeKey`.
 
-use super::mark;
 use super::wait::{self, REVOKE_WAIT_DEFAULT, Wait};
+use super::write::{AwaitedWrite, etag, reason_text, said};
 use crate::pb::v1;
 use crate::time::read_span;
 use crate::violation::{FieldViolations, Fields};
 use crate::words;
-use latchkey_domain::{DurationMillis, KeyName, NameError, ReasonText, VersionId, VersionName};
-use latchkey_state::RequestMark;
+use latchkey_domain::{DurationMillis, KeyName, NameError, ReasonText, RevocationReason, VersionId, VersionName};
+use std::fmt;
 
 /// The longest grace: as long as the most patient rotation.
 pub const GRACE_MAX: DurationMillis = DurationMillis::from_days(90);
 
 /// What to revoke, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RevokeKey {
-    /// What the state machine is asked.
-    pub operation: latchkey_state::RevokeKey,
-    /// Set where a repeat has to get the first answer.
-    pub request: Option<RequestMark>,
-    /// Whether to show the impact only.
-    pub validate_only: bool,
+pub type RevokeKey = AwaitedWrite<latchkey_state::RevokeKey>;
+
+/// A revocation by whoever holds the key: its text is the proof, and no identity is needed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SelfRevocation<'a> {
+    /// The key text, as it was received.
+    pub key_text: &'a str,
+    /// Why, as a word.
+    pub reason: RevocationReason,
+    /// Why, as text.
+    pub text: ReasonText,
     /// How long to wait.
     pub wait: Wait,
 }
 
-/// Reads `RevokeKey`.
+impl fmt::Debug for SelfRevocation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key_text, reason, text, wait } = self;
+        f.debug_struct("SelfRevocation")
+            .field("key_text", &format_args!("hidden ({} bytes)", key_text.len()))
+            .field("reason", reason)
+            .field("text", text)
+            .field("wait", wait)
+            .finish()
+    }
+}
+
+/// Reads `RevokeKey` by name. One by key text is [`read_self_revocation`]'s.
 ///
 /// # Errors
 /// All violations.
 pub fn read_revoke_key(request: &v1::RevokeKeyRequest) -> Result<RevokeKey, FieldViolations> {
     let mut fields = Fields::default();
     let name = fields.take("name", key_or_version(&request.name));
+    if !request.key_text.is_empty() {
+        fields.refuse("key_text", "must not be set besides name");
+    }
     let reason = fields.take("reason", words::revocation_reason(request.reason));
-    let text = fields.take("reason_text", ReasonText::parse(&request.reason_text));
+    let text = reason_text(&mut fields, &request.reason_text);
     let grace = fields.take_optional("grace", request.grace.as_ref().map(read_span));
     if grace.flatten().is_some_and(|grace| grace > GRACE_MAX) {
         fields.refuse("grace", format_args!("must be at most {GRACE_MAX}"));
     }
-    let wait = wait::read(&mut fields, request.wait_for, request.wait_timeout.as_ref(), REVOKE_WAIT_DEFAULT);
-    let asked = v1::RevokeKeyRequest { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
-    let mark = mark::read(&mut fields, &request.request_id, "RevokeKey", &asked);
-    let read = || {
+    let operation = || {
         let (key, version) = name?;
-        let operation = latchkey_state::RevokeKey {
+        Some(latchkey_state::RevokeKey {
             key,
             version,
             reason: reason?,
             text: text?,
             grace: grace?.unwrap_or(DurationMillis::ZERO),
-            etag: (!request.etag.is_empty()).then(|| request.etag.as_str().into()),
-        };
-        Some(RevokeKey { operation, request: mark?, validate_only: request.validate_only, wait: wait? })
+            etag: etag(&request.etag),
+        })
     };
-    fields.finish(read())
+    let operation = operation();
+    let asked = v1::RevokeKeyRequest { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
+    let write = said!("RevokeKey", request, REVOKE_WAIT_DEFAULT).read(&mut fields, operation, &asked);
+    fields.finish(write)
+}
+
+/// Reads `RevokeKey` by key text: where `key_text` is set. The text itself is not looked at here.
+///
+/// # Errors
+/// All violations.
+pub fn read_self_revocation(request: &v1::RevokeKeyRequest) -> Result<SelfRevocation<'_>, FieldViolations> {
+    let mut fields = Fields::default();
+    for (field, set) in [
+        ("name", !request.name.is_empty()),
+        ("grace", request.grace.is_some()),
+        ("etag", !request.etag.is_empty()),
+        ("validate_only", request.validate_only),
+        ("request_id", !request.request_id.is_empty()),
+    ] {
+        if set {
+            fields.refuse(field, "must not be set besides key_text");
+        }
+    }
+    let reason = match request.reason {
+        0 => Some(RevocationReason::Compromised),
+        number => fields.take("reason", words::revocation_reason(number)),
+    };
+    let text = reason_text(&mut fields, &request.reason_text);
+    let wait = wait::read(&mut fields, request.wait_for, request.wait_timeout.as_ref(), REVOKE_WAIT_DEFAULT);
+    let read = || Some(SelfRevocation { key_text: &request.key_text, reason: reason?, text: text?, wait: wait? });
+    let read = read();
+    fields.finish(read)
 }
 
 fn key_or_version(text: &str) -> Result<(KeyName, Option<VersionId>), NameError> {
@@ -69,7 +114,6 @@ fn key_or_version(text: &str) -> Result<(KeyName, Option<VersionId>), NameError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latchkey_domain::RevocationReason;
     use prost_types::Duration;
 
     const KEY: &str = "tenants/acme/keyspaces/live/keys/0000000000000001";
@@ -92,6 +136,35 @@ mod tests {
         let violations = read_revoke_key(&wrong).unwrap_err();
         let named: Vec<_> = violations.list().iter().map(|one| one.field.as_str()).collect();
         assert_eq!(named, ["reason", "grace"]);
+    }
+
+    #[test]
+    fn a_revocation_is_by_name_or_by_key_text_and_shows_the_text_nowhere() {
+        let both = v1::RevokeKeyRequest { key_text: "acme_live_secret".to_owned(), ..request() };
+        let violations = read_revoke_key(&both).unwrap_err();
+        assert_eq!(violations.list()[0].field, "key_text");
+        let wrong = v1::RevokeKeyRequest {
+            reason: 99,
+            reason_text: "x".repeat(513),
+            grace: Some(Duration::default()),
+            wait_for: 9,
+            validate_only: true,
+            etag: "3-7".to_owned(),
+            request_id: "1".to_owned(),
+            ..both.clone()
+        };
+        let violations = read_self_revocation(&wrong).unwrap_err();
+        let named: Vec<_> = violations.list().iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(
+            named,
+            ["name", "grace", "etag", "validate_only", "request_id", "reason", "reason_text", "wait_for"]
+        );
+        assert!(!format!("{violations:?}").contains("secret"));
+        let right = v1::RevokeKeyRequest { key_text: both.key_text, ..Default::default() };
+        let read = read_self_revocation(&right).unwrap();
+        assert_eq!((read.key_text, read.reason), ("acme_live_secret", RevocationReason::Compromised));
+        assert_eq!(read.wait, Wait::AllRegions(REVOKE_WAIT_DEFAULT));
+        assert!(!format!("{read:?}").contains("secret"));
     }
 
     #[test]

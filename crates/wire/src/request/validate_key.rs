@@ -1,9 +1,9 @@
-//! `ValidateKey` and `BatchValidateKeys`. The hot path: what is not asked for costs nothing.
+//! `ValidateKey` and its siblings. The hot path: what is not asked for costs nothing.
 
 use super::consistency::{self, Consistency};
 use crate::pb::v1;
 use crate::violation::{FieldViolations, Fields};
-use latchkey_domain::{KeyspaceName, Method, ResourcePath};
+use latchkey_domain::{KeyspaceName, Method, ReasonText, ResourcePath};
 use latchkey_policy::{AccessContext, Query};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -60,7 +60,16 @@ pub struct LogContext<'a> {
     pub tags: Vec<(&'a str, &'a str)>,
 }
 
-/// One item of a batch, or what is wrong with it: each item succeeds or fails on its own.
+/// A validation to be explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainValidation<'a> {
+    /// The validation.
+    pub request: ValidateKey<'a>,
+    /// Why, for the audit log.
+    pub text: ReasonText,
+}
+
+/// One item of a batch or stream, or what is wrong with it: each item succeeds or fails on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchItem<'a> {
     /// The caller's word for it.
@@ -75,6 +84,11 @@ pub struct BatchItem<'a> {
 /// All violations. What the end client chose (method, path, user agent) never is one: see [`AccessContext`].
 pub fn read_validate_key(request: &v1::ValidateKeyRequest) -> Result<ValidateKey<'_>, FieldViolations> {
     let mut fields = Fields::default();
+    let read = read(&mut fields, request);
+    fields.finish(read)
+}
+
+fn read<'a>(fields: &mut Fields, request: &'a v1::ValidateKeyRequest) -> Option<ValidateKey<'a>> {
     let keyspace = (!request.keyspace.is_empty()).then(|| KeyspaceName::parse(&request.keyspace));
     let keyspace = fields.take_optional("keyspace", keyspace);
     let query = (!request.permission_query.is_empty()).then(|| Query::parse(&request.permission_query));
@@ -85,18 +99,50 @@ pub fn read_validate_key(request: &v1::ValidateKeyRequest) -> Result<ValidateKey
             fields.within("context", |fields| (access_context(fields, context), log_context(fields, context)))
         }
     };
-    let consistency = consistency::read(&mut fields, request.consistency.as_ref());
-    let read = || {
-        Some(ValidateKey {
-            key_text: &request.key_text,
-            keyspace: keyspace?,
-            query: query?,
-            context: context?,
-            log: log?,
-            consistency: consistency?,
-        })
+    let consistency = consistency::read(fields, request.consistency.as_ref());
+    Some(ValidateKey {
+        key_text: &request.key_text,
+        keyspace: keyspace?,
+        query: query?,
+        context: context?,
+        log: log?,
+        consistency: consistency?,
+    })
+}
+
+/// Reads one item of `StreamValidateKeys`: what is wrong with it, its id included, concerns the item alone. An id that is
+/// wrong reads as empty.
+#[must_use]
+pub fn read_stream_item(item: &v1::StreamValidateKeysRequest) -> BatchItem<'_> {
+    if item.id.is_empty() || item.id.len() > ITEM_ID_BYTES_MAX {
+        let rule = format_args!("must have 1 to {ITEM_ID_BYTES_MAX} bytes");
+        return BatchItem { id: "", request: Err(FieldViolations::one("id", rule)) };
+    }
+    BatchItem { id: &item.id, request: read_item(item.request.as_ref()) }
+}
+
+/// Reads `ExplainValidation`.
+///
+/// # Errors
+/// All violations, as of `ValidateKey` and under `request`.
+pub fn read_explain_validation(
+    request: &v1::ExplainValidationRequest,
+) -> Result<ExplainValidation<'_>, FieldViolations> {
+    let mut fields = Fields::default();
+    let validation = match &request.request {
+        Some(validation) => fields.within("request", |fields| read(fields, validation)),
+        None => {
+            fields.refuse("request", "must be set");
+            None
+        }
     };
-    fields.finish(read())
+    let text = fields.take("reason_text", ReasonText::parse(&request.reason_text));
+    let explain = validation.zip(text).map(|(request, text)| ExplainValidation { request, text });
+    fields.finish(explain)
+}
+
+fn read_item(request: Option<&v1::ValidateKeyRequest>) -> Result<ValidateKey<'_>, FieldViolations> {
+    request.map_or_else(|| Err(FieldViolations::one("request", "must be set")), read_validate_key)
 }
 
 /// Reads `BatchValidateKeys`.
@@ -119,11 +165,7 @@ pub fn read_batch_validate_keys(request: &v1::BatchValidateKeysRequest) -> Resul
         } else if !ids.insert(item.id.as_str()) {
             fields.refuse(&field(), "must be unique in the batch");
         }
-        let request = match &item.request {
-            Some(request) => read_validate_key(request),
-            None => Err(FieldViolations::one("request", "must be set")),
-        };
-        items.push(BatchItem { id: &item.id, request });
+        items.push(BatchItem { id: &item.id, request: read_item(item.request.as_ref()) });
     }
     fields.finish(Some(items))
 }
@@ -221,5 +263,47 @@ mod tests {
         assert_eq!(read_batch_validate_keys(&twice).unwrap_err().list()[0].field, "items[1].id");
         assert!(read_batch_validate_keys(&batch(Vec::new())).is_err());
         assert!(read_batch_validate_keys(&batch(vec![item("a", ""); BATCH_ITEMS_MAX + 1])).is_err());
+    }
+
+    #[test]
+    fn whatever_is_wrong_with_an_item_of_a_stream_is_the_items_alone() {
+        let item = |id: &str, request| v1::StreamValidateKeysRequest { id: id.to_owned(), request };
+        let good = Some(v1::ValidateKeyRequest::default());
+        let right = item("a", good.clone());
+        assert!(read_stream_item(&right).request.is_ok());
+        for (item, field) in [
+            (item("", good.clone()), "id"),
+            (item(&"x".repeat(65), good), "id"),
+            (item("a", None), "request"),
+            (item("a", Some(v1::ValidateKeyRequest { keyspace: "b".to_owned(), ..Default::default() })), "keyspace"),
+        ] {
+            let read = read_stream_item(&item);
+            assert_eq!(read.request.unwrap_err().list()[0].field, field);
+            assert_eq!(read.id, if field == "id" { "" } else { "a" });
+        }
+    }
+
+    #[test]
+    fn an_explanation_names_the_fields_of_its_validation() {
+        let wrong = v1::ExplainValidationRequest {
+            request: Some(v1::ValidateKeyRequest {
+                key_text: "secret".to_owned(),
+                keyspace: "payments".to_owned(),
+                ..Default::default()
+            }),
+            reason_text: "x".repeat(513),
+        };
+        let violations = read_explain_validation(&wrong).unwrap_err();
+        let named: Vec<_> = violations.list().iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(named, ["request.keyspace", "reason_text"]);
+        let missing = read_explain_validation(&v1::ExplainValidationRequest::default()).unwrap_err();
+        assert_eq!(missing.list()[0].field, "request");
+        let right = v1::ExplainValidationRequest {
+            request: Some(v1::ValidateKeyRequest { key_text: "secret".to_owned(), ..Default::default() }),
+            reason_text: "a customer asked".to_owned(),
+        };
+        let read = read_explain_validation(&right).unwrap();
+        assert_eq!(read.text.as_str(), "a customer asked");
+        assert!(!format!("{read:?}").contains("secret"));
     }
 }

@@ -1,24 +1,17 @@
-//! `CreateTenant`, `CreateKeyspace`, `CreateOwner`, `CreateIdentity`.
+//! `CreateTenant`, `CreateKeyspace`, `CreateOwner`, `CreateRole`, `CreateIdentity`.
 //!
-//! Output-only fields of the resource, and its name, are not read (AIP-203).
+//! Output-only fields of the resource, its name and its etag are not read (AIP-203).
 
-use super::key_details::{positive_span, set};
+use super::directory_fields::{self, resource};
+use super::key_details::set;
 use super::mark;
+use super::write::{Write, said};
 use crate::pb::v1;
 use crate::violation::{FieldViolations, Fields};
-use crate::words;
 use latchkey_domain::{
-    DisplayName, DurationMillis, Environment, Grant, IdentityName, KeyspaceName, Network, OwnerName, PermissionPattern,
-    Prefix, Scope, Slug, TenantName,
+    DisplayName, Grant, IdentityName, KeyspaceName, Method, OwnerName, PermissionPattern, RoleName, Slug, TenantName,
 };
-use latchkey_state::{KeyspaceSettings, RequestMark, StalenessPolicy};
-
-/// Grants of one identity.
-pub const GRANTS_MAX: usize = 32;
-/// Contacts of one owner.
-pub const OWNER_CONTACTS_MAX: usize = 16;
-/// How long dead keys of a keyspace stay readable that says nothing of it.
-pub const DEAD_RETENTION_DEFAULT: DurationMillis = DurationMillis::from_days(90);
+use latchkey_state::{CreateRole, KeyspaceSettings, RequestMark};
 
 macro_rules! creation {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)+ }) => {
@@ -83,6 +76,9 @@ pub fn read_create_tenant(request: &v1::CreateTenantRequest) -> Result<CreateTen
     let tenant = fields.take("tenant_id", Slug::parse(&request.tenant_id));
     let resource = resource(&mut fields, "tenant", request.tenant.as_ref());
     let display_name = fields.take("tenant.display_name", DisplayName::parse(&resource.display_name));
+    if resource.quotas.is_some() {
+        fields.refuse("tenant.quotas", "must not be set when a tenant is made: UpdateTenant sets it");
+    }
     let asked = v1::CreateTenantRequest { request_id: String::new(), ..request.clone() };
     let mark = mark::read(&mut fields, &request.request_id, "CreateTenant", &asked);
     let read = || {
@@ -102,7 +98,7 @@ pub fn read_create_keyspace(request: &v1::CreateKeyspaceRequest) -> Result<Creat
     let parent = fields.take("parent", TenantName::parse(&request.parent));
     let id = fields.take("keyspace_id", Slug::parse(&request.keyspace_id));
     let resource = resource(&mut fields, "keyspace", request.keyspace.as_ref());
-    let settings = fields.within("keyspace", |fields| read_settings(fields, &resource));
+    let settings = fields.within("keyspace", |fields| directory_fields::settings(fields, &resource));
     let asked = v1::CreateKeyspaceRequest { request_id: String::new(), ..request.clone() };
     let mark = mark::read(&mut fields, &request.request_id, "CreateKeyspace", &asked);
     let read = || {
@@ -121,15 +117,10 @@ pub fn read_create_owner(request: &v1::CreateOwnerRequest) -> Result<CreateOwner
     let parent = fields.take("parent", TenantName::parse(&request.parent));
     let id = fields.take("owner_id", Slug::parse(&request.owner_id));
     let resource = resource(&mut fields, "owner", request.owner.as_ref());
-    let display_name = fields.take("owner.display_name", DisplayName::parse(&resource.display_name));
-    let contacts =
-        list(&mut fields, "owner.contacts", &resource.contacts, OWNER_CONTACTS_MAX, |fields, at, contact| {
-            let field = format!("owner.contacts[{at}]");
-            if contact.is_empty() {
-                fields.refuse(&field, "must not be empty");
-            }
-            fields.take(&field, DisplayName::parse(contact))
-        });
+    let (display_name, contacts) = fields.within("owner", |fields| {
+        let display_name = fields.take("display_name", DisplayName::parse(&resource.display_name));
+        (display_name, directory_fields::contacts(fields, &resource.contacts))
+    });
     let asked = v1::CreateOwnerRequest { request_id: String::new(), ..request.clone() };
     let mark = mark::read(&mut fields, &request.request_id, "CreateOwner", &asked);
     let read = || {
@@ -153,11 +144,9 @@ pub fn read_create_identity(request: &v1::CreateIdentityRequest) -> Result<Creat
     let parent = fields.take("parent", TenantName::parse(&request.parent));
     let id = fields.take("identity_id", Slug::parse(&request.identity_id));
     let resource = resource(&mut fields, "identity", request.identity.as_ref());
-    let display_name = fields.take("identity.display_name", DisplayName::parse(&resource.display_name));
-    let grants = list(&mut fields, "identity.grants", &resource.grants, GRANTS_MAX, |fields, at, grant| {
-        let duty = fields.take(&format!("identity.grants[{at}].duty"), words::duty(grant.duty));
-        let scope = fields.take(&format!("identity.grants[{at}].scope"), Scope::parse(&grant.scope));
-        Some(Grant { duty: duty?, scope: scope? })
+    let (display_name, grants) = fields.within("identity", |fields| {
+        let display_name = fields.take("display_name", DisplayName::parse(&resource.display_name));
+        (display_name, directory_fields::grants(fields, &resource.grants))
     });
     let asked = v1::CreateIdentityRequest { request_id: String::new(), ..request.clone() };
     let mark = mark::read(&mut fields, &request.request_id, "CreateIdentity", &asked);
@@ -173,79 +162,34 @@ pub fn read_create_identity(request: &v1::CreateIdentityRequest) -> Result<Creat
     fields.finish(read())
 }
 
-fn read_settings(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<KeyspaceSettings> {
-    let display_name = fields.take("display_name", DisplayName::parse(&keyspace.display_name));
-    let prefix = fields.take("prefix", Prefix::parse(&keyspace.prefix));
-    let environment = fields.take("environment", Environment::parse(&keyspace.environment));
-    let allowed = set(fields, "allowed_permissions", &keyspace.allowed_permissions, PermissionPattern::parse);
-    let default_lifetime = optional_span(fields, "default_lifetime", keyspace.default_lifetime.as_ref());
-    let maximum_lifetime = optional_span(fields, "maximum_lifetime", keyspace.maximum_lifetime.as_ref());
-    if let (Some(Some(default)), Some(Some(maximum))) = (default_lifetime, maximum_lifetime)
-        && default > maximum
-    {
-        fields.refuse("default_lifetime", format_args!("{default} is longer than the maximum_lifetime, {maximum}"));
-    }
-    let networks = set(fields, "networks", &keyspace.networks, Network::parse);
-    let staleness_max = optional_span(fields, "staleness_max", keyspace.staleness_max.as_ref());
-    let staleness_policy = match keyspace.staleness_policy {
-        0 => Some(StalenessPolicy::Refuse),
-        number => fields.take("staleness_policy", words::staleness_policy(number)),
-    };
-    let dead_retention = optional_span(fields, "dead_retention", keyspace.dead_retention.as_ref());
-    Some(KeyspaceSettings {
-        display_name: display_name?,
-        prefix: prefix?,
-        environment: environment?,
-        allowed_permissions: allowed?,
-        default_lifetime: default_lifetime?,
-        maximum_lifetime: maximum_lifetime?,
-        networks: networks?,
-        staleness_max: staleness_max?,
-        staleness_policy: staleness_policy?,
-        dead_retention: dead_retention?.unwrap_or(DEAD_RETENTION_DEFAULT),
-        keys_max: keyspace.quotas.and_then(|quotas| quotas.keys).unwrap_or(u64::MAX),
-    })
-}
-
-#[expect(clippy::option_option, reason = "absent and wrong are two things, and wrong has been noted")]
-fn optional_span(
-    fields: &mut Fields,
-    field: &str,
-    span: Option<&prost_types::Duration>,
-) -> Option<Option<DurationMillis>> {
-    match span {
-        None => Some(None),
-        Some(span) => positive_span(fields, field, span).map(Some),
-    }
-}
-
-/// The resource to be made; an empty one where it is missing, whose mistakes are then told as well.
-fn resource<T: Clone + Default>(fields: &mut Fields, field: &str, resource: Option<&T>) -> T {
-    if resource.is_none() {
-        fields.refuse(field, "must be set");
-    }
-    resource.cloned().unwrap_or_default()
-}
-
-/// Reads a bounded list, item by item.
-fn list<T, R>(
-    fields: &mut Fields,
-    field: &str,
-    items: &[T],
-    max: usize,
-    mut read: impl FnMut(&mut Fields, usize, &T) -> Option<R>,
-) -> Option<Vec<R>> {
-    if items.len() > max {
-        fields.refuse(field, format_args!("{} items, at most {max} are allowed", items.len()));
-        return None;
-    }
-    // Each is read, also after one that was wrong.
-    let read: Vec<Option<R>> = items.iter().enumerate().map(|(at, item)| read(fields, at, item)).collect();
-    read.into_iter().collect()
+/// Reads `CreateRole`.
+///
+/// # Errors
+/// All violations.
+pub fn read_create_role(request: &v1::CreateRoleRequest) -> Result<Write<CreateRole>, FieldViolations> {
+    let mut fields = Fields::default();
+    let parent = fields.take("parent", TenantName::parse(&request.parent));
+    let id = fields.take("role_id", Slug::parse(&request.role_id));
+    let role = resource(&mut fields, "role", request.role.as_ref());
+    let operation = fields.within("role", |fields| {
+        let display_name = fields.take("display_name", DisplayName::parse(&role.display_name));
+        let permissions = set(fields, "permissions", &role.permissions, PermissionPattern::parse);
+        let methods = set(fields, "methods", &role.methods, Method::parse);
+        Some(CreateRole {
+            name: RoleName::new(parent?.tenant, id?),
+            display_name: display_name?,
+            permissions: permissions?,
+            methods: methods?,
+        })
+    });
+    let asked = v1::CreateRoleRequest { request_id: String::new(), ..request.clone() };
+    let write = said!("CreateRole", request).read(&mut fields, operation, &asked);
+    fields.finish(write)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::directory_fields::{DEAD_RETENTION_DEFAULT, GRANTS_MAX};
     use super::*;
     use prost_types::Duration;
 
@@ -261,6 +205,8 @@ mod tests {
                 maximum_lifetime: Some(Duration { seconds: 1, nanos: 0 }),
                 staleness_max: Some(Duration { seconds: 0, nanos: 0 }),
                 staleness_policy: 7,
+                allowed_roles: vec!["read-only".to_owned(), "tenants/acme/roles/x".to_owned()],
+                self_revocation: 7,
                 networks: vec!["everywhere".to_owned()],
                 ..Default::default()
             }),
@@ -275,10 +221,12 @@ mod tests {
                 "keyspace_id",
                 "keyspace.prefix",
                 "keyspace.environment",
+                "keyspace.allowed_roles[1]",
                 "keyspace.default_lifetime",
                 "keyspace.networks[0]",
                 "keyspace.staleness_max",
-                "keyspace.staleness_policy"
+                "keyspace.staleness_policy",
+                "keyspace.self_revocation"
             ]
         );
     }
@@ -298,7 +246,63 @@ mod tests {
         let read = read_create_keyspace(&request).unwrap();
         assert_eq!(read.name.to_string(), "tenants/acme/keyspaces/live");
         assert_eq!((read.settings.keys_max, read.settings.maximum_lifetime), (u64::MAX, None));
+        assert_eq!((read.settings.versions_max, read.settings.metadata_bytes_max), (u64::MAX, u64::MAX));
         assert_eq!(read.settings.dead_retention, DEAD_RETENTION_DEFAULT);
+        assert!(!read.settings.self_revocation_off && read.settings.allowed_roles.is_empty());
+    }
+
+    #[test]
+    fn a_keyspace_gets_the_bounds_and_roles_that_it_asks_for() {
+        let keyspace = v1::Keyspace {
+            prefix: "acme_live".to_owned(),
+            environment: "production".to_owned(),
+            quotas: Some(v1::KeyspaceQuotas { keys: Some(0), metadata_bytes: Some(1), versions: Some(2) }),
+            allowed_roles: ["writer", "read-only", "writer"].map(str::to_owned).into(),
+            self_revocation: v1::SelfRevocation::Off.into(),
+            ..Default::default()
+        };
+        let request = v1::CreateKeyspaceRequest {
+            parent: "tenants/acme".to_owned(),
+            keyspace_id: "live".to_owned(),
+            keyspace: Some(keyspace),
+            ..Default::default()
+        };
+        let settings = read_create_keyspace(&request).unwrap().settings;
+        assert_eq!((settings.keys_max, settings.metadata_bytes_max, settings.versions_max), (0, 1, 2));
+        assert_eq!(settings.allowed_roles.iter().map(Slug::as_str).collect::<Vec<_>>(), ["read-only", "writer"]);
+        assert!(settings.self_revocation_off);
+    }
+
+    #[test]
+    fn the_quotas_of_a_tenant_are_not_accepted_and_ignored() {
+        let request = v1::CreateTenantRequest {
+            tenant_id: "acme".to_owned(),
+            tenant: Some(v1::Tenant { quotas: Some(v1::TenantQuotas::default()), ..Default::default() }),
+            ..Default::default()
+        };
+        assert_eq!(read_create_tenant(&request).unwrap_err().list()[0].field, "tenant.quotas");
+    }
+
+    #[test]
+    fn every_field_of_a_role_that_is_wrong_is_named() {
+        let wrong = v1::CreateRoleRequest {
+            parent: "acme".to_owned(),
+            role_id: "Reader".to_owned(),
+            role: Some(v1::Role {
+                display_name: "two\nlines".to_owned(),
+                permissions: vec!["or*ders".to_owned()],
+                methods: vec!["G E T".to_owned()],
+                ..Default::default()
+            }),
+            request_id: "1".to_owned(),
+            ..Default::default()
+        };
+        let violations = read_create_role(&wrong).unwrap_err();
+        let named: Vec<_> = violations.list().iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(
+            named,
+            ["parent", "role_id", "role.display_name", "role.permissions[0]", "role.methods[0]", "request_id"]
+        );
     }
 
     #[test]
