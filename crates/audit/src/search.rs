@@ -130,7 +130,7 @@ impl Search {
 }
 
 /// All that an entry can be found by in a summary.
-pub fn terms(told: &Told) -> impl Iterator<Item = Term> {
+pub(crate) fn terms(told: &Told) -> impl Iterator<Item = Term> {
     let tenant = told.tenant.map(tenant_term);
     let words = [Term::new("actor", told.actor.name()), Term::new("action", told.action.as_str())];
     let subject = told.subject.as_str();

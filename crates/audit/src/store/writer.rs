@@ -8,6 +8,7 @@ use super::options::StoreOptions;
 use super::reader::Reader;
 use super::segment::Segment;
 use super::witness::Witness;
+use latchkey_domain::ClusterId;
 use latchkey_transparency::Frontier;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -38,6 +39,12 @@ impl Writer {
     ) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).open(segment.path())?;
         Ok(Self { folder, options, witness, reader, file, segment, frontier, stopped: false })
+    }
+
+    /// Whose log it is.
+    #[must_use]
+    pub fn cluster(&self) -> ClusterId {
+        self.reader.cluster()
     }
 
     /// The tree over all entries that are stored.

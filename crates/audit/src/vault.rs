@@ -1,0 +1,81 @@
+//! Audit keys, kept once they were asked for, and what tenants are called.
+
+use crate::cluster::{AuditKey, Cluster};
+use crate::told::Told;
+use latchkey_domain::{Revision, TenantNumber};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
+use tonic::Status;
+
+/// Keys held at once: more tenants than one service is busy with in an hour. Beyond it all are forgotten and asked for again.
+const KEYS_MAX: usize = 4_096;
+
+/// The audit keys of one process.
+#[derive(Debug)]
+pub struct Vault<C> {
+    cluster: Arc<C>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    keys: HashMap<Option<TenantNumber>, AuditKey>,
+    /// As their first entries tell: a tenant that was deleted has its name here alone. A name for each tenant there ever was.
+    names: HashMap<TenantNumber, String>,
+}
+
+impl<C: Cluster> Vault<C> {
+    /// Of this cluster.
+    #[must_use]
+    pub fn new(cluster: Arc<C>) -> Self {
+        Self { cluster, known: Mutex::default() }
+    }
+
+    /// The key that seals and opens the entries of a tenant; `None`: it was destroyed, and its entries with it.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE`.
+    pub async fn key(
+        &self,
+        tenant: Option<TenantNumber>,
+        revision: Revision,
+        by: Instant,
+    ) -> Result<Option<AuditKey>, Status> {
+        if let Some(key) = self.known().keys.get(&tenant).cloned() {
+            return Ok(Some(key));
+        }
+        let key = self.cluster.audit_key(tenant, revision, by).await?;
+        if let Some(key) = &key {
+            let mut known = self.known();
+            if known.keys.len() >= KEYS_MAX {
+                known.keys.clear();
+            }
+            known.keys.insert(tenant, key.clone());
+            if let Some(name) = &key.name {
+                known.names.insert(key.tenant, name.to_string());
+            }
+        }
+        Ok(key)
+    }
+
+    /// Learns from an entry what its tenant is called.
+    pub fn learn(&self, told: &Told) {
+        if let (Some(tenant), "tenant.created") = (told.tenant, told.action.as_str()) {
+            self.known().names.entry(tenant).or_insert_with(|| told.subject.clone());
+        }
+    }
+
+    /// What the tenant of an entry is called.
+    #[must_use]
+    pub fn name(&self, told: &Told) -> String {
+        let Some(tenant) = told.tenant else { return String::new() };
+        let known = self.known().names.get(&tenant).cloned();
+        // Before its first entry was read again: whatever belongs to a tenant is named under it.
+        known.unwrap_or_else(|| told.subject.split('/').take(2).collect::<Vec<_>>().join("/"))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
