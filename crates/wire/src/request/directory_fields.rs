@@ -1,0 +1,203 @@
+//! The fields of tenants, keyspaces, owners and identities that are read alike when one is made and when one changes.
+
+use super::key_details::{positive_span, set};
+use crate::pb::v1;
+use crate::violation::Fields;
+use crate::words;
+use latchkey_domain::{
+    BoundedSet, DisplayName, DurationMillis, Environment, Grant, Network, NetworkSet, PermissionPattern, PermissionSet,
+    Prefix, Scope, Slug,
+};
+use latchkey_state::{KeyspaceSettings, StalenessPolicy, TenantQuotas};
+
+/// Grants of one identity.
+pub const GRANTS_MAX: usize = 32;
+/// Contacts of one owner.
+pub const OWNER_CONTACTS_MAX: usize = 16;
+/// Roles that one keyspace names as those that its keys may have.
+pub const ALLOWED_ROLES_MAX: usize = 64;
+/// How long dead keys of a keyspace stay readable that says nothing of it.
+pub const DEAD_RETENTION_DEFAULT: DurationMillis = DurationMillis::from_days(90);
+
+/// The resource to be made or changed; an empty one where it is missing, whose mistakes are then told as well.
+pub(super) fn resource<T: Clone + Default>(fields: &mut Fields, field: &str, resource: Option<&T>) -> T {
+    if resource.is_none() {
+        fields.refuse(field, "must be set");
+    }
+    resource.cloned().unwrap_or_default()
+}
+
+/// All that a new keyspace chooses.
+pub(super) fn settings(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<KeyspaceSettings> {
+    let display_name = fields.take("display_name", DisplayName::parse(&keyspace.display_name));
+    let prefix = fields.take("prefix", Prefix::parse(&keyspace.prefix));
+    let environment = fields.take("environment", Environment::parse(&keyspace.environment));
+    let allowed_permissions = allowed_permissions(fields, keyspace);
+    let allowed_roles = allowed_roles(fields, keyspace);
+    let default_lifetime = default_lifetime(fields, keyspace);
+    let maximum_lifetime = maximum_lifetime(fields, keyspace);
+    check_lifetimes(fields, default_lifetime.flatten(), maximum_lifetime.flatten());
+    let networks = networks(fields, keyspace);
+    let staleness_max = staleness_max(fields, keyspace);
+    let staleness_policy = staleness_policy(fields, keyspace);
+    let dead_retention = dead_retention(fields, keyspace);
+    let self_revocation_off = self_revocation_off(fields, keyspace);
+    let quotas = keyspace_quotas(keyspace);
+    Some(KeyspaceSettings {
+        display_name: display_name?,
+        prefix: prefix?,
+        environment: environment?,
+        allowed_permissions: allowed_permissions?,
+        default_lifetime: default_lifetime?,
+        maximum_lifetime: maximum_lifetime?,
+        networks: networks?,
+        staleness_max: staleness_max?,
+        staleness_policy: staleness_policy?,
+        dead_retention: dead_retention?,
+        keys_max: quotas.keys_max,
+        allowed_roles: allowed_roles?,
+        versions_max: quotas.versions_max,
+        metadata_bytes_max: quotas.metadata_bytes_max,
+        self_revocation_off: self_revocation_off?,
+    })
+}
+
+pub(super) fn allowed_permissions(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<PermissionSet> {
+    set(fields, "allowed_permissions", &keyspace.allowed_permissions, PermissionPattern::parse)
+}
+
+pub(super) fn allowed_roles(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<Box<[Slug]>> {
+    let roles: BoundedSet<Slug, ALLOWED_ROLES_MAX> =
+        set(fields, "allowed_roles", &keyspace.allowed_roles, Slug::parse)?;
+    Some(roles.as_slice().into())
+}
+
+#[expect(clippy::option_option, reason = "absent and wrong are two things, and wrong has been noted")]
+pub(super) fn default_lifetime(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<Option<DurationMillis>> {
+    optional_span(fields, "default_lifetime", keyspace.default_lifetime.as_ref())
+}
+
+#[expect(clippy::option_option, reason = "absent and wrong are two things, and wrong has been noted")]
+pub(super) fn maximum_lifetime(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<Option<DurationMillis>> {
+    optional_span(fields, "maximum_lifetime", keyspace.maximum_lifetime.as_ref())
+}
+
+/// Notes lifetimes that contradict each other, where the request says both.
+pub(super) fn check_lifetimes(fields: &mut Fields, default: Option<DurationMillis>, maximum: Option<DurationMillis>) {
+    if let (Some(default), Some(maximum)) = (default, maximum)
+        && default > maximum
+    {
+        fields.refuse("default_lifetime", format_args!("{default} is longer than the maximum_lifetime, {maximum}"));
+    }
+}
+
+pub(super) fn networks(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<NetworkSet> {
+    set(fields, "networks", &keyspace.networks, Network::parse)
+}
+
+#[expect(clippy::option_option, reason = "absent and wrong are two things, and wrong has been noted")]
+pub(super) fn staleness_max(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<Option<DurationMillis>> {
+    optional_span(fields, "staleness_max", keyspace.staleness_max.as_ref())
+}
+
+pub(super) fn staleness_policy(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<StalenessPolicy> {
+    match keyspace.staleness_policy {
+        0 => Some(StalenessPolicy::Refuse),
+        number => fields.take("staleness_policy", words::staleness_policy(number)),
+    }
+}
+
+pub(super) fn dead_retention(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<DurationMillis> {
+    let span = optional_span(fields, "dead_retention", keyspace.dead_retention.as_ref())?;
+    Some(span.unwrap_or(DEAD_RETENTION_DEFAULT))
+}
+
+pub(super) fn self_revocation_off(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<bool> {
+    match v1::SelfRevocation::try_from(keyspace.self_revocation) {
+        Ok(v1::SelfRevocation::Unspecified | v1::SelfRevocation::Allowed) => Some(false),
+        Ok(v1::SelfRevocation::Off) => Some(true),
+        Err(_) => {
+            fields.refuse("self_revocation", words::UnknownWord { found: keyspace.self_revocation });
+            None
+        }
+    }
+}
+
+/// What a keyspace may hold.
+pub(super) struct KeyspaceQuotas {
+    pub(super) keys_max: u64,
+    pub(super) versions_max: u64,
+    pub(super) metadata_bytes_max: u64,
+}
+
+/// No limit applies that nobody asked for.
+pub(super) fn keyspace_quotas(keyspace: &v1::Keyspace) -> KeyspaceQuotas {
+    let v1::KeyspaceQuotas { keys, metadata_bytes, versions } = keyspace.quotas.unwrap_or_default();
+    KeyspaceQuotas {
+        keys_max: keys.unwrap_or(u64::MAX),
+        versions_max: versions.unwrap_or(u64::MAX),
+        metadata_bytes_max: metadata_bytes.unwrap_or(u64::MAX),
+    }
+}
+
+pub(super) fn tenant_quotas(fields: &mut Fields, quotas: Option<v1::TenantQuotas>) -> Option<TenantQuotas> {
+    let v1::TenantQuotas { keyspaces, owners, roles, identities, writes_per_second } = quotas.unwrap_or_default();
+    if writes_per_second == Some(0) {
+        fields.refuse("quotas.writes_per_second", "must be at least 1");
+        return None;
+    }
+    Some(TenantQuotas {
+        keyspaces_max: keyspaces,
+        owners_max: owners,
+        roles_max: roles,
+        identities_max: identities,
+        writes_per_second_max: writes_per_second,
+    })
+}
+
+pub(super) fn contacts(fields: &mut Fields, contacts: &[String]) -> Option<Vec<DisplayName>> {
+    list(fields, "contacts", contacts, OWNER_CONTACTS_MAX, |fields, at, contact| {
+        let field = format!("contacts[{at}]");
+        if contact.is_empty() {
+            fields.refuse(&field, "must not be empty");
+        }
+        fields.take(&field, DisplayName::parse(contact))
+    })
+}
+
+pub(super) fn grants(fields: &mut Fields, grants: &[v1::Grant]) -> Option<Vec<Grant>> {
+    list(fields, "grants", grants, GRANTS_MAX, |fields, at, grant| {
+        let duty = fields.take(&format!("grants[{at}].duty"), words::duty(grant.duty));
+        let scope = fields.take(&format!("grants[{at}].scope"), Scope::parse(&grant.scope));
+        Some(Grant { duty: duty?, scope: scope? })
+    })
+}
+
+#[expect(clippy::option_option, reason = "absent and wrong are two things, and wrong has been noted")]
+fn optional_span(
+    fields: &mut Fields,
+    field: &str,
+    span: Option<&prost_types::Duration>,
+) -> Option<Option<DurationMillis>> {
+    match span {
+        None => Some(None),
+        Some(span) => positive_span(fields, field, span).map(Some),
+    }
+}
+
+/// Reads a bounded list, item by item.
+fn list<T, R>(
+    fields: &mut Fields,
+    field: &str,
+    items: &[T],
+    max: usize,
+    mut read: impl FnMut(&mut Fields, usize, &T) -> Option<R>,
+) -> Option<Vec<R>> {
+    if items.len() > max {
+        fields.refuse(field, format_args!("{} items, at most {max} are allowed", items.len()));
+        return None;
+    }
+    // Each is read, also after one that was wrong.
+    let read: Vec<Option<R>> = items.iter().enumerate().map(|(at, item)| read(fields, at, item)).collect();
+    read.into_iter().collect()
+}
