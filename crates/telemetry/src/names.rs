@@ -43,6 +43,10 @@ pub const FENCED: &str = "latchkey_fenced";
 pub const STATE_KEYS: &str = "latchkey_state_keys";
 /// Audit entries that are not yet trimmed.
 pub const OUTBOX_ENTRIES: &str = "latchkey_outbox_entries";
+/// Since when the oldest audit entry waits that audit has not taken.
+pub const OUTBOX_OLDEST_SECONDS: &str = "latchkey_outbox_oldest_seconds";
+/// Refusals that did not reach the audit log.
+pub const REFUSALS_DROPPED_TOTAL: &str = "latchkey_refusals_dropped_total";
 /// Entries that the audit service has made durable.
 pub const AUDIT_ENTRIES: &str = "latchkey_audit_entries";
 /// Bytes of its segments.
@@ -103,6 +107,8 @@ pub const ALL: &[Metric] = &[
     Metric { name: FENCED, kind: Kind::Gauge, labels: &[], help: "1 on a fenced replica" },
     Metric { name: STATE_KEYS, kind: Kind::Gauge, labels: &[], help: "keys in the state" },
     Metric { name: OUTBOX_ENTRIES, kind: Kind::Gauge, labels: &[], help: "audit entries not yet trimmed" },
+    Metric { name: OUTBOX_OLDEST_SECONDS, kind: Kind::Gauge, labels: &[], help: "how long audit has taken nothing while entries wait" },
+    Metric { name: REFUSALS_DROPPED_TOTAL, kind: Kind::Counter, labels: &[], help: "refusals that did not reach the audit log" },
     Metric { name: AUDIT_ENTRIES, kind: Kind::Gauge, labels: &[], help: "entries that the audit service has made durable" },
     Metric { name: AUDIT_BYTES, kind: Kind::Gauge, labels: &[], help: "bytes of the segments of the audit service" },
     Metric { name: AUDIT_LAG_ENTRIES, kind: Kind::Gauge, labels: &[], help: "events that came and are not durable yet" },

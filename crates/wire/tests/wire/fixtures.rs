@@ -206,7 +206,8 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
                 ..of_replica
             },
         };
-        (name, Command { at: UnixMillis::new(1_750_000_000_000), ..command })
+        // The first command says the newest level of the build, and this was the first one.
+        (name, Command { at: UnixMillis::new(1_750_000_000_000), feature_level: 1, ..command })
     };
     operations().into_iter().map(command).collect()
 }
