@@ -31,7 +31,7 @@ pub(super) fn revoke_keys(transaction: &mut Transaction<'_>, operation: &RevokeK
     let mut count = 0;
     for id in &operation.keys {
         let Some(subject) = Subject::at(transaction.state(), keyspace, *id) else { continue };
-        if !transaction.state().key_worth(&subject.key, now).is_dead() {
+        if transaction.state().death_of(&subject.key, now).is_none() {
             count += u64::from(revoke(transaction, subject, &revocation, fact.clone()));
         }
     }

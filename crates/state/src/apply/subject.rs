@@ -46,10 +46,10 @@ impl Subject {
     /// A dead key does not change.
     pub(super) fn need_alive(&self, state: &State, now: UnixMillis) -> Result<(), Refusal> {
         let name = self.name.to_string();
-        match state.key_worth(&self.key, now) {
-            Worth::Revoked(_) => Err(Refusal::KeyRevoked { name }),
-            Worth::Expired(_) => Err(Refusal::KeyExpired { name, expire_time: self.end(state).unwrap_or(now) }),
-            Worth::Accepted | Worth::Suspended(_) | Worth::NotYetValid(_) => Ok(()),
+        match state.death_of(&self.key, now) {
+            None => Ok(()),
+            Some(Worth::Expired(_)) => Err(Refusal::KeyExpired { name, expire_time: self.end(state).unwrap_or(now) }),
+            Some(_) => Err(Refusal::KeyRevoked { name }),
         }
     }
 

@@ -114,7 +114,7 @@ impl<'a> Parent<'a> {
         if key.parent().is_some() {
             return refused(NO_CHILD);
         }
-        if state.key_worth(key, now).is_dead() {
+        if state.death_of(key, now).is_some() {
             return refused(ALIVE);
         }
         Ok(Self { state, name, key, layers: state.terms_of(key, now) })

@@ -42,7 +42,7 @@ pub enum Worth {
 }
 
 impl Worth {
-    /// Whether it was revoked or has expired.
+    /// Whether it was revoked or has expired. What is suspended may be that besides: see [`State::death_of`].
     #[must_use]
     pub const fn is_dead(self) -> bool {
         matches!(self, Self::Revoked(_) | Self::Expired(_))
@@ -110,13 +110,35 @@ impl State {
         self.worth_of(key, Some(version), now)
     }
 
+    /// What ended a key for good, if anything did by `now`. A suspension hides an expiry from who asks what it is worth.
+    #[must_use]
+    pub fn death_of(&self, key: &Key, now: UnixMillis) -> Option<Worth> {
+        self.faults_without(key, None, now).find(|fault| fault.is_dead())
+    }
+
+    /// What ended a version of this key for good, if anything did by `now`.
+    #[must_use]
+    pub fn death_of_version(&self, key: &Key, version: &Version, now: UnixMillis) -> Option<Worth> {
+        self.faults_without(key, Some(version), now).find(|fault| fault.is_dead())
+    }
+
     fn worth_of(&self, key: &Key, version: Option<&Version>, now: UnixMillis) -> Worth {
+        self.faults_without(key, version, now).next().unwrap_or(Worth::Accepted)
+    }
+
+    /// The faults of a key that was not found by way of its keyspace.
+    fn faults_without<'a>(
+        &'a self,
+        key: &'a Key,
+        version: Option<&'a Version>,
+        now: UnixMillis,
+    ) -> impl Iterator<Item = Worth> + use<'a> {
         let keyspace = self.keyspaces().by_number(key.keyspace);
         let tenant = keyspace.and_then(|keyspace| self.tenants().by_number(keyspace.tenant));
+        let subject = keyspace.zip(tenant).map(|(keyspace, tenant)| self.subject(tenant, keyspace, key, version));
         // Whatever a key belongs to is there on every way in; a key without is worth nothing.
-        let (Some(keyspace), Some(tenant)) = (keyspace, tenant) else { return Worth::Revoked(By::Keyspace) };
-        let subject = self.subject(tenant, keyspace, key, version);
-        self.faults_of(subject, now).next().unwrap_or(Worth::Accepted)
+        let lost = subject.is_none().then_some(Worth::Revoked(By::Keyspace));
+        lost.into_iter().chain(subject.into_iter().flat_map(move |subject| self.faults_of(subject, now)))
     }
 
     fn subject<'a>(
