@@ -1,5 +1,6 @@
 //! `latchkey dev`: every service in one process.
 
+use crate::seed::{self, Seed, SeedError, SeededKey};
 use crate::{Layout, Ports, first_start};
 use latchkey_config::Mistakes;
 use latchkey_issuance::{Issuance, Options};
@@ -96,6 +97,14 @@ impl Dev {
     #[must_use]
     pub const fn is_first(&self) -> bool {
         self.first
+    }
+
+    /// Makes what a seed says and is not there yet.
+    ///
+    /// # Errors
+    /// [`SeedError`]; what was made stays.
+    pub async fn seed(&self, seed: &Seed, layout: &Layout, ports: Ports) -> Result<Vec<SeededKey>, SeedError> {
+        seed::apply(seed, layout, ports).await
     }
 
     /// Serves until `asked`, or until a service ends by itself; then stops the others.

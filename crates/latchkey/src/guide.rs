@@ -1,6 +1,6 @@
 //! What `latchkey dev` prints: where it listens, and three things to try that work as printed.
 
-use crate::{Layout, Ports};
+use crate::{Layout, Ports, SeededKey};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -33,7 +33,7 @@ pub fn commands(root_key: &Path, ports: Ports) -> String {
 
 /// All that is printed once everything serves.
 #[must_use]
-pub fn text(layout: &Layout, ports: Ports, first: bool) -> String {
+pub fn text(layout: &Layout, ports: Ports, first: bool, seeded: &[SeededKey]) -> String {
     let mut text = String::new();
     let begun = if first { "A new cluster of one replica" } else { "The cluster of one replica" };
     let _ = writeln!(
@@ -42,13 +42,21 @@ pub fn text(layout: &Layout, ports: Ports, first: bool) -> String {
         layout.data().display(),
         layout.secrets().display()
     );
-    for (service, address) in [("issuance, directory", ports.issuance()), ("validation, cluster", ports.validation())] {
-        let _ = writeln!(text, "  {service:<22}{address}");
+    for (service, address, metrics) in [
+        ("issuance, directory", ports.issuance(), ports.issuance_metrics()),
+        ("validation, cluster", ports.validation(), ports.validation_metrics()),
+    ] {
+        let _ = writeln!(text, "  {service:<22}{address}   metrics http://{metrics}/metrics");
     }
-    let (first_metrics, second_metrics) = (ports.issuance_metrics(), ports.validation_metrics());
-    let _ = writeln!(text, "  {:<22}http://{first_metrics}/metrics  http://{second_metrics}/metrics\n", "metrics");
-    let _ =
-        writeln!(text, "Try it in another terminal (go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest):\n");
+    if !seeded.is_empty() {
+        let _ = writeln!(text, "\nKey texts of the seed, and what a validation of each gives:\n");
+        for key in seeded {
+            let _ = writeln!(text, "  {:<26}{}", key.outcome, key.file.display());
+        }
+    }
+    let _ = writeln!(text, "\nIn another terminal the command line, as root:\n");
+    let _ = writeln!(text, "  . {}\n  latchkey doctor\n  latchkey help\n", layout.env().display());
+    let _ = writeln!(text, "The same without it (go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest):\n");
     text + &commands(&layout.root_key(), ports) + "\nCtrl-C ends it; the data stays.\n"
 }
 
@@ -83,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_root_key_is_named_and_never_shown() {
-        let text = text(&Layout::new("dev".into()), Ports::default(), true);
+        let text = text(&Layout::new("dev".into()), Ports::default(), true, &[]);
         assert!(text.contains("$(cat dev/secrets/root.key)") && !text.contains("lkm_"), "{text}");
     }
 }

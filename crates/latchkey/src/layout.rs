@@ -52,6 +52,18 @@ impl Layout {
         self.secrets().join("root.key")
     }
 
+    /// What the audit service writes, sealed.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.folder.join("audit")
+    }
+
+    /// What a shell takes to use it; it names the file of root's key and does not hold it.
+    #[must_use]
+    pub fn env(&self) -> PathBuf {
+        self.folder.join("env")
+    }
+
     /// The folder itself.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -70,7 +82,7 @@ impl Ports {
     pub const BASE: u16 = 7_710;
 
     /// The highest base that leaves room for the others. The lowest is 1: these ports are told before they are bound.
-    pub const BASE_MAX: u16 = u16::MAX - 19;
+    pub const BASE_MAX: u16 = u16::MAX - 39;
 
     /// From `base`, 1 to [`Self::BASE_MAX`].
     #[must_use]
@@ -108,6 +120,30 @@ impl Ports {
         self.at(19)
     }
 
+    /// Rotation.
+    #[must_use]
+    pub const fn rotation(self) -> SocketAddr {
+        self.at(20)
+    }
+
+    /// Metrics of rotation.
+    #[must_use]
+    pub const fn rotation_metrics(self) -> SocketAddr {
+        self.at(29)
+    }
+
+    /// Audit.
+    #[must_use]
+    pub const fn audit(self) -> SocketAddr {
+        self.at(30)
+    }
+
+    /// Metrics of audit.
+    #[must_use]
+    pub const fn audit_metrics(self) -> SocketAddr {
+        self.at(39)
+    }
+
     const fn at(self, offset: u16) -> SocketAddr {
         SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), self.base + offset)
     }
@@ -128,15 +164,24 @@ mod tests {
         assert_eq!(Ports::from_base(0), None);
         assert_eq!(Ports::from_base(Ports::BASE_MAX + 1), None);
         let last = Ports::from_base(Ports::BASE_MAX).expect("it leaves just enough room");
-        assert_eq!(last.validation_metrics().port(), u16::MAX);
+        assert_eq!(last.audit_metrics().port(), u16::MAX);
     }
 
     #[test]
     fn the_default_ports_are_those_of_the_manuals() {
         let ports = Ports::default();
-        let all =
-            [ports.issuance(), ports.issuance_metrics(), ports.validation(), ports.raft(), ports.validation_metrics()];
-        assert_eq!(all.map(|address| address.port()), [7710, 7719, 7720, 7721, 7729]);
+        let all = [
+            ports.issuance(),
+            ports.issuance_metrics(),
+            ports.validation(),
+            ports.raft(),
+            ports.validation_metrics(),
+            ports.rotation(),
+            ports.rotation_metrics(),
+            ports.audit(),
+            ports.audit_metrics(),
+        ];
+        assert_eq!(all.map(|address| address.port()), [7710, 7719, 7720, 7721, 7729, 7730, 7739, 7740, 7749]);
         assert!(all.iter().all(|address| address.ip().is_loopback()));
     }
 
@@ -144,7 +189,9 @@ mod tests {
     fn no_secret_lies_with_the_data() {
         let layout = Layout::new("somewhere".into());
         for secret in [layout.kek(), layout.cluster_secret(), layout.root_key()] {
-            assert!(!secret.starts_with(layout.data()) && !secret.starts_with(layout.unfinished()), "{secret:?}");
+            for data in [layout.data(), layout.unfinished(), layout.audit()] {
+                assert!(!secret.starts_with(data), "{secret:?}");
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The command line, and every service in one process (rank 9).
 //!
-//! In: [`Dev`], which is `latchkey dev`: one replica of validation and one issuance, with an embedded store, on loopback; and
-//! [`guide`], what it prints to try. Out: what the services do; they are started by the same functions as in production,
-//! over the same listeners, so that what works here works there.
+//! In: [`cli`], all commands, over the public API; [`Dev`], which is `latchkey dev`: every service with an embedded store, on
+//! loopback; [`guide`], what it prints to try, and [`env_file`], what a shell takes to use it; [`Seed`], what it may begin
+//! with. Out: what the services do; they are started by the same functions as in production, over the same listeners, so that
+//! what works here works there.
 //!
 //! # Decisions
 //! **Two sibling folders.** `data` is what a replica writes, `secrets` what it must never hold: the KEK, the cluster's
@@ -13,9 +14,12 @@
 
 pub mod cli;
 mod dev;
+pub mod env_file;
 mod first_start;
 pub mod guide;
 mod layout;
+mod seed;
 
 pub use dev::{Dev, DevError};
 pub use layout::{Layout, Ports};
+pub use seed::{Seed, SeedError, SeedFileError, SeededKey};

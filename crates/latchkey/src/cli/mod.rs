@@ -29,17 +29,22 @@ mod settings;
 mod shared;
 mod span;
 
+pub(crate) use api::Api;
 pub use call_error::CallError;
 pub use error::CliError;
 pub use exit::Exit;
+pub(crate) use files::{read_key_text, write_private};
+pub(crate) use names::Kind;
+pub(crate) use profile::Profiles;
 pub use service::Service;
+pub(crate) use settings::{GlobalArguments, Settings};
+pub(crate) use shared::grant;
 
 use clap::{CommandFactory as _, Parser};
 use command::Task;
 use context::Context;
 use latchkey_telemetry::{Clock as _, SystemClock};
 use output::{Look, Printer};
-use settings::{GlobalArguments, Settings};
 use std::env;
 
 /// Latchkey: API keys that are issued, validated, rotated, audited and revoked.

@@ -2,8 +2,8 @@
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::output;
-use crate::{Dev as Services, Layout, Ports, guide};
+use crate::cli::{files, output};
+use crate::{Dev as Services, Layout, Ports, Seed, env_file, guide};
 use clap::Args;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +24,9 @@ pub(crate) struct Dev {
     #[arg(long, value_name = "PORT", default_value_t = Ports::BASE,
           value_parser = clap::value_parser!(u16).range(1..=i64::from(Ports::BASE_MAX)))]
     listen_base: u16,
+    /// A file with what the cluster begins with, key texts that are known beforehand among it: deploy/local/seed.toml is one.
+    #[arg(long, value_name = "FILE")]
+    seed_file: Option<PathBuf>,
     /// Which events are logged, to standard error, such as info,latchkey_registry=debug.
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
@@ -35,12 +38,19 @@ impl Dev {
         let telemetry = latchkey_telemetry::init("latchkey-dev", &options).map_err(other)?;
         let ports = Ports::from_base(self.listen_base)
             .ok_or_else(|| CliError::usage("--listen-base leaves no room for the other ports"))?;
+        let seed = self.seed_file.as_deref().map(Seed::read).transpose().map_err(other)?;
         let layout = Layout::new(std::path::absolute(self.data).map_err(other)?);
 
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(other)?, signal(SignalKind::interrupt()).map_err(other)?);
         let services = Services::start(&layout, ports).await.map_err(other)?;
-        output::print(&format!("{}\n", guide::text(&layout, ports, services.is_first())))?;
+        let seeded = match &seed {
+            Some(seed) => services.seed(seed, &layout, ports).await.map_err(other)?,
+            None => Vec::new(),
+        };
+        let env = env_file::text(&layout, ports, std::env::current_exe().ok().as_deref());
+        files::write_private(&layout.env(), &env)?;
+        output::print(&format!("{}\n", guide::text(&layout, ports, services.is_first(), &seeded)))?;
         let asked = async {
             tokio::select! {
                 _ = terminate.recv() => {}
