@@ -46,7 +46,8 @@ const SHARED_BYTES: &[&str] = &[
 ];
 
 fn main() -> Result<(), Box<dyn error::Error>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    // Asked when it runs: two checkouts may share what cargo built, this program included.
+    let root = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     println!("cargo:rerun-if-changed={}", root.display());
 
     let files: Vec<_> = FILES.iter().map(|file| root.join(file)).collect();

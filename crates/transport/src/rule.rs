@@ -47,17 +47,23 @@ const VALIDATION_MAX: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// The methods that have `wait_for`, whose time without a deadline is 2 s and the wait that the request asks for.
-const WAITING: [&str; 9] = [
+const WAITING: [&str; 12] = [
     "CreateKey",
     "BatchCreateKeys",
-    "UpdateKey",
     "SuspendKey",
     "ResumeKey",
     "RestrictKey",
     "RevokeKey",
     "RevokeKeys",
     "RotateKey",
+    "PrepareStandby",
+    "CompleteRotation",
+    "CancelRotation",
+    "RollBackRotation",
 ];
+
+/// What takes a key, a version or what it may do out of use.
+const REVOKING: [&str; 7] = ["Revoke", "Suspend", "Restrict", "Deny", "Complete", "Cancel", "RollBack"];
 
 /// How long a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,10 +79,10 @@ pub(crate) fn class(service: &str, method: &str) -> Class {
     match (service, method) {
         ("grpc.health.v1.Health" | "grpc.reflection.v1.ServerReflection", _) => Class::Probe,
         ("latchkey.internal.v1.RaftService", _) => Class::Raft,
-        ("latchkey.internal.v1.RegistryService", "Propose" | "RenewLease" | "Confirm") => Class::Revoke,
+        ("latchkey.internal.v1.RegistryService", "Propose" | "RenewLease" | "Confirm" | "Select") => Class::Revoke,
         ("latchkey.internal.v1.RegistryService", "Query") => Class::List,
         ("latchkey.v1.ValidationService", method) if method != "ExplainValidation" => Class::Validate,
-        (_, method) if begins_with_any(method, &["Revoke", "Suspend", "Restrict", "Deny"]) => Class::Revoke,
+        (_, method) if begins_with_any(method, &REVOKING) => Class::Revoke,
         (_, method) if method.starts_with("List") => Class::List,
         _ => Class::Management,
     }
@@ -102,6 +108,11 @@ fn begins_with_any(method: &str, prefixes: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message as _;
+    use prost_types::{FileDescriptorSet, MethodDescriptorProto};
+
     use super::*;
 
     #[test]
@@ -113,6 +124,48 @@ mod tests {
         assert_eq!((revoke, validate), (Class::Revoke, Class::Validate));
         assert_eq!((explain, list), (Class::Management, Class::List));
         assert!(Class::Raft < revoke && revoke < validate && validate < explain && explain < list);
+    }
+
+    #[test]
+    fn every_method_of_the_key_life_has_its_class() {
+        for (service, method, expected) in [
+            ("IssuanceService", "UpdateKey", Class::Management),
+            ("IssuanceService", "SuspendKey", Class::Revoke),
+            ("IssuanceService", "ResumeKey", Class::Management),
+            ("IssuanceService", "RestrictKey", Class::Revoke),
+            ("IssuanceService", "RevokeKey", Class::Revoke),
+            ("RotationService", "RotateKey", Class::Management),
+            ("RotationService", "PrepareStandby", Class::Management),
+            ("RotationService", "GetRotation", Class::Management),
+            ("RotationService", "ListRotations", Class::List),
+            ("RotationService", "CompleteRotation", Class::Revoke),
+            ("RotationService", "CancelRotation", Class::Revoke),
+            ("RotationService", "RollBackRotation", Class::Revoke),
+            ("DirectoryService", "UpdateKeyspace", Class::Management),
+            ("DirectoryService", "DeleteRole", Class::Management),
+            ("DirectoryService", "ListRoles", Class::List),
+            ("ValidationService", "StreamValidateKeys", Class::Validate),
+            ("AuditService", "ListEntries", Class::List),
+            ("AuditService", "WatchEntries", Class::Management),
+        ] {
+            assert_eq!(class(&format!("latchkey.v1.{service}"), method), expected, "{method}");
+        }
+        assert_eq!(class("latchkey.internal.v1.RegistryService", "Select"), Class::Revoke);
+    }
+
+    #[test]
+    fn the_methods_that_wait_are_those_whose_request_says_for_how_long() {
+        let set = FileDescriptorSet::decode(latchkey_wire::FILE_DESCRIPTOR_SET).unwrap();
+        let ours = || set.file.iter().filter(|file| file.package() == "latchkey.v1");
+        let waits = |method: &MethodDescriptorProto| {
+            let mut messages = ours().flat_map(|file| &file.message_type);
+            let input = method.input_type().rsplit('.').next();
+            let request = messages.find(|message| Some(message.name()) == input).unwrap();
+            request.field.iter().any(|field| field.name() == "wait_timeout")
+        };
+        let methods = ours().flat_map(|file| &file.service).flat_map(|service| &service.method);
+        let waiting: BTreeSet<&str> = methods.filter(|method| waits(method)).map(MethodDescriptorProto::name).collect();
+        assert_eq!(waiting, BTreeSet::from(WAITING));
     }
 
     #[test]

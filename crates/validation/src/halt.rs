@@ -34,6 +34,7 @@ impl Halt {
                 Unavailable::Overloaded { .. } => "overloaded",
                 Unavailable::AuditBehind { .. } => "audit_behind",
                 Unavailable::DiskFull => "disk_full",
+                Unavailable::AuditStopped => "audit_stopped",
             }),
             Self::Rejected(_) | Self::Refused(_) => None,
         }

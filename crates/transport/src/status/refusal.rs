@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use latchkey_domain::Refusal;
+use latchkey_domain::{Refusal, ResourceKind};
 use latchkey_wire::pb::v1::ErrorReason as Reason;
 use tonic::{Code, Status};
 
+use super::Unavailable;
 use super::answer::Answer;
 
 /// The process that sealed with a key that is gone takes the current one with its next event.
@@ -149,6 +150,68 @@ fn answer(refusal: &Refusal) -> Answer {
         )
         .with("given", given)
         .with("current", current),
+        Refusal::NotEmpty { kind, name, holds, count } => {
+            let (kind, holds) = (kind.as_str(), plural(*holds));
+            failed(Reason::NotEmpty, name, format!("the {kind} {name} holds {count} {holds}"))
+                .with("kind", kind)
+                .with("name", name)
+                .with("holds", holds)
+                .with("count", count)
+        }
+        Refusal::KeyExpired { name, expire_time } => failed(
+            Reason::KeyExpired,
+            name,
+            format!("{name} has expired ({expire_time}), and an expired key does not change"),
+        )
+        .with("name", name)
+        .with("expire_time_ms", &expire_time.millis()),
+        Refusal::ExceedsKey { name, field, value } => {
+            failed(Reason::ExceedsKey, field, format!("{value} is not within the {field} of {name}"))
+                .with("name", name)
+                .with("field", field)
+                .with("value", value)
+        }
+        Refusal::ParentNotAllowed { name, expected } => {
+            failed(Reason::ParentNotAllowed, "parent_key", format!("the parent key {name} must be {expected}"))
+                .with("name", name)
+                .with("expected", expected)
+        }
+        Refusal::RoleNotAllowed { role } => {
+            failed(Reason::RoleNotAllowed, role, format!("the keyspace does not allow the role {role}"))
+                .with("role", role)
+        }
+        Refusal::RotationInProgress { rotation } => failed(
+            Reason::RotationInProgress,
+            rotation,
+            format!("{rotation} is in progress; complete it, cancel it or roll it back first"),
+        )
+        .with("rotation", rotation),
+        Refusal::RotationNotIn { rotation, state, expected } => {
+            failed(Reason::RotationState, rotation, format!("{rotation} is {state}, this needs {expected}"))
+                .with("rotation", rotation)
+                .with("state", state)
+                .with("expected", expected)
+        }
+        Refusal::SelfRevocationOff => failed(
+            Reason::SelfRevocationOff,
+            "self_revocation",
+            "the keyspace does not let whoever holds a key revoke it".to_owned(),
+        ),
+        Refusal::AuditBehind { entries } => Unavailable::AuditBehind { entries: *entries }.into_answer(),
+    }
+}
+
+/// Resources of a kind, as their collection in a name is called.
+const fn plural(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Tenant => "tenants",
+        ResourceKind::Keyspace => "keyspaces",
+        ResourceKind::Owner => "owners",
+        ResourceKind::Identity => "identities",
+        ResourceKind::Key => "keys",
+        ResourceKind::Version => "versions",
+        ResourceKind::Role => "roles",
+        ResourceKind::Rotation => "rotations",
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the edge refuses before anything is proposed: who calls, and whether the request can be read.
 
+use std::time::Duration;
+
 use latchkey_wire::pb::v1::ErrorReason as Reason;
 use latchkey_wire::violation::FieldViolations;
 use tonic::{Code, Status};
@@ -25,6 +27,13 @@ pub enum Rejection {
     },
     /// This process does not serve the method.
     NotServedHere,
+    /// Too many revocations by key text came from one address.
+    TooManyAttempts {
+        /// How many are let through.
+        per_minute: u32,
+        /// When the next one is.
+        retry_after: Duration,
+    },
     /// Between our services: the call was meant for another cluster, epoch or node.
     WrongTarget {
         /// The node that was reached.
@@ -73,6 +82,14 @@ impl Rejection {
             Self::NotServedHere => {
                 Answer::new(Code::Unimplemented, Reason::NotServedHere, "this process does not serve the method")
             }
+            Self::TooManyAttempts { per_minute, retry_after } => Answer::new(
+                Code::ResourceExhausted,
+                Reason::TooManyAttempts,
+                format!("at most {per_minute} revocations by key text are let through a minute and address"),
+            )
+            .with("per_minute", &per_minute)
+            .quota("attempts")
+            .retry_after(retry_after),
             Self::WrongTarget { node } => Answer::new(
                 Code::FailedPrecondition,
                 Reason::WrongTarget,

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use latchkey_domain::{DurationMillis, Duty, NodeId, Quota, Refusal, ResourceKind, Scope, UnixMillis};
+use latchkey_domain::{DurationMillis, Duty, NodeId, Quota, Refusal, ResourceKind, RotationState, Scope, UnixMillis};
 use latchkey_wire::reason::ERROR_DOMAIN;
 use latchkey_wire::violation::FieldViolations;
 use prost::Message as _;
@@ -61,6 +62,15 @@ fn refusals() -> Vec<Refusal> {
         Refusal::ClockJump { at: late, clock: early },
         Refusal::FeatureLevel { needed: 2, current: 1 },
         Refusal::EpochChanged { given: 1, current: 2 },
+        Refusal::NotEmpty { kind: ResourceKind::Owner, name: text(), holds: ResourceKind::Key, count: 3 },
+        Refusal::KeyExpired { name: text(), expire_time: early },
+        Refusal::ExceedsKey { name: text(), field: "permissions", value: text() },
+        Refusal::ParentNotAllowed { name: text(), expected: "a key that is not itself a child" },
+        Refusal::RoleNotAllowed { role: text() },
+        Refusal::RotationInProgress { rotation: text() },
+        Refusal::RotationNotIn { rotation: text(), state: RotationState::Completed, expected: "OVERLAP" },
+        Refusal::SelfRevocationOff,
+        Refusal::AuditBehind { entries: 1_000_000 },
     ]
 }
 
@@ -75,8 +85,8 @@ fn unavailables() -> Vec<Unavailable> {
         Unavailable::Starting,
         Unavailable::Stopping,
         Unavailable::Fenced,
-        Unavailable::AuditBehind { entries: 1_000_000 },
         Unavailable::DiskFull,
+        Unavailable::AuditStopped,
     ]
 }
 
@@ -88,6 +98,7 @@ fn rejections() -> Vec<Rejection> {
         Rejection::PageTokenInvalid,
         Rejection::MessageTooLong { bytes_max: Some(65_536) },
         Rejection::NotServedHere,
+        Rejection::TooManyAttempts { per_minute: 10, retry_after: Duration::from_secs(6) },
         Rejection::WrongTarget { node: 3 },
     ]
 }
@@ -129,6 +140,22 @@ fn what_is_full_or_has_to_change_first_says_so_in_its_detail() {
         assert_eq!(details.quota_failure().is_some(), status.code() == Code::ResourceExhausted, "{refusal:?}");
         assert_eq!(details.precondition_failure().is_some(), status.code() == Code::FailedPrecondition, "{refusal:?}");
     }
+}
+
+#[test]
+fn a_refusal_for_lack_of_audit_says_when_to_try_again_and_reads_alike_wherever_it_was_decided() {
+    let by_apply = refused(&Refusal::AuditBehind { entries: 7 });
+    let by_leader = Unavailable::AuditBehind { entries: 7 }.into_status();
+    assert_eq!((by_apply.code(), by_apply.details()), (by_leader.code(), by_leader.details()));
+    assert!(by_apply.get_details_retry_info().is_some());
+}
+
+#[test]
+fn too_many_attempts_are_told_with_their_bound_and_when_the_next_one_passes() {
+    let status = Rejection::TooManyAttempts { per_minute: 10, retry_after: Duration::from_secs(6) }.into_status();
+    assert!(status.get_details_quota_failure().is_some());
+    let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    assert_eq!(retry, Some(Duration::from_secs(6)));
 }
 
 #[test]

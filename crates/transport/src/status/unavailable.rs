@@ -56,6 +56,8 @@ pub enum Unavailable {
     },
     /// The leader's disk is nearly full.
     DiskFull,
+    /// The audit service cannot store.
+    AuditStopped,
 }
 
 impl Unavailable {
@@ -67,13 +69,19 @@ impl Unavailable {
             Self::NotFresh { .. } | Self::Overloaded { .. } => Duration::from_millis(250),
             Self::NoLeader { .. } => Duration::from_millis(500),
             Self::Starting | Self::ClockSkew { .. } => Duration::from_secs(1),
-            Self::Locked | Self::Fenced | Self::AuditBehind { .. } | Self::DiskFull => Duration::from_secs(5),
+            Self::Locked | Self::Fenced | Self::AuditBehind { .. } | Self::DiskFull | Self::AuditStopped => {
+                Duration::from_secs(5)
+            }
         }
     }
 
     /// The status.
     #[must_use]
     pub fn into_status(self) -> Status {
+        self.into_answer().into_status()
+    }
+
+    pub(super) fn into_answer(self) -> Answer {
         let unavailable = |reason, message: String| Answer::new(Code::Unavailable, reason, message);
         let exhausted = |reason, message: String| Answer::new(Code::ResourceExhausted, reason, message);
         match self {
@@ -123,9 +131,11 @@ impl Unavailable {
             Self::DiskFull => {
                 exhausted(Reason::DiskFull, "the disk of the leader is nearly full".to_owned()).quota("disk")
             }
+            Self::AuditStopped => {
+                unavailable(Reason::AuditStopped, "the audit service cannot store until an operator acts".to_owned())
+            }
         }
         .retry_after(self.retry_after())
-        .into_status()
     }
 }
 

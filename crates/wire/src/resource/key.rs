@@ -55,7 +55,7 @@ impl View<'_> {
     fn live_rotation_name(&self, name: Option<&KeyName>, key: &Key) -> String {
         let rotation = key.rotation().filter(|id| {
             let record = self.state.rotation_at(key.keyspace, key.id, *id);
-            record.is_some_and(|record| !self.rotation_state(record).is_final())
+            record.is_some_and(|record| !record.state_at(self.now).is_final())
         });
         let named = name.zip(rotation);
         named.map(|(key, rotation)| RotationName { key: key.clone(), rotation }.to_string()).unwrap_or_default()

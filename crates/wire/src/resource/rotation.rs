@@ -1,9 +1,9 @@
 //! Rotations.
 
-use super::{View, change_etag};
+use super::View;
 use crate::pb::v1;
 use crate::time::{write_span, write_time};
-use latchkey_domain::{KeyName, RotationName, RotationState, VersionId, VersionName};
+use latchkey_domain::{KeyName, RotationName, VersionId, VersionName};
 use latchkey_state::Rotation;
 
 impl View<'_> {
@@ -17,7 +17,7 @@ impl View<'_> {
             let name = key.clone().map(|key| VersionName { key, version }.to_string());
             name.unwrap_or_default()
         };
-        let state = self.rotation_state(rotation);
+        let state = rotation.state_at(self.now);
         let ended_by_clock = (state != rotation.state).then_some(rotation.overlap_ends_at).flatten();
         let name = key.clone().map(|key| RotationName { key, rotation: rotation.id }.to_string());
         v1::Rotation {
@@ -31,14 +31,8 @@ impl View<'_> {
             update_time: Some(write_time(rotation.changed.at)),
             end_time: rotation.ended_at.or(ended_by_clock).map(write_time),
             reason_text: rotation.text.to_string(),
-            etag: change_etag(rotation.changed),
+            etag: rotation.etag(),
             revision: Some(self.revision.into()),
         }
-    }
-
-    /// How far a rotation is by the clock.
-    pub(super) fn rotation_state(&self, rotation: &Rotation) -> RotationState {
-        let over = rotation.overlap_ends_at.is_some_and(|end| end <= self.now);
-        if rotation.state == RotationState::Overlap && over { RotationState::Completed } else { rotation.state }
     }
 }

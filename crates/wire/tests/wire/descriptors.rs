@@ -159,8 +159,10 @@ fn the_numbers_of_validate_key_are_those_that_clients_were_written_against() {
             (4, "keyspace"),
             (5, "owner"),
             (6, "permissions"),
+            (7, "roles"),
             (8, "metadata"),
             (9, "expire_time"),
+            (10, "rotation"),
             (11, "checked_at"),
             (12, "decision_basis"),
         ])

@@ -1,8 +1,8 @@
 //! What clients are shown of the state, and what services tell each other of a command.
 
 use crate::fixtures::{key_id, keyspace_name, rows, version_id};
-use latchkey_domain::{DurationMillis, KeyName, Refusal, Revision, UnixMillis};
-use latchkey_state::{Answer, Applied, Key, Row, State};
+use latchkey_domain::{DurationMillis, KeyName, ReasonText, Refusal, Revision, RevocationReason, UnixMillis};
+use latchkey_state::{Answer, Applied, Key, Row, ScopeCut, State};
 use latchkey_wire::applied::{Told, read_applied, write_applied};
 use latchkey_wire::pb::internal::v1 as internal;
 use latchkey_wire::pb::v1;
@@ -66,7 +66,13 @@ fn a_key_within_a_cut_is_shown_as_revoked() {
     let whole = state();
     let cut = whole.rows().map(|row| match row {
         Row::Keyspace(keyspace) => {
-            let cut = Some(Revision::new(3, 1_000));
+            let cut = Some(Box::new(ScopeCut {
+                revision: Revision::new(3, 1_000),
+                at: UnixMillis::new(1_760_000_000_000),
+                reason: RevocationReason::Compromised,
+                text: ReasonText::default(),
+                marked: false,
+            }));
             Row::Keyspace(Arc::new(latchkey_state::Keyspace { cut, ..(*keyspace).clone() }))
         }
         row => row,
