@@ -186,3 +186,19 @@ fn the_manual_names_every_reason_with_its_code() {
         assert!(manual.contains(&format!("| `{reason}` | `{code}` |")), "{reason}");
     }
 }
+
+#[test]
+fn the_manual_names_every_service_and_method() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    let manual = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let table = manual.split("## Services").nth(1).unwrap().split("\n## ").next().unwrap();
+    for file in our_files().iter().filter(|file| file.package() == "latchkey.v1") {
+        for service in &file.service {
+            assert!(table.contains(&format!("| `{}` |", service.name())), "{}", service.name());
+            // The directory has five methods for each of five kinds, which the table says in words.
+            for method in service.method.iter().filter(|_| service.name() != "DirectoryService") {
+                assert!(table.contains(&format!("`{}`", method.name())), "{}", method.name());
+            }
+        }
+    }
+}

@@ -5,5 +5,6 @@ mod descriptors;
 mod disk;
 mod fixtures;
 mod fixtures_level_2;
+mod life;
 mod measure;
 mod resources;
