@@ -120,10 +120,22 @@ fn scalar(value: toml::Value) -> String {
     }
 }
 
+/// What the command line reads: no setting of a service, which may be started from the same shell.
+const COMMAND_LINE: [&str; 8] = [
+    "AUDIT_ADDRESS",
+    "ISSUANCE_ADDRESS",
+    "KEY",
+    "KEY_FILE",
+    "PROFILE",
+    "ROTATION_ADDRESS",
+    "TENANT",
+    "VALIDATION_ADDRESS",
+];
+
 /// `LATCHKEY_RAFT__HEARTBEAT_MS` is `raft.heartbeat_ms`.
 fn setting_of(variable: &str) -> Option<String> {
     let name = variable.strip_prefix(ENVIRONMENT_PREFIX)?;
-    if variable == FILE_VARIABLE || is_service_link(name) {
+    if variable == FILE_VARIABLE || COMMAND_LINE.contains(&name) || is_service_link(name) {
         return None;
     }
     Some(name.to_ascii_lowercase().replace("__", "."))
@@ -153,6 +165,8 @@ mod tests {
         for variable in [
             "PATH",
             "LATCHKEY_CONFIG",
+            "LATCHKEY_KEY_FILE",
+            "LATCHKEY_VALIDATION_ADDRESS",
             "LATCHKEY_ISSUANCE_SERVICE_HOST",
             "LATCHKEY_ISSUANCE_SERVICE_PORT_GRPC",
             "LATCHKEY_ISSUANCE_PORT",
