@@ -20,13 +20,13 @@ use latchkey_wire::time::{write_span, write_time};
 use std::sync::Arc;
 
 const MADE_AT: UnixMillis = UnixMillis::new(1_750_000_000_000);
-const KEY: &str = "tenants/acme/keyspaces/payments-live/keys/0123456789ABCDEF";
+pub(crate) const KEY: &str = "tenants/acme/keyspaces/payments-live/keys/0123456789ABCDEF";
 
-fn at(seconds: u64) -> UnixMillis {
+pub(crate) fn at(seconds: u64) -> UnixMillis {
     MADE_AT.plus(DurationMillis::from_secs(seconds))
 }
 
-fn why() -> ReasonText {
+pub(crate) fn why() -> ReasonText {
     ReasonText::parse("asked by the owner").unwrap()
 }
 
@@ -34,11 +34,11 @@ fn changed() -> Change {
     Change { revision: Revision::new(3, 1_042), at: at(5) }
 }
 
-fn rotation_id() -> RotationId {
+pub(crate) fn rotation_id() -> RotationId {
     RotationId::parse("0R0T0A0T0I0O0N00").unwrap()
 }
 
-fn version(details: VersionDetails) -> Version {
+pub(crate) fn version(details: VersionDetails) -> Version {
     Version {
         id: version_id(),
         pepper: RingNumber(2),
@@ -49,7 +49,7 @@ fn version(details: VersionDetails) -> Version {
     }
 }
 
-fn key(details: Details, version: Version) -> Key {
+pub(crate) fn key(details: Details, version: Version) -> Key {
     Key {
         id: key_id(),
         keyspace: KeyspaceNumber(2),
@@ -82,7 +82,11 @@ fn role() -> Role {
     }
 }
 
-fn rotation(state: RotationState, overlap: Option<DurationMillis>, ended_at: Option<UnixMillis>) -> Rotation {
+pub(crate) fn rotation(
+    state: RotationState,
+    overlap: Option<DurationMillis>,
+    ended_at: Option<UnixMillis>,
+) -> Rotation {
     Rotation {
         id: rotation_id(),
         keyspace: KeyspaceNumber(2),
@@ -100,7 +104,7 @@ fn rotation(state: RotationState, overlap: Option<DurationMillis>, ended_at: Opt
 }
 
 /// A directory in which nothing is cut, with these rows besides.
-fn state(more: impl IntoIterator<Item = Row>) -> State {
+pub(crate) fn state(more: impl IntoIterator<Item = Row>) -> State {
     let directory = rows().into_iter().filter(|(name, _)| ["progress", "cluster", "tenant", "keyspace"].contains(name));
     let directory = directory.map(|(_, row)| match row {
         Row::Tenant(tenant) => Row::Tenant(Arc::new(Tenant { cut: None, ..(*tenant).clone() })),

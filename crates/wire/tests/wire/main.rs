@@ -8,3 +8,4 @@ mod fixtures_level_2;
 mod life;
 mod measure;
 mod resources;
+mod verdicts;
