@@ -2,8 +2,10 @@
 
 use crate::{Query, Registry};
 use latchkey_domain::{Duty, Grant, KeyName, Revision, Scope};
+use latchkey_state::Command;
 use latchkey_transport::status;
-use latchkey_wire::applied::{Proposed, Told};
+use latchkey_wire::applied::{Proposed, Told, read_applied};
+use latchkey_wire::disk::write_command;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::query_response::Answer;
 use latchkey_wire::pb::v1;
@@ -45,6 +47,21 @@ pub async fn read(registry: &impl Registry, query: Query, by: Instant) -> Result
     }
 }
 
+/// Tells what would become of a command, by the real state machine on a copy of the state: nothing changes. The revision
+/// is that of the state.
+///
+/// # Errors
+/// `UNAVAILABLE`, or the status of the refusal that it would meet.
+pub async fn rehearse(registry: &impl Registry, command: &Command, by: Instant) -> Result<(Told, Revision), Status> {
+    match read(registry, Query::Rehearsal(write_command(command)), by).await? {
+        (Answer::Rehearsed(applied), _) => {
+            let proposed = read_applied(applied).map_err(|error| status::bug(&error.to_string()))?;
+            told(proposed).map(|(told, revision, _)| (told, revision))
+        }
+        _ => Err(unexpected("a rehearsal")),
+    }
+}
+
 macro_rules! readers {
     ($($reader:ident, $variant:ident, $resource:ty, $what:literal;)+) => {$(
         #[doc = concat!("Reads ", $what, " by name.")]
@@ -64,6 +81,8 @@ readers! {
     keyspace, Keyspace, v1::Keyspace, "a keyspace";
     owner, Owner, v1::Owner, "an owner";
     identity, Identity, v1::Identity, "an identity";
+    role, Role, v1::Role, "a role";
+    rotation, Rotation, v1::Rotation, "a rotation";
 }
 
 /// Reads grants as the registry shows them.

@@ -1,10 +1,11 @@
 //! A request whose caller holds the grant for it.
 
-use crate::ProvenIdentity;
-use latchkey_domain::{Duty, Refusal, Scope, covers};
+use crate::{ProvenIdentity, Registry, answers, scope_of_key};
+use latchkey_domain::{Duty, KeyName, Refusal, Scope, covers};
 use latchkey_state::Actor;
 use latchkey_transport::status;
-use tonic::Status;
+use tokio::time::Instant;
+use tonic::{Code, Status};
 
 /// The duties with which one reads: all but `validator`.
 pub const READERS: [Duty; 4] = [Duty::Admin, Duty::Issuer, Duty::Operator, Duty::Auditor];
@@ -52,6 +53,48 @@ impl<T> Authorized<T> {
             }
         }
         Ok(Self { request, identity })
+    }
+
+    /// Checks that `identity` may do with a key what one of `duties` may, wherever that key lies for its authority.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`; `UNAVAILABLE`.
+    ///
+    /// # Panics
+    /// Where `duties` is empty.
+    pub async fn check_key(
+        registry: &impl Registry,
+        request: T,
+        identity: ProvenIdentity,
+        key: &KeyName,
+        duties: &[Duty],
+        by: Instant,
+    ) -> Result<Self, Status> {
+        let scope = scope_of_key(registry, key, &identity, duties, by).await?;
+        Self::check(request, identity, duties, &scope)
+    }
+
+    /// Checks that `identity` may give a key another secret, or change it: an `issuer`, and an identity with its own
+    /// management keys. That an issuer may give all that another's management key proves is for apply to say.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`; `UNAVAILABLE`.
+    pub async fn check_issuing(
+        registry: &impl Registry,
+        request: T,
+        identity: ProvenIdentity,
+        key: &KeyName,
+        by: Instant,
+    ) -> Result<Self, Status> {
+        if key.keyspace.is_management() {
+            match answers::key(registry, key, by).await {
+                Ok((found, _)) if found.owner == identity.identity.to_string() => return Ok(Self { request, identity }),
+                Ok(_) => {}
+                Err(status) if status.code() == Code::NotFound => {}
+                Err(status) => return Err(status),
+            }
+        }
+        Self::check_key(registry, request, identity, key, &[Duty::Issuer], by).await
     }
 
     /// What is asked.

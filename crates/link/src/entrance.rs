@@ -1,0 +1,126 @@
+//! How a call comes in: who calls, what is asked, whether it was refused. Each method of a service that proves its
+//! callers begins here, so that none forgets a step.
+
+use crate::{ProvenIdentity, Refusals, Registry, Time, Unreadable, identify};
+use latchkey_crypto::draw;
+use latchkey_state::{Command, Operation, RequestMark};
+use latchkey_telemetry::OsEntropy;
+use latchkey_transport::{PUBLIC_MESSAGE_BYTES_MAX, Rejection};
+use prost::Message;
+use std::sync::Arc;
+use tokio::time::Instant;
+use tonic::{Extensions, Request, Response, Status};
+
+/// The entrance of one service. Cheap to clone.
+#[derive(Debug)]
+pub struct Entrance<R> {
+    registry: Arc<R>,
+    refusals: Refusals,
+}
+
+impl<R> Clone for Entrance<R> {
+    fn clone(&self) -> Self {
+        Self { registry: self.registry.clone(), refusals: self.refusals.clone() }
+    }
+}
+
+/// A request whose caller is known and whose fields are what they must be.
+#[derive(Debug)]
+pub struct Call<T> {
+    /// What is asked.
+    pub asked: T,
+    /// Who asks.
+    pub identity: ProvenIdentity,
+    /// What the transport knows of the call.
+    pub extensions: Extensions,
+    /// When it has to be answered, where it waits for nothing.
+    pub by: Instant,
+}
+
+impl<R: Registry> Entrance<R> {
+    /// To a service over this registry. What it refuses is gathered in `refusals`.
+    #[must_use]
+    pub const fn new(registry: Arc<R>, refusals: Refusals) -> Self {
+        Self { registry, refusals }
+    }
+
+    /// The registry behind it.
+    #[must_use]
+    pub const fn registry(&self) -> &Arc<R> {
+        &self.registry
+    }
+
+    /// Takes a call of `method`, such as `IssuanceService/CreateKey`: finds out who calls, then reads the request, since
+    /// a stranger is told nothing about fields.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED`; `RESOURCE_EXHAUSTED` with reason `MESSAGE_TOO_LONG`; what `read` and `answer` say.
+    pub async fn call<M: Message, T, E: Unreadable, A, F: Future<Output = Result<A, Status>>>(
+        &self,
+        method: &'static str,
+        request: Request<M>,
+        read: impl FnOnce(&M) -> Result<T, E>,
+        answer: impl FnOnce(Call<T>) -> F,
+    ) -> Result<Response<A>, Status> {
+        hold_to_bound(request.get_ref())?;
+        self.batch(method, request, read, answer).await
+    }
+
+    /// As [`Self::call`], for a method that takes batches: as long as the listener lets through.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn batch<M, T, E: Unreadable, A, F: Future<Output = Result<A, Status>>>(
+        &self,
+        method: &'static str,
+        request: Request<M>,
+        read: impl FnOnce(&M) -> Result<T, E>,
+        answer: impl FnOnce(Call<T>) -> F,
+    ) -> Result<Response<A>, Status> {
+        let (_, extensions, message) = request.into_parts();
+        let by = Time::of(&extensions);
+        let identity = identify(&*self.registry, &extensions, by).await?;
+        let asked = read(&message).map_err(Unreadable::into_status)?;
+        let call = Call { asked, identity: identity.clone(), extensions, by };
+        let answer = answer(call).await.inspect_err(|status| self.refusals.note(&identity, method, status));
+        answer.map(Response::new)
+    }
+
+    /// Takes a call of `method` that goes on to a handler which finds out by itself who calls, such as
+    /// [`revoke_key`](crate::revoke_key).
+    ///
+    /// # Errors
+    /// As of the handler; `RESOURCE_EXHAUSTED` with reason `MESSAGE_TOO_LONG`.
+    pub async fn pass<M: Message, A, F: Future<Output = Result<Response<A>, Status>>>(
+        &self,
+        method: &'static str,
+        request: Request<M>,
+        handle: impl FnOnce(Request<M>) -> F,
+    ) -> Result<Response<A>, Status> {
+        hold_to_bound(request.get_ref())?;
+        let extensions = request.extensions().clone();
+        let answer = handle(request).await;
+        if let Err(status) = &answer
+            && let Ok(identity) = identify(&*self.registry, &extensions, Time::of(&extensions)).await
+        {
+            self.refusals.note(&identity, method, status);
+        }
+        answer
+    }
+}
+
+/// A listener has one bound for all its methods, that of the longest.
+fn hold_to_bound(message: &impl Message) -> Result<(), Status> {
+    if message.encoded_len() > PUBLIC_MESSAGE_BYTES_MAX {
+        return Err(Rejection::MessageTooLong { bytes_max: Some(PUBLIC_MESSAGE_BYTES_MAX) }.into());
+    }
+    Ok(())
+}
+
+impl ProvenIdentity {
+    /// A command of this identity.
+    #[must_use]
+    pub fn command(&self, request: Option<RequestMark>, operation: Operation) -> Command {
+        Command { request, ..Command::new(self.actor(), draw(&mut OsEntropy), operation) }
+    }
+}
