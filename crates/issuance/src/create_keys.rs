@@ -1,17 +1,14 @@
 //! `CreateKey` and `BatchCreateKeys`: all of the request's keys, or none.
 
-use crate::handlers::{Call, Handlers, command};
-use crate::rehearsal::Rehearsal;
-use latchkey_crypto::envelope::ring_number;
+use crate::Handlers;
 use latchkey_crypto::{Digest, KeyText, draw_key_id, draw_version_id};
-use latchkey_domain::{Duty, Scope};
-use latchkey_link::answers::{told, unexpected};
-use latchkey_link::{Authorized, KeyspaceMaterial, ProvenIdentity, Registry, Time, answers, visibility, wait_for};
+use latchkey_domain::{Duty, RingNumber, Scope};
+use latchkey_link::answers::{self, told, unexpected};
+use latchkey_link::{Authorized, Call, KeyspaceMaterial, ProvenIdentity, Registry, Time, visibility, wait_for};
+use latchkey_minting::KeyDetails;
 use latchkey_minting::contexts::ReplayPlace;
-use latchkey_minting::{KeyDetails, Mint, Numbered, replay};
-use latchkey_state::{HolderName, NewKey, Operation, RequestMark, SEALED_INNER_BYTES};
+use latchkey_state::{HolderName, NewKey, Operation, SEALED_INNER_BYTES};
 use latchkey_telemetry::OsEntropy;
-use latchkey_transport::status;
 use latchkey_wire::applied::Told;
 use latchkey_wire::pb::v1;
 use latchkey_wire::request::CreateKeys;
@@ -37,73 +34,30 @@ impl<R: Registry> Handlers<R> {
             return self.rehearse_keys(&material, asked, &identity, by).await;
         }
         let CreateKeys { keyspace, keys, request, wait, .. } = asked;
-        let (keys, texts) = self.mint(&material, keys, by).await?;
-        let replay = match &request {
-            Some(mark) => Some(self.seal_replay(&material, &identity, mark, &texts, by).await?),
+        let mint_keys = self.material.mint_keys(&material, by).await?;
+        let mint = mint_keys.mint(&material);
+        let (keys, texts): (Vec<_>, Vec<_>) =
+            keys.into_iter().map(|key| mint.key(&mut OsEntropy).into_new_key(key)).unzip();
+        // A repeat may get the texts again, so they go with the command, sealed under a key that lives for two hours.
+        let cluster = &material.tenant.cluster;
+        let place = request.map(|mark| ReplayPlace::new(cluster.cluster, &identity.identity, &mark.id));
+        let replay = match &place {
+            Some(place) => Some(self.material.seal_texts(cluster, place, &texts, by).await?),
             None => None,
         };
         let operation = Operation::CreateKeys(latchkey_state::CreateKeys { keyspace, keys, replay });
-        let proposed = self.registry.propose(&command(&identity, request, operation), by).await?;
+        let proposed = self.registry.propose(&identity.command(request, operation), by).await?;
 
         let (told, revision, replayed) = told(proposed)?;
         let Told::Keys { keys, replay, bound } = told else { return Err(unexpected("new keys")) };
-        let texts = if replayed {
-            self.open_replay(&material, &identity, request.as_ref(), replay.as_deref(), by).await?
-        } else {
-            texts
+        let texts = match (replayed, &place, &replay) {
+            (false, _, _) => texts,
+            (true, Some(place), Some(replay)) => self.material.open_texts(cluster, place, replay, by).await?,
+            // The window of the repeat is over.
+            (true, _, _) => Vec::new(),
         };
         let replicas = wait_for(&*self.registry, wait, revision, bound, by).await;
         Ok(Created { keys: issued(keys, &texts), revision: revision.into(), regions: visibility(&replicas), replayed })
-    }
-
-    async fn mint(
-        &self,
-        material: &KeyspaceMaterial,
-        keys: Vec<KeyDetails>,
-        by: Instant,
-    ) -> Result<(Vec<NewKey>, Vec<KeyText>), Status> {
-        let data_key = self.material.data_key(material, by).await?;
-        let pepper = self.material.pepper(&material.tenant.cluster, by).await?;
-        let mint = Mint {
-            cluster: material.tenant.cluster.cluster,
-            tenant: material.tenant.tenant.number,
-            prefix: &material.keyspace.settings.prefix,
-            data_key: Numbered::new(data_key.number, &*data_key.key),
-            pepper: Numbered::new(pepper.number, &pepper.key),
-        };
-        Ok(keys.into_iter().map(|key| mint.key(&mut OsEntropy).into_new_key(key)).unzip())
-    }
-
-    /// A repeat may get the texts again, so they go with the command, sealed under a key that lives for two hours.
-    async fn seal_replay(
-        &self,
-        material: &KeyspaceMaterial,
-        identity: &ProvenIdentity,
-        mark: &RequestMark,
-        texts: &[KeyText],
-        by: Instant,
-    ) -> Result<Box<[u8]>, Status> {
-        let cluster = &material.tenant.cluster;
-        let key = self.material.replay_key(cluster, by).await?;
-        let place = ReplayPlace::new(cluster.cluster, &identity.identity, &mark.id);
-        Ok(replay::seal(Numbered::new(key.number, &*key.key), &place, texts, &mut OsEntropy))
-    }
-
-    /// The texts of the first answer; none where the window is over.
-    async fn open_replay(
-        &self,
-        material: &KeyspaceMaterial,
-        identity: &ProvenIdentity,
-        mark: Option<&RequestMark>,
-        sealed: Option<&[u8]>,
-        by: Instant,
-    ) -> Result<Vec<KeyText>, Status> {
-        let (Some(mark), Some(sealed)) = (mark, sealed) else { return Ok(Vec::new()) };
-        let cluster = &material.tenant.cluster;
-        let number = ring_number(sealed).map_err(|error| status::bug(&error.to_string()))?;
-        let Some(key) = self.material.earlier_replay_key(cluster, number, by).await? else { return Ok(Vec::new()) };
-        let place = ReplayPlace::new(cluster.cluster, &identity.identity, &mark.id);
-        replay::open(&key, &place, sealed).map_err(|error| status::bug(&error.to_string()))
     }
 
     /// The keys as they would be, without names, versions and texts.
@@ -114,40 +68,18 @@ impl<R: Registry> Handlers<R> {
         identity: &ProvenIdentity,
         by: Instant,
     ) -> Result<Created, Status> {
-        let mut rehearsal = Rehearsal::new(&material.tenant.cluster, identity);
-        rehearsal.keyspace(&material.tenant, &material.keyspace);
-        for holder in asked.keys.iter().map(|key| &key.holder) {
-            match holder {
-                HolderName::None => {}
-                HolderName::Owner(name) if !rehearsal.knows_owner(name) => {
-                    answers::owner(&*self.registry, name, by).await?;
-                    rehearsal.owner(name);
-                }
-                HolderName::Identity(name) if !rehearsal.knows_identity(name) => {
-                    let identity = answers::identity(&*self.registry, name, by).await?;
-                    rehearsal.identity(name, &identity)?;
-                }
-                HolderName::Owner(_) | HolderName::Identity(_) => {}
-            }
-        }
         let pepper = material.tenant.cluster.pepper.number;
         let keys = asked.keys.into_iter().map(|key| unminted(key, pepper)).collect();
         let operation = latchkey_state::CreateKeys { keyspace: asked.keyspace, keys, replay: None };
-        let Told::Keys { keys, .. } = rehearsal.perform(command(identity, None, Operation::CreateKeys(operation)))?
-        else {
-            return Err(unexpected("new keys"));
-        };
+        let command = identity.command(None, Operation::CreateKeys(operation));
+        let (told, revision) = answers::rehearse(&*self.registry, &command, by).await?;
+        let Told::Keys { keys, .. } = told else { return Err(unexpected("new keys")) };
         let nameless = keys.into_iter().map(|key| v1::IssuedKey {
             key: Some(v1::Key { name: String::new(), versions: Vec::new(), etag: String::new(), ..key }),
             version: String::new(),
             key_text: String::new(),
         });
-        Ok(Created {
-            keys: nameless.collect(),
-            revision: material.tenant.cluster.revision.into(),
-            regions: Vec::new(),
-            replayed: false,
-        })
+        Ok(Created { keys: nameless.collect(), revision: revision.into(), regions: Vec::new(), replayed: false })
     }
 }
 
@@ -170,8 +102,8 @@ fn scopes(asked: &CreateKeys) -> Vec<Scope> {
 }
 
 /// A key for a rehearsal: it has ids, which nobody is shown, and no secret.
-fn unminted(key: KeyDetails, pepper: latchkey_domain::RingNumber) -> NewKey {
-    let KeyDetails { holder, display_name, purpose, terms, metadata, not_before, expiry } = key;
+fn unminted(key: KeyDetails, pepper: RingNumber) -> NewKey {
+    let KeyDetails { holder, display_name, purpose, terms, roles, parent, metadata, not_before, expiry } = key;
     NewKey {
         id: draw_key_id(&mut OsEntropy),
         version: draw_version_id(&mut OsEntropy),
@@ -182,6 +114,8 @@ fn unminted(key: KeyDetails, pepper: latchkey_domain::RingNumber) -> NewKey {
         display_name,
         purpose,
         terms,
+        roles,
+        parent,
         metadata,
         not_before,
         expiry,

@@ -1,73 +1,86 @@
 //! What all handlers share.
 
-use latchkey_crypto::draw;
-use latchkey_domain::{Duty, Scope};
-use latchkey_link::{Authorized, Material, ProvenIdentity, Registry, Time, fields_invalid, identify};
-use latchkey_state::{Command, Operation, RequestMark};
-use latchkey_telemetry::OsEntropy;
-use latchkey_wire::violation::FieldViolations;
+use latchkey_domain::{DurationMillis, Revision};
+use latchkey_link::answers::{self, told};
+use latchkey_link::{Entrance, Material, ProvenIdentity, Registry, wait_for};
+use latchkey_state::{Operation, RequestMark};
+use latchkey_wire::applied::Told;
+use latchkey_wire::pb::internal::v1::ReplicaConfirmation;
+use latchkey_wire::request::Wait;
 use std::sync::Arc;
 use tokio::time::Instant;
-use tonic::{Extensions, Request, Status};
+use tonic::Status;
 
 /// The RPCs of issuance over any registry. Cheap to clone.
 #[derive(Debug)]
 pub struct Handlers<R> {
     pub(crate) registry: Arc<R>,
     pub(crate) material: Arc<Material>,
+    pub(crate) entrance: Entrance<R>,
 }
 
 impl<R> Clone for Handlers<R> {
     fn clone(&self) -> Self {
-        Self { registry: self.registry.clone(), material: self.material.clone() }
+        Self { registry: self.registry.clone(), material: self.material.clone(), entrance: self.entrance.clone() }
     }
 }
 
-/// A request whose caller is known and whose fields are what they must be.
-pub(crate) struct Call<T> {
-    pub(crate) asked: T,
-    pub(crate) identity: ProvenIdentity,
-    pub(crate) extensions: Extensions,
-    pub(crate) by: Instant,
+/// Whether a change is made, or only rehearsed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Manner {
+    /// It is made; with a mark, once.
+    Real(Option<RequestMark>),
+    /// It is told what would be, and nothing changes.
+    Rehearsal,
+}
+
+impl Manner {
+    pub(crate) const fn of(request: Option<RequestMark>, validate_only: bool) -> Self {
+        if validate_only { Self::Rehearsal } else { Self::Real(request) }
+    }
+
+    pub(crate) const fn is_rehearsal(self) -> bool {
+        matches!(self, Self::Rehearsal)
+    }
 }
 
 impl<R: Registry> Handlers<R> {
-    /// Over this registry, minting with this access to the KEK.
+    /// Behind this entrance, minting with this access to the KEK.
     #[must_use]
-    pub const fn new(registry: Arc<R>, material: Arc<Material>) -> Self {
-        Self { registry, material }
+    pub fn new(entrance: Entrance<R>, material: Arc<Material>) -> Self {
+        Self { registry: entrance.registry().clone(), material, entrance }
     }
 
-    /// Finds out who calls, then reads the request: a stranger is told nothing about fields.
-    pub(crate) async fn call<M, T>(
+    /// Makes a change, or tells what would be; of which revision the answer is, and whether it was given before.
+    pub(crate) async fn change(
         &self,
-        request: Request<M>,
-        read: impl FnOnce(&M) -> Result<T, FieldViolations>,
-    ) -> Result<Call<T>, Status> {
-        self.call_or(request, |message| read(message).map_err(fields_invalid)).await
+        identity: &ProvenIdentity,
+        manner: Manner,
+        operation: Operation,
+        by: Instant,
+    ) -> Result<(Told, Revision, bool), Status> {
+        match manner {
+            Manner::Real(mark) => told(self.registry.propose(&identity.command(mark, operation), by).await?),
+            Manner::Rehearsal => {
+                let command = identity.command(None, operation);
+                let (told, revision) = answers::rehearse(&*self.registry, &command, by).await?;
+                Ok((told, revision, false))
+            }
+        }
     }
 
-    /// As [`Self::call`], for requests with refusals of their own.
-    pub(crate) async fn call_or<M, T>(
+    /// Waits for a change as the caller asked; for a rehearsal there is nothing to wait for.
+    pub(crate) async fn wait(
         &self,
-        request: Request<M>,
-        read: impl FnOnce(&M) -> Result<T, Status>,
-    ) -> Result<Call<T>, Status> {
-        let (_, extensions, message) = request.into_parts();
-        let by = Time::of(&extensions);
-        let identity = identify(&*self.registry, &extensions, by).await?;
-        Ok(Call { asked: read(&message)?, identity, extensions, by })
+        manner: Manner,
+        wait: Wait,
+        revision: Revision,
+        bound: DurationMillis,
+        by: Instant,
+    ) -> Vec<ReplicaConfirmation> {
+        match manner {
+            Manner::Real(_) => wait_for(&*self.registry, wait, revision, bound, by).await,
+            Manner::Rehearsal => Vec::new(),
+        }
     }
-}
-
-impl<T> Call<T> {
-    /// Checks that the caller holds one of `duties` on `scope`.
-    pub(crate) fn authorize(self, duties: &[Duty], scope: &Scope) -> Result<Authorized<T>, Status> {
-        Authorized::check(self.asked, self.identity, duties, scope)
-    }
-}
-
-/// A command of a proven identity.
-pub(crate) fn command(identity: &ProvenIdentity, request: Option<RequestMark>, operation: Operation) -> Command {
-    Command { request, ..Command::new(identity.actor(), draw(&mut OsEntropy), operation) }
 }

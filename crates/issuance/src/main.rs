@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use latchkey_config::{IssuanceSettings, LogFormat, Sources, TelemetrySettings};
-use latchkey_issuance::{Issuance, Options};
+use latchkey_issuance::Issuance;
 use latchkey_telemetry as telemetry;
 use std::error::Error;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Makes, reads and revokes keys, and keeps the directory.
+/// Makes, reads, changes and revokes keys, and keeps the directory.
 #[derive(Debug, Parser)]
 #[command(name = "latchkey-issuance", version)]
 struct Arguments {
@@ -49,7 +49,7 @@ async fn main() -> ExitCode {
 async fn run(sources: &Sources) -> Result<(), Box<dyn Error>> {
     let settings = IssuanceSettings::load(sources)?;
     let _guard = telemetry::init("latchkey-issuance", &telemetry_options(&settings.telemetry))?;
-    let running = Issuance::start(Options::of(&settings)?).await?;
+    let running = Issuance::start(Issuance::options(&settings)?).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let asked_to_stop = async {
         tokio::select! {

@@ -3,8 +3,8 @@
 use latchkey_crypto::KeyText;
 use latchkey_issuance::Handlers;
 use latchkey_kms::testing::SwitchableKms;
-use latchkey_link::Material;
 use latchkey_link::testing::{MemoryRegistry, Seeded};
+use latchkey_link::{Entrance, Material, Refusals};
 use latchkey_transport::{BATCH_MESSAGE_BYTES_MAX, Server, channel};
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::directory_service_client::DirectoryServiceClient;
@@ -48,6 +48,7 @@ pub(crate) struct House {
     pub(crate) registry: Arc<MemoryRegistry>,
     pub(crate) kms: Arc<SwitchableKms>,
     pub(crate) root_text: KeyText,
+    pub(crate) refusals: Refusals,
     channel: Channel,
 }
 
@@ -66,7 +67,9 @@ impl House {
         let kms = Arc::new(SwitchableKms::new([1; 32]));
         let (registry, root_text) = MemoryRegistry::found(&*kms, &mut Seeded(1)).await;
         let registry = Arc::new(registry);
-        let handlers = Handlers::new(registry.clone(), Arc::new(Material::new(kms.clone())));
+        let refusals = Refusals::default();
+        let entrance = Entrance::new(registry.clone(), refusals.clone());
+        let handlers = Handlers::new(entrance, Arc::new(Material::new(kms.clone())));
         let issuance = IssuanceServiceServer::new(handlers.clone());
         let server = Server::bind("127.0.0.1:0".parse().unwrap())
             .await
@@ -76,7 +79,7 @@ impl House {
             .service(DirectoryServiceServer::new(handlers));
         let channel = channel(server.address());
         tokio::spawn(server.serve(std::future::pending()));
-        Self { registry, kms, root_text, channel }
+        Self { registry, kms, root_text, refusals, channel }
     }
 
     pub(crate) fn root(&self) -> As {
@@ -132,6 +135,16 @@ pub(crate) fn owner(tenant: &str, id: &str) -> v1::CreateOwnerRequest {
         parent: format!("tenants/{tenant}"),
         owner_id: id.to_owned(),
         owner: Some(v1::Owner::default()),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn role(tenant: &str, id: &str, permissions: &[&str]) -> v1::CreateRoleRequest {
+    let permissions = permissions.iter().map(ToString::to_string).collect();
+    v1::CreateRoleRequest {
+        parent: format!("tenants/{tenant}"),
+        role_id: id.to_owned(),
+        role: Some(v1::Role { permissions, ..Default::default() }),
         ..Default::default()
     }
 }

@@ -184,7 +184,8 @@ async fn pages_follow_each_other_while_keys_are_made() {
     }
     let (mut seen, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = v1::ListKeysRequest { parent: KEYSPACE.to_owned(), page_size: 10, page_token };
+        let request =
+            v1::ListKeysRequest { parent: KEYSPACE.to_owned(), page_size: 10, page_token, ..Default::default() };
         let page = root.keys.list_keys(request).await.unwrap().into_inner();
         seen.extend(page.keys.into_iter().map(|key| key.name));
         page_token = page.next_page_token;
@@ -198,6 +199,7 @@ async fn pages_follow_each_other_while_keys_are_made() {
         parent: KEYSPACE.to_owned(),
         page_size: 10,
         page_token: latchkey_wire::request::next_page_token("keys", &"tenants/acme/keyspaces/other", "x"),
+        ..Default::default()
     };
     assert_eq!(why(root.keys.list_keys(foreign).await), is(Code::InvalidArgument, "PAGE_TOKEN_INVALID"));
 }

@@ -1,9 +1,10 @@
-//! `RevokeKey`.
+//! `RevokeKey` and `RevokeKeys`.
 
 use crate::house::{House, KEYSPACE, is, key, why};
 use latchkey_link::Registry as _;
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::region_status::Acceptance;
+use latchkey_wire::pb::v1::revoke_keys_request::{Selection, Target};
 use prost_types::Duration;
 use tonic::Code;
 
@@ -112,6 +113,65 @@ async fn a_revoked_management_key_proves_nobody_and_only_its_tenant_s_operators_
     );
     assert!(operator.keys.revoke_key(revoke(&deploy_name)).await.unwrap().into_inner().immediate);
     assert_eq!(why(deploy.keys.create_key(key()).await), is(Code::Unauthenticated, "IDENTITY_UNKNOWN"));
+}
+
+fn revoke_all(target: Target) -> v1::RevokeKeysRequest {
+    let reason = v1::RevocationReason::Compromised.into();
+    v1::RevokeKeysRequest { target: Some(target), reason, ..Default::default() }
+}
+
+#[tokio::test]
+async fn all_keys_of_an_owner_die_at_one_revision_and_those_made_later_live() {
+    let house = House::new().await;
+    let mut root = house.root();
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        names.push(root.keys.create_key(key()).await.unwrap().into_inner().key.unwrap().name);
+    }
+    names.sort_unstable();
+    let request = revoke_all(Target::Scope("tenants/acme/owners/shop".to_owned()));
+    let before = house.registry.state();
+    let rehearsal = v1::RevokeKeysRequest { validate_only: true, ..request.clone() };
+    let shown = root.keys.revoke_keys(rehearsal).await.unwrap().into_inner();
+    assert_eq!((shown.key_count, &shown.sample, house.registry.state()), (3, &names, before));
+    let revoked = root.keys.revoke_keys(request).await.unwrap().into_inner();
+    assert_eq!((revoked.key_count, revoked.regions.len()), (3, 2));
+    assert!(revoked.regions.iter().all(|one| matches!(one.acceptance, Some(Acceptance::StopTime(_)))));
+    for name in names {
+        let read = root.keys.get_key(v1::GetKeyRequest { name }).await.unwrap().into_inner();
+        assert_eq!(read.state(), v1::key::State::Revoked);
+    }
+    let later = root.keys.create_key(key()).await.unwrap().into_inner().key.unwrap();
+    assert_eq!(later.state(), v1::key::State::Active);
+}
+
+#[tokio::test]
+async fn keys_that_match_a_filter_are_revoked_as_the_dry_run_named_them_or_not_at_all() {
+    let house = House::new().await;
+    let mut root = house.root();
+    let named = |display_name: &str| v1::CreateKeyRequest { display_name: display_name.to_owned(), ..key() };
+    for display_name in ["night-1", "night-2", "day"] {
+        root.keys.create_key(named(display_name)).await.unwrap();
+    }
+    let selection = |selection: &str| {
+        revoke_all(Target::Selection(Selection {
+            parent: KEYSPACE.to_owned(),
+            filter: r#"display_name = "night-*""#.to_owned(),
+            selection: selection.to_owned(),
+        }))
+    };
+    let rehearsal = v1::RevokeKeysRequest { validate_only: true, ..selection("") };
+    let shown = root.keys.revoke_keys(rehearsal.clone()).await.unwrap().into_inner();
+    assert_eq!((shown.key_count, shown.sample.len()), (2, 2));
+    root.keys.create_key(named("night-3")).await.unwrap();
+    let stale = root.keys.revoke_keys(selection(&shown.selection)).await;
+    assert_eq!(why(stale), is(Code::Aborted, "ETAG_MISMATCH"));
+    let shown = root.keys.revoke_keys(rehearsal.clone()).await.unwrap().into_inner();
+    let revoked = root.keys.revoke_keys(selection(&shown.selection)).await.unwrap().into_inner();
+    assert_eq!((revoked.key_count, revoked.selection), (3, shown.selection));
+    assert_eq!(root.keys.revoke_keys(rehearsal).await.unwrap().into_inner().key_count, 0, "dead keys never match");
+    let (_, mut auditor) = house.identity("auditor", &[(v1::Duty::Auditor, "")]).await;
+    assert_eq!(why(auditor.keys.revoke_keys(selection("")).await), is(Code::PermissionDenied, "PERMISSION_DENIED"));
 }
 
 /// The name of root's own key.

@@ -1,0 +1,204 @@
+//! `RotateKey` and `PrepareStandby`: a version is minted, proposed, and its text shown once where it was taken.
+
+use crate::Handlers;
+use latchkey_crypto::{Digest, KeyText, draw_rotation_id, draw_version_id};
+use latchkey_domain::{DurationMillis, KeyName, ReasonText, RingNumber, VersionId, VersionName};
+use latchkey_link::answers::{self, told, unexpected};
+use latchkey_link::{Authorized, Call, KeyspaceMaterial, ProvenIdentity, Registry, Time, visibility, wait_for};
+use latchkey_minting::contexts::ReplayPlace;
+use latchkey_state::{NewVersion, Operation, RequestMark, SEALED_INNER_BYTES};
+use latchkey_telemetry::OsEntropy;
+use latchkey_wire::applied::Told;
+use latchkey_wire::pb::v1;
+use latchkey_wire::request::{AwaitedWrite, PrepareStandby, RotateKey};
+use tokio::time::Instant;
+use tonic::Status;
+
+/// What both methods ask.
+struct Asked {
+    key: KeyName,
+    /// How long the old version is accepted still; absent: the new one is a standby.
+    overlap: Option<DurationMillis>,
+    text: ReasonText,
+    etag: Option<Box<str>>,
+}
+
+/// What both methods answer.
+#[derive(Default)]
+struct Begun {
+    rotation: v1::Rotation,
+    key: v1::Key,
+    version: String,
+    key_text: String,
+    revision: v1::Revision,
+    regions: Vec<v1::RegionVisibility>,
+    replayed: bool,
+}
+
+impl<R: Registry> Handlers<R> {
+    pub(crate) async fn rotate(&self, call: Call<AwaitedWrite<RotateKey>>) -> Result<v1::RotateKeyResponse, Status> {
+        let begun = self.begin(call, |RotateKey { key, overlap, text, etag }| Asked {
+            key,
+            overlap: Some(overlap),
+            text,
+            etag,
+        });
+        let Begun { rotation, key, version, key_text, revision, regions, replayed } = begun.await?;
+        Ok(v1::RotateKeyResponse {
+            rotation: Some(rotation),
+            key: Some(key),
+            version,
+            key_text,
+            revision: Some(revision),
+            regions,
+            replayed,
+        })
+    }
+
+    pub(crate) async fn prepare(
+        &self,
+        call: Call<AwaitedWrite<PrepareStandby>>,
+    ) -> Result<v1::PrepareStandbyResponse, Status> {
+        let begun = self.begin(call, |PrepareStandby { key, text, etag }| Asked { key, overlap: None, text, etag });
+        let Begun { rotation, key, version, key_text, revision, regions, replayed } = begun.await?;
+        Ok(v1::PrepareStandbyResponse {
+            rotation: Some(rotation),
+            key: Some(key),
+            version,
+            key_text,
+            revision: Some(revision),
+            regions,
+            replayed,
+        })
+    }
+
+    async fn begin<T>(&self, call: Call<AwaitedWrite<T>>, asked: impl FnOnce(T) -> Asked) -> Result<Begun, Status> {
+        let Call { asked: write, identity, extensions, .. } = call;
+        let AwaitedWrite { operation, request, validate_only, wait } = write;
+        let (asked, by) = (asked(operation), Time::waiting(&extensions, wait));
+        let name = asked.key.clone();
+        let authorized = Authorized::check_issuing(&*self.registry, asked, identity, &name, by).await?;
+        let (asked, identity) = authorized.into_parts();
+        let material = self.material.keyspace(&*self.registry, &name.keyspace, by).await?;
+        if validate_only {
+            return self.rehearse(&material, asked, &identity, by).await;
+        }
+        let mint_keys = self.material.mint_keys(&material, by).await?;
+        let (new, text) = mint_keys.mint(&material).version(&mut OsEntropy).into_new_version();
+        let replay = match &request {
+            None => None,
+            Some(mark) => Some(self.seal(&material, &identity, mark, &new.id, &text, by).await?),
+        };
+        let command = identity.command(request, operation_of(asked, new, replay));
+        let proposed = self.registry.propose(&command, by).await?;
+
+        let (told, revision, replayed) = told(proposed)?;
+        let Told::Rotation { rotation, key, made, replay, bound } = told else { return Err(unexpected("a rotation")) };
+        let text = match (made, &request, replay) {
+            (Some(_), _, _) if !replayed => Some(text),
+            (Some(version), Some(mark), Some(replay)) => {
+                self.open(&material, &identity, mark, &version, &replay, by).await?
+            }
+            // A standby took the place, or the window of the repeat is over.
+            (Some(_) | None, _, _) => None,
+        };
+        let replicas = wait_for(&*self.registry, wait, revision, bound, by).await;
+        Ok(Begun {
+            version: rotation.new_version.clone(),
+            rotation,
+            key,
+            key_text: text.map(|text| text.expose().to_owned()).unwrap_or_default(),
+            revision: revision.into(),
+            regions: visibility(&replicas),
+            replayed,
+        })
+    }
+
+    /// A repeat may get the text again, so it goes with the command, sealed under a key that lives for two hours.
+    async fn seal(
+        &self,
+        material: &KeyspaceMaterial,
+        identity: &ProvenIdentity,
+        mark: &RequestMark,
+        version: &VersionId,
+        text: &KeyText,
+        by: Instant,
+    ) -> Result<Box<[u8]>, Status> {
+        let cluster = &material.tenant.cluster;
+        let place = ReplayPlace::of_version(cluster.cluster, &identity.identity, &mark.id, version);
+        self.material.seal_texts(cluster, &place, std::slice::from_ref(text), by).await
+    }
+
+    /// The text of the first answer; none where the window is over.
+    async fn open(
+        &self,
+        material: &KeyspaceMaterial,
+        identity: &ProvenIdentity,
+        mark: &RequestMark,
+        version: &VersionId,
+        sealed: &[u8],
+        by: Instant,
+    ) -> Result<Option<KeyText>, Status> {
+        let cluster = &material.tenant.cluster;
+        let place = ReplayPlace::of_version(cluster.cluster, &identity.identity, &mark.id, version);
+        Ok(self.material.open_texts(cluster, &place, sealed, by).await?.pop())
+    }
+
+    /// The rotation and the key as they would be, without the names of what would be made.
+    async fn rehearse(
+        &self,
+        material: &KeyspaceMaterial,
+        asked: Asked,
+        identity: &ProvenIdentity,
+        by: Instant,
+    ) -> Result<Begun, Status> {
+        let name = asked.key.clone();
+        let new = unminted(material.tenant.cluster.pepper.number);
+        let command = identity.command(None, operation_of(asked, new, None));
+        let (told, revision) = answers::rehearse(&*self.registry, &command, by).await?;
+        let Told::Rotation { mut rotation, mut key, made, .. } = told else { return Err(unexpected("a rotation")) };
+        if let Some(version) = made {
+            let invented = VersionName { key: name, version }.to_string();
+            key.versions.retain(|version| version.name != invented);
+            rotation.new_version.clear();
+        }
+        rotation.name.clear();
+        rotation.etag.clear();
+        key.rotation.clear();
+        Ok(Begun { rotation, key, revision: revision.into(), ..Begun::default() })
+    }
+}
+
+fn operation_of(asked: Asked, new: NewVersion, replay: Option<Box<[u8]>>) -> Operation {
+    let Asked { key, overlap, text, etag } = asked;
+    let rotation = draw_rotation_id(&mut OsEntropy);
+    match overlap {
+        Some(overlap) => Operation::RotateKey(Box::new(latchkey_state::RotateKey {
+            key,
+            rotation,
+            new,
+            overlap,
+            text,
+            etag,
+            replay,
+        })),
+        None => Operation::PrepareStandby(Box::new(latchkey_state::PrepareStandby {
+            key,
+            rotation,
+            new,
+            text,
+            etag,
+            replay,
+        })),
+    }
+}
+
+/// A version for a rehearsal: it has an id, which nobody is shown, and no secret.
+fn unminted(pepper: RingNumber) -> NewVersion {
+    NewVersion {
+        id: draw_version_id(&mut OsEntropy),
+        pepper,
+        digest: Digest::new([0; 32]),
+        inner: [0; SEALED_INNER_BYTES],
+    }
+}
