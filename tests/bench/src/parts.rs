@@ -57,7 +57,7 @@ async fn replica(flags: Vec<(String, String)>) -> Result<(), Box<dyn Error>> {
 
 async fn issuance(flags: Vec<(String, String)>) -> Result<(), Box<dyn Error>> {
     let settings = IssuanceSettings::load(&Sources { flags, ..Sources::default() })?;
-    let running = Issuance::start(latchkey_issuance::Options::of(&settings)?).await?;
+    let running = Issuance::start(Issuance::options(&settings)?).await?;
     input_ends().await?;
     Ok(running.stop().await?)
 }
