@@ -166,10 +166,11 @@ fn answer(refusal: &Refusal) -> Answer {
         .with("name", name)
         .with("expire_time_ms", &expire_time.millis()),
         Refusal::ExceedsKey { name, field, value } => {
-            failed(Reason::ExceedsKey, field, format!("{value} is not within the {field} of {name}"))
-                .with("name", name)
-                .with("field", field)
-                .with("value", value)
+            let message = match value.as_str() {
+                "" => format!("no {field} is no bound, and {name} has one"),
+                value => format!("{value} is not within the {field} of {name}"),
+            };
+            failed(Reason::ExceedsKey, field, message).with("name", name).with("field", field).with("value", value)
         }
         Refusal::ParentNotAllowed { name, expected } => {
             failed(Reason::ParentNotAllowed, "parent_key", format!("the parent key {name} must be {expected}"))

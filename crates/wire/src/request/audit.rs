@@ -69,8 +69,7 @@ pub fn read_list_entries(request: &v1::ListEntriesRequest) -> Result<ListEntries
             after: None,
         })
     };
-    let list = list();
-    let list = fields.finish(list)?;
+    let list = fields.finish(list())?;
     let after = read_token(list.mark(), &request.page_token)?;
     let after =
         after.map(|after| after.try_into().map(u64::from_be_bytes).map_err(|_| PageTokenInvalid)).transpose()?;

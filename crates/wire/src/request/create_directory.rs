@@ -183,7 +183,7 @@ pub fn read_create_role(request: &v1::CreateRoleRequest) -> Result<Write<CreateR
         })
     });
     let asked = v1::CreateRoleRequest { request_id: String::new(), ..request.clone() };
-    let write = said!("CreateRole", request).read(&mut fields, operation, &asked);
+    let write = said!("CreateRole", request).read(&mut fields, &asked, || operation);
     fields.finish(write)
 }
 

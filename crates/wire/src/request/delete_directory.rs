@@ -17,7 +17,7 @@ macro_rules! read_delete {
             let name = fields.take("name", $name::parse(&request.name));
             let operation = name.map(|name| Delete { name: DirectoryName::$kind(name), etag: etag(&request.etag) });
             let asked = v1::$request { request_id: String::new(), ..request.clone() };
-            let write = said!($method, request).read(&mut fields, operation, &asked);
+            let write = said!($method, request).read(&mut fields, &asked, || operation);
             fields.finish(write)
         }
     )+};

@@ -109,8 +109,7 @@ pub fn read_list_keys(request: &v1::ListKeysRequest) -> Result<ListKeys, ReadLis
     let list = || {
         Some(ListKeys { parent: parent?, page_size: page_size?, filter: filter?, order_by: order_by?, position: None })
     };
-    let list = list();
-    let list = fields.finish(list)?;
+    let list = fields.finish(list())?;
     let position = read_token(list.mark(), &request.page_token)?;
     Ok(ListKeys { position, ..list })
 }

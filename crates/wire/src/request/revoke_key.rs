@@ -67,9 +67,8 @@ pub fn read_revoke_key(request: &v1::RevokeKeyRequest) -> Result<RevokeKey, Fiel
             etag: etag(&request.etag),
         })
     };
-    let operation = operation();
     let asked = v1::RevokeKeyRequest { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
-    let write = said!("RevokeKey", request, REVOKE_WAIT_DEFAULT).read(&mut fields, operation, &asked);
+    let write = said!("RevokeKey", request, REVOKE_WAIT_DEFAULT).read(&mut fields, &asked, operation);
     fields.finish(write)
 }
 
@@ -97,8 +96,7 @@ pub fn read_self_revocation(request: &v1::RevokeKeyRequest) -> Result<SelfRevoca
     let text = reason_text(&mut fields, &request.reason_text);
     let wait = wait::read(&mut fields, request.wait_for, request.wait_timeout.as_ref(), REVOKE_WAIT_DEFAULT);
     let read = || Some(SelfRevocation { key_text: &request.key_text, reason: reason?, text: text?, wait: wait? });
-    let read = read();
-    fields.finish(read)
+    fields.finish(read())
 }
 
 fn key_or_version(text: &str) -> Result<(KeyName, Option<VersionId>), NameError> {

@@ -59,9 +59,8 @@ pub fn read_revoke_keys(request: &v1::RevokeKeysRequest) -> Result<AwaitedWrite<
     let reason = fields.take("reason", words::revocation_reason(request.reason));
     let text = reason_text(&mut fields, &request.reason_text);
     let operation = || Some(RevokeKeys { target: target?, reason: reason?, text: text? });
-    let operation = operation();
     let asked = v1::RevokeKeysRequest { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
-    let write = said!("RevokeKeys", request, REVOKE_WAIT_DEFAULT).read(&mut fields, operation, &asked);
+    let write = said!("RevokeKeys", request, REVOKE_WAIT_DEFAULT).read(&mut fields, &asked, operation);
     fields.finish(write)
 }
 

@@ -45,9 +45,8 @@ pub fn read_rotate_key(request: &v1::RotateKeyRequest) -> Result<AwaitedWrite<Ro
         let overlap = overlap?.unwrap_or(OVERLAP_DEFAULT);
         Some(RotateKey { key: key?, overlap, text: text?, etag: etag(&request.etag) })
     };
-    let operation = operation();
     let asked = v1::RotateKeyRequest { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
-    let write = said!("RotateKey", request, CREATE_WAIT_DEFAULT).read(&mut fields, operation, &asked);
+    let write = said!("RotateKey", request, CREATE_WAIT_DEFAULT).read(&mut fields, &asked, operation);
     fields.finish(write)
 }
 
@@ -62,10 +61,9 @@ pub fn read_prepare_standby(
     let key = fields.take("name", KeyName::parse(&request.name));
     let text = reason_text(&mut fields, &request.reason_text);
     let operation = || Some(PrepareStandby { key: key?, text: text?, etag: etag(&request.etag) });
-    let operation = operation();
     let asked =
         v1::PrepareStandbyRequest { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
-    let write = said!("PrepareStandby", request, CREATE_WAIT_DEFAULT).read(&mut fields, operation, &asked);
+    let write = said!("PrepareStandby", request, CREATE_WAIT_DEFAULT).read(&mut fields, &asked, operation);
     fields.finish(write)
 }
 
@@ -84,10 +82,9 @@ macro_rules! read_step {
             let operation = || {
                 Some(StepRotation { rotation: rotation?, step: step?, text: text?, etag: etag(&request.etag) })
             };
-            let operation = operation();
-            let asked =
+                    let asked =
                 v1::$request { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
-            let write = said!($method, request, REVOKE_WAIT_DEFAULT).read(&mut fields, operation, &asked);
+            let write = said!($method, request, REVOKE_WAIT_DEFAULT).read(&mut fields, &asked, operation);
             fields.finish(write)
         }
     )+};

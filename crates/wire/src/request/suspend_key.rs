@@ -19,9 +19,8 @@ pub fn read_suspend_key(request: &v1::SuspendKeyRequest) -> Result<AwaitedWrite<
     let key = fields.take("name", KeyName::parse(&request.name));
     let text = reason_text(&mut fields, &request.reason_text);
     let operation = || Some(SuspendKey { key: key?, text: text?, etag: etag(&request.etag) });
-    let operation = operation();
     let asked = v1::SuspendKeyRequest { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
-    let write = said!("SuspendKey", request, REVOKE_WAIT_DEFAULT).read(&mut fields, operation, &asked);
+    let write = said!("SuspendKey", request, REVOKE_WAIT_DEFAULT).read(&mut fields, &asked, operation);
     fields.finish(write)
 }
 
@@ -34,9 +33,8 @@ pub fn read_resume_key(request: &v1::ResumeKeyRequest) -> Result<AwaitedWrite<Re
     let key = fields.take("name", KeyName::parse(&request.name));
     let text = reason_text(&mut fields, &request.reason_text);
     let operation = || Some(ResumeKey { key: key?, text: text?, etag: etag(&request.etag) });
-    let operation = operation();
     let asked = v1::ResumeKeyRequest { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
-    let write = said!("ResumeKey", request, CREATE_WAIT_DEFAULT).read(&mut fields, operation, &asked);
+    let write = said!("ResumeKey", request, CREATE_WAIT_DEFAULT).read(&mut fields, &asked, operation);
     fields.finish(write)
 }
 
@@ -63,10 +61,9 @@ pub fn read_restrict_key(request: &v1::RestrictKeyRequest) -> Result<AwaitedWrit
         let (permissions, networks) = (permissions?, networks?);
         Some(RestrictKey { key: key?, permissions, networks, end: end?, text: text?, etag: etag(&request.etag) })
     };
-    let operation = operation();
     let asked =
         v1::RestrictKeyRequest { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
-    let write = said!("RestrictKey", request, REVOKE_WAIT_DEFAULT).read(&mut fields, operation, &asked);
+    let write = said!("RestrictKey", request, REVOKE_WAIT_DEFAULT).read(&mut fields, &asked, operation);
     fields.finish(write)
 }
 

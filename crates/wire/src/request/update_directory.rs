@@ -45,7 +45,7 @@ pub fn read_update_tenant(request: &v1::UpdateTenantRequest) -> Result<Write<Upd
         Some(UpdateTenant { name: name?, changes, etag: etag(&tenant.etag) })
     });
     let asked = v1::UpdateTenantRequest { request_id: String::new(), ..request.clone() };
-    let write = said!("UpdateTenant", request).read(&mut fields, operation, &asked);
+    let write = said!("UpdateTenant", request).read(&mut fields, &asked, || operation);
     fields.finish(write)
 }
 
@@ -63,7 +63,7 @@ pub fn read_update_keyspace(request: &v1::UpdateKeyspaceRequest) -> Result<Write
         Some(UpdateKeyspace { name: name?, changes: changes?, etag: etag(&keyspace.etag) })
     });
     let asked = v1::UpdateKeyspaceRequest { request_id: String::new(), ..request.clone() };
-    let write = said!("UpdateKeyspace", request).read(&mut fields, operation, &asked);
+    let write = said!("UpdateKeyspace", request).read(&mut fields, &asked, || operation);
     fields.finish(write)
 }
 
@@ -114,7 +114,7 @@ pub fn read_update_owner(request: &v1::UpdateOwnerRequest) -> Result<Write<Updat
         Some(UpdateOwner { name: name?, changes, etag: etag(&owner.etag) })
     });
     let asked = v1::UpdateOwnerRequest { request_id: String::new(), ..request.clone() };
-    let write = said!("UpdateOwner", request).read(&mut fields, operation, &asked);
+    let write = said!("UpdateOwner", request).read(&mut fields, &asked, || operation);
     fields.finish(write)
 }
 
@@ -136,7 +136,7 @@ pub fn read_update_role(request: &v1::UpdateRoleRequest) -> Result<Write<UpdateR
         Some(UpdateRole { name: name?, changes, etag: etag(&role.etag) })
     });
     let asked = v1::UpdateRoleRequest { request_id: String::new(), ..request.clone() };
-    let write = said!("UpdateRole", request).read(&mut fields, operation, &asked);
+    let write = said!("UpdateRole", request).read(&mut fields, &asked, || operation);
     fields.finish(write)
 }
 
@@ -156,7 +156,7 @@ pub fn read_update_identity(request: &v1::UpdateIdentityRequest) -> Result<Write
         Some(UpdateIdentity { name: name?, changes, etag: etag(&identity.etag) })
     });
     let asked = v1::UpdateIdentityRequest { request_id: String::new(), ..request.clone() };
-    let write = said!("UpdateIdentity", request).read(&mut fields, operation, &asked);
+    let write = said!("UpdateIdentity", request).read(&mut fields, &asked, || operation);
     fields.finish(write)
 }
 

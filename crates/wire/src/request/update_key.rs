@@ -39,7 +39,7 @@ pub fn read_update_key(request: &v1::UpdateKeyRequest) -> Result<Write<UpdateKey
         Some(UpdateKey { key: name?, changes: changes?, etag: etag(&key.etag) })
     });
     let asked = v1::UpdateKeyRequest { request_id: String::new(), ..request.clone() };
-    let write = said!("UpdateKey", request).read(&mut fields, operation, &asked);
+    let write = said!("UpdateKey", request).read(&mut fields, &asked, || operation);
     fields.finish(write)
 }
 

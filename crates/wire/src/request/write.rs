@@ -39,10 +39,15 @@ pub(super) struct Said<'a> {
 }
 
 impl Said<'_> {
-    /// Reads them. `asked` is the request without its `request_id`.
-    pub(super) fn read<O>(self, fields: &mut Fields, operation: Option<O>, asked: &impl Message) -> Option<Write<O>> {
+    /// Reads them. `asked` is the request without its `request_id`; `operation` is `None` where something was noted.
+    pub(super) fn read<O>(
+        self,
+        fields: &mut Fields,
+        asked: &impl Message,
+        operation: impl FnOnce() -> Option<O>,
+    ) -> Option<Write<O>> {
         let request = mark::read(fields, self.request_id, self.method, asked);
-        Some(Write { operation: operation?, request: request?, validate_only: self.validate_only })
+        Some(Write { operation: operation()?, request: request?, validate_only: self.validate_only })
     }
 }
 
@@ -55,15 +60,15 @@ pub(super) struct SaidAndAwaited<'a> {
 }
 
 impl SaidAndAwaited<'_> {
-    /// Reads them. `asked` is the request without its `request_id` and its wait.
+    /// Reads them. `asked` is the request without its `request_id` and its wait; `operation` as above.
     pub(super) fn read<O>(
         self,
         fields: &mut Fields,
-        operation: Option<O>,
         asked: &impl Message,
+        operation: impl FnOnce() -> Option<O>,
     ) -> Option<AwaitedWrite<O>> {
         let wait = wait::read(fields, self.wait_for, self.wait_timeout, self.wait_default);
-        let Write { operation, request, validate_only } = self.said.read(fields, operation, asked)?;
+        let Write { operation, request, validate_only } = self.said.read(fields, asked, operation)?;
         Some(AwaitedWrite { operation, request, validate_only, wait: wait? })
     }
 }
