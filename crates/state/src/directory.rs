@@ -116,6 +116,7 @@ mod tests {
             display_name: DisplayName::default(),
             contacts: Vec::new(),
             created_at: UnixMillis::new(0),
+            changed: None,
             cut: None,
         })
     }

@@ -1,6 +1,7 @@
 //! What must hold in every state. Checked after each record in tests and simulation: it reads everything.
 
 use crate::hash::StateHash;
+use crate::key::Version;
 use crate::records::RingPurpose;
 use crate::state::State;
 use alloc::format;
@@ -34,6 +35,7 @@ impl State {
             ("keyspace", next.keyspace, self.keyspaces().iter().map(|record| record.number.0).max()),
             ("owner", next.owner, self.owners().iter().map(|record| record.number.0).max()),
             ("identity", next.identity, self.identities().iter().map(|record| record.number.0).max()),
+            ("role", next.role, self.roles().iter().map(|record| record.number.0).max()),
             ("ring key", next.ring, self.ring().map(|record| record.number.0).max()),
         ];
         for (kind, given, newest) in newest {
@@ -73,6 +75,12 @@ impl State {
             let changed = key.changed();
             if key.created > changed.revision || changed.revision > self.revision() || changed.at > self.clock() {
                 return Err(format!("key {} comes from the future", key.id));
+            }
+            let is_active = |version: &&Version| {
+                !version.is_pending() && version.retires_at().is_none() && version.revocation().is_none()
+            };
+            if key.versions.iter().filter(is_active).count() > 1 {
+                return Err(format!("key {} has more than one active version", key.id));
             }
             for version in &key.versions {
                 if self.ring_key(version.pepper).is_none_or(|pepper| pepper.purpose != RingPurpose::Pepper) {

@@ -16,14 +16,16 @@ mod directory;
 mod encode;
 mod event;
 mod hash;
+mod index;
 mod invariants;
 mod key;
 mod load;
 mod records;
 mod row;
 mod state;
+mod upkeep;
 
-pub use apply::{Answer, Applied, may_give};
+pub use apply::{Answer, Applied, ENTRIES_WAITING_MAX, ENTRY_WAIT_MAX, may_give};
 pub use command::{
     Actor, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateRole, CreateTenant, Cut,
     CutScope, Delete, DirectoryName, End, Expiry, ExpiryChange, Explanation, FEATURE_LEVEL_NEWEST, GatheredRefusal,
@@ -36,6 +38,7 @@ pub use command::{
 pub use directory::{Directory, Listed, NO_TENANT};
 pub use event::{Action, EVENT_FORMAT, Entry, Event};
 pub use hash::{HashedAt, StateHash};
+pub use index::Usage;
 pub use key::{
     By, Change, Details, Holder, Key, Layers, Methods, Rare, Restriction, Revocation, SEALED_INNER_BYTES, SealedInner,
     Suspension, Version, VersionDetails, Versions, Worth,
@@ -47,6 +50,7 @@ pub use records::{
 };
 pub use row::{Changes, Row, RowId};
 pub use state::{Found, State};
+pub use upkeep::KeyAt;
 
 use latchkey_domain::DurationMillis;
 

@@ -3,10 +3,11 @@
 
 use crate::directory::{Directory, Listed};
 use crate::key::{Holder, Key};
+use crate::records::Rotation;
 use crate::row::RowId;
 use crate::state::State;
 use alloc::string::{String, ToString};
-use latchkey_domain::TenantNumber;
+use latchkey_domain::{BuiltInRole, RoleNumber, TenantNumber};
 
 /// Rows that do not make up a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,16 +24,19 @@ impl State {
         check_ids(self.keyspaces(), RowId::Keyspace)?;
         check_ids(self.owners(), RowId::Owner)?;
         check_ids(self.identities(), RowId::Identity)?;
+        check_ids(self.roles(), RowId::Role)?;
         self.check_tenants(self.keyspaces(), RowId::Keyspace)?;
         self.check_tenants(self.owners(), RowId::Owner)?;
         self.check_tenants(self.identities(), RowId::Identity)?;
+        self.check_tenants(self.roles(), RowId::Role)?;
         for keyspace in self.keyspaces().iter() {
             let holder = self.keyspace_of_prefix(&keyspace.settings.prefix);
             check(holder.is_some_and(|holder| holder.number == keyspace.number), || {
                 (RowId::Keyspace(keyspace.number), "its prefix is another keyspace's")
             })?;
         }
-        self.all_keys().try_for_each(|key| self.check_key(key))
+        self.all_keys().try_for_each(|key| self.check_key(key))?;
+        self.all_rotations().try_for_each(|rotation| self.check_rotation(rotation))
     }
 
     fn check_tenants<R: Listed>(&self, directory: &Directory<R>, id: fn(R::Number) -> RowId) -> Result<(), LoadError> {
@@ -51,12 +55,36 @@ impl State {
         };
         check(self.keyspaces().by_number(key.keyspace).is_some(), || (row, "its keyspace is missing"))?;
         check(holder_is_there, || (row, "its holder is missing"))?;
+        let role_is_there = |number: &RoleNumber| {
+            BuiltInRole::by_number(*number).is_some() || self.roles().by_number(*number).is_some()
+        };
+        check(key.terms.roles.iter().all(role_is_there), || (row, "a role of it is missing"))?;
+        if let Some(id) = key.rotation() {
+            let rotation = self.rotation_at(key.keyspace, key.id, id);
+            let goes_on = rotation.is_some_and(|rotation| !rotation.state.is_final());
+            check(goes_on, || (row, "its rotation in progress is missing"))?;
+        }
         key.versions.iter().try_for_each(|version| {
             let leads_here = self
                 .version(version.id)
                 .is_some_and(|found| (found.key.keyspace, found.key.id) == (key.keyspace, key.id));
             check(leads_here, || (row, "a version of it is another key's"))
         })
+    }
+}
+
+impl State {
+    /// A rotation in progress is the one that its key names, and changes a version that the key has.
+    fn check_rotation(&self, rotation: &Rotation) -> Result<(), LoadError> {
+        let row = RowId::Rotation(rotation.keyspace, rotation.key, rotation.id);
+        let Some(key) = self.key_at(rotation.keyspace, rotation.key) else {
+            return check(false, || (row, "its key is missing"));
+        };
+        if rotation.state.is_final() {
+            return Ok(());
+        }
+        check(key.rotation() == Some(rotation.id), || (row, "another rotation of its key is in progress"))?;
+        check(key.version(rotation.new).is_some(), || (row, "its new version is missing"))
     }
 }
 

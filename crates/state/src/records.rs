@@ -76,6 +76,15 @@ pub struct ScopeCut {
     pub marked: bool,
 }
 
+impl ScopeCut {
+    /// A cut as level 1 knew it, without its details. A record with such a cut hashes as it did then.
+    #[must_use]
+    pub fn of_level_1(revision: Revision) -> Self {
+        let (at, reason, text) = (UnixMillis::new(0), RevocationReason::Other, ReasonText::default());
+        Self { revision, at, reason, text, marked: false }
+    }
+}
+
 /// What a replica does with a keyspace's keys when it has lost touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StalenessPolicy {

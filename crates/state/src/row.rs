@@ -231,7 +231,8 @@ fn changed(out: &mut Encoder, changed: Option<Change>) {
 
 /// All of a cut but its revision, which stood there before.
 fn cut(out: &mut Encoder, cut: Option<&ScopeCut>) {
-    out.tagged(2, cut, |out, cut| {
+    let known = cut.filter(|cut| **cut != ScopeCut::of_level_1(cut.revision));
+    out.tagged(2, known, |out, cut| {
         out.time(cut.at);
         out.text(cut.reason.as_str());
         out.text(cut.text.as_str());

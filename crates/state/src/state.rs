@@ -6,6 +6,7 @@
 use crate::command::FEATURE_LEVEL_NEWEST;
 use crate::directory::{Directory, Listed, NO_TENANT};
 use crate::hash::{HashedAt, StateHash};
+use crate::index::{Index, Usage, Way};
 use crate::key::{Key, Version};
 use crate::load::LoadError;
 use crate::records::{
@@ -14,7 +15,7 @@ use crate::records::{
 use crate::row::{Row, RowId};
 use crate::{REPLAY_WINDOW, REQUEST_MEMORY};
 use alloc::sync::Arc;
-use core::ops::Bound::{Excluded, Included};
+use core::ops::Bound::{Excluded, Included, Unbounded};
 use imbl::{OrdMap, OrdSet};
 use latchkey_domain::{
     IdentityName, IdentityNumber, KeyId, KeyName, KeyspaceName, KeyspaceNumber, OwnerName, OwnerNumber, Prefix,
@@ -62,6 +63,7 @@ pub struct State {
     prefixes: OrdMap<Prefix, KeyspaceNumber>,
     versions: OrdMap<VersionId, Arc<Key>>,
     request_ends: OrdSet<(UnixMillis, IdentityNumber, [u8; 16])>,
+    index: Index,
     hash: StateHash,
 }
 
@@ -108,6 +110,7 @@ impl State {
             return;
         }
         self.hash = self.hash.plus(&row);
+        self.note(&row, Way::In);
         match row {
             Row::Progress(row) => self.progress = row,
             Row::Cluster(row) => self.cluster = Some(row),
@@ -142,6 +145,7 @@ impl State {
     pub fn remove(&mut self, id: RowId) {
         let Some(old) = self.row(id) else { return };
         self.hash = self.hash.minus(&old);
+        self.note(&old, Way::Out);
         match old {
             Row::Progress(_) => self.progress = Progress::default(),
             Row::Cluster(_) => self.cluster = None,
@@ -170,6 +174,30 @@ impl State {
                 self.rotations.remove(&(row.keyspace, row.key, row.id));
             }
         }
+    }
+
+    /// Keeps what is derived from a row that comes or goes.
+    fn note(&mut self, row: &Row, way: Way) {
+        match row {
+            Row::Progress(_) | Row::Cluster(_) | Row::RingKey(_) | Row::Request(_) => {}
+            Row::Tenant(row) => self.index.tenant(row, way),
+            Row::Keyspace(row) => self.index.keyspace(row, way),
+            Row::Owner(row) => self.index.owner(row, way),
+            Row::Identity(row) => self.index.grants(row.number, &row.grants, way),
+            Row::Key(row) => self.index.key(row, way),
+            Row::Role(row) => self.index.role(row, way),
+            Row::Rotation(row) => self.index.rotation(row, way),
+        }
+    }
+
+    pub(crate) const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// How much the keys of a keyspace have.
+    #[must_use]
+    pub fn usage(&self, keyspace: KeyspaceNumber) -> Usage {
+        self.index.usage.get(&keyspace).copied().unwrap_or_default()
     }
 
     /// The row with this id. The progress row exists once a record was applied.
@@ -332,6 +360,10 @@ impl State {
         self.rotations.get(&(keyspace, key, rotation))
     }
 
+    pub(crate) fn all_rotations(&self) -> impl Iterator<Item = &Arc<Rotation>> {
+        self.rotations.values()
+    }
+
     /// The rotations of a key, in the order of their ids.
     pub fn rotations_of(&self, keyspace: KeyspaceNumber, key: KeyId) -> impl Iterator<Item = &Arc<Rotation>> {
         let ids = (keyspace, key, RotationId::LOWEST)..=(keyspace, key, RotationId::HIGHEST);
@@ -364,6 +396,12 @@ impl State {
 
     pub(crate) fn all_keys(&self) -> impl Iterator<Item = &Arc<Key>> {
         self.keys.values()
+    }
+
+    /// All keys in the order of their numbers, beginning after `after`.
+    pub(crate) fn all_keys_after(&self, after: Option<(KeyspaceNumber, KeyId)>) -> impl Iterator<Item = &Arc<Key>> {
+        let start = after.map_or(Unbounded, Excluded);
+        self.keys.range((start, Unbounded)).map(|(_, key)| key)
     }
 
     /// The keys of a keyspace in the order of their ids, beginning after `after`.

@@ -1,6 +1,7 @@
 //! The first command of a cluster: the system tenant, the management keyspace, the identity `root` and its key.
 
 use super::Answer;
+use super::change::ROOT;
 use super::create_keys::create_keys;
 use super::directory::{create_identity, make_keyspace, make_tenant, slug, wrapped};
 use super::transaction::{Telling, Transaction};
@@ -15,9 +16,6 @@ use latchkey_domain::{
     DisplayName, Duty, Grant, IdentityName, KeyspaceName, Refusal, ResourceKind, RingNumber, SYSTEM_TENANT, Scope,
     TenantName,
 };
-
-/// The id of the first identity, in the system tenant.
-const ROOT: &str = "root";
 
 pub(super) fn bootstrap(transaction: &mut Transaction<'_>, operation: &Bootstrap) -> Result<Answer, Refusal> {
     if transaction.state().cluster().is_some() {
@@ -42,7 +40,7 @@ pub(super) fn bootstrap(transaction: &mut Transaction<'_>, operation: &Bootstrap
         (RingPurpose::Pepper, &operation.pepper, bootstrap_ring::PEPPER),
         (RingPurpose::Replay, &operation.replay_key, bootstrap_ring::REPLAY),
     ] {
-        let given = wrapped(transaction, purpose, RingNumber(0), key);
+        let given = wrapped(transaction, purpose, RingNumber(0), key)?;
         debug_assert_eq!(given, number, "the keyring of a new cluster is empty");
     }
     make_tenant(

@@ -1,6 +1,7 @@
 //! Making tenants, keyspaces, owners and identities.
 
 use super::Answer;
+use super::change::grant_text;
 use super::ring;
 use super::transaction::{Telling, Transaction};
 use crate::command::{CreateIdentity, CreateKeyspace, CreateOwner, CreateTenant, NewRingKey, WrappedKey};
@@ -26,11 +27,8 @@ const OWNERS_MAX: usize = 100_000;
 /// Identities of one tenant.
 const IDENTITIES_MAX: usize = 1_000;
 
-// Numbers are never given twice, and nothing in the directory goes away yet: so they cannot run out. The keyring, of
-// two keys a tenant, one a keyspace and one an hour, cannot either.
-const _: () = assert!((TENANTS_MAX * OWNERS_MAX) as u64 <= u32::MAX as u64);
-const _: () = assert!((TENANTS_MAX * (KEYSPACES_MAX + 2) + 24 * 366 * 10_000) as u64 <= u32::MAX as u64);
-const _: () = assert!((TENANTS_MAX * IDENTITIES_MAX) as u64 <= u32::MAX as u64);
+/// Roles of one tenant, the built-in ones not counted.
+pub(super) const ROLES_MAX: usize = 1_000;
 
 pub(super) fn create_tenant(transaction: &mut Transaction<'_>, operation: &CreateTenant) -> Result<Answer, Refusal> {
     let name = TenantName::new(operation.tenant.clone());
@@ -49,10 +47,10 @@ pub(super) fn make_tenant(
     if transaction.state().tenant(name).is_some() {
         return Err(Refusal::AlreadyExists { kind: ResourceKind::Tenant, name: name.to_string() });
     }
-    bound(transaction.state().tenants().count(NO_TENANT), TENANTS_MAX, Quota::Tenants)?;
-    let number = TenantNumber(transaction.next_number(|next| &mut next.tenant));
-    let tenant_key = wrapped(transaction, RingPurpose::Tenant(number), RingNumber(0), &operation.tenant_key);
-    let audit_key = wrapped(transaction, RingPurpose::Audit(number), tenant_key, &operation.audit_key);
+    need_room(transaction.state().tenants().count(NO_TENANT), TENANTS_MAX, None, Quota::Tenants)?;
+    let number = TenantNumber(transaction.next_number(Quota::Tenants, |next| &mut next.tenant)?);
+    let tenant_key = wrapped(transaction, RingPurpose::Tenant(number), RingNumber(0), &operation.tenant_key)?;
+    let audit_key = wrapped(transaction, RingPurpose::Audit(number), tenant_key, &operation.audit_key)?;
     let tenant = Arc::new(Tenant {
         number,
         id: name.tenant.clone(),
@@ -91,11 +89,12 @@ pub(super) fn make_keyspace(transaction: &mut Transaction<'_>, operation: &Creat
     if state.keyspace_of_prefix(&settings.prefix).is_some() {
         return Err(Refusal::PrefixTaken { prefix: settings.prefix.as_str().to_string() });
     }
-    bound(state.keyspaces().count(tenant.number), KEYSPACES_MAX, Quota::KeyspacesOfTenant)?;
+    let count = state.keyspaces().count(tenant.number);
+    need_room(count, KEYSPACES_MAX, tenant.quotas.keyspaces_max, Quota::KeyspacesOfTenant)?;
     let staleness_max = staleness_max(transaction, settings)?;
     check_lifetimes(settings)?;
-    let number = KeyspaceNumber(transaction.next_number(|next| &mut next.keyspace));
-    let data_key = wrapped(transaction, RingPurpose::Keyspace(number), tenant.tenant_key, &operation.data_key);
+    let number = KeyspaceNumber(transaction.next_number(Quota::KeyspacesOfTenant, |next| &mut next.keyspace)?);
+    let data_key = wrapped(transaction, RingPurpose::Keyspace(number), tenant.tenant_key, &operation.data_key)?;
     let keyspace = Arc::new(Keyspace {
         number,
         tenant: tenant.number,
@@ -119,14 +118,14 @@ pub(super) fn make_keyspace(transaction: &mut Transaction<'_>, operation: &Creat
 }
 
 /// A default beyond the maximum would refuse every key that asks for none.
-fn check_lifetimes(settings: &KeyspaceSettings) -> Result<(), Refusal> {
+pub(super) fn check_lifetimes(settings: &KeyspaceSettings) -> Result<(), Refusal> {
     match (settings.default_lifetime, settings.maximum_lifetime) {
         (Some(asked), Some(maximum)) if asked > maximum => Err(Refusal::LifetimeTooLong { asked, maximum }),
         _ => Ok(()),
     }
 }
 
-fn staleness_max(
+pub(super) fn staleness_max(
     transaction: &Transaction<'_>,
     settings: &KeyspaceSettings,
 ) -> Result<latchkey_domain::DurationMillis, Refusal> {
@@ -144,9 +143,10 @@ pub(super) fn create_owner(transaction: &mut Transaction<'_>, operation: &Create
     if transaction.state().owner(name).is_some() {
         return Err(Refusal::AlreadyExists { kind: ResourceKind::Owner, name: name.to_string() });
     }
-    bound(transaction.state().owners().count(tenant.number), OWNERS_MAX, Quota::OwnersOfTenant)?;
+    let count = transaction.state().owners().count(tenant.number);
+    need_room(count, OWNERS_MAX, tenant.quotas.owners_max, Quota::OwnersOfTenant)?;
     let owner = Arc::new(Owner {
-        number: OwnerNumber(transaction.next_number(|next| &mut next.owner)),
+        number: OwnerNumber(transaction.next_number(Quota::OwnersOfTenant, |next| &mut next.owner)?),
         tenant: tenant.number,
         id: name.owner.clone(),
         display_name: operation.display_name.clone(),
@@ -169,10 +169,11 @@ pub(super) fn create_identity(
     if transaction.state().identity(name).is_some() {
         return Err(Refusal::AlreadyExists { kind: ResourceKind::Identity, name: name.to_string() });
     }
-    bound(transaction.state().identities().count(tenant.number), IDENTITIES_MAX, Quota::IdentitiesOfTenant)?;
+    let count = transaction.state().identities().count(tenant.number);
+    need_room(count, IDENTITIES_MAX, tenant.quotas.identities_max, Quota::IdentitiesOfTenant)?;
     scopes_exist(transaction, &operation.grants)?;
     let identity = Arc::new(Identity {
-        number: IdentityNumber(transaction.next_number(|next| &mut next.identity)),
+        number: IdentityNumber(transaction.next_number(Quota::IdentitiesOfTenant, |next| &mut next.identity)?),
         tenant: tenant.number,
         id: name.identity.clone(),
         display_name: operation.display_name.clone(),
@@ -181,14 +182,14 @@ pub(super) fn create_identity(
         changed: None,
     });
     transaction.put(Row::Identity(identity.clone()));
-    let grants: Vec<_> = identity.grants.iter().map(|grant| alloc::format!("{}@{}", grant.duty, grant.scope)).collect();
+    let grants: Vec<_> = identity.grants.iter().map(grant_text).collect();
     let facts = vec![("grants", grants.join(","))];
     transaction.emit(Action::IdentityCreated, name.to_string(), told_of(tenant.number, facts));
     Ok(Answer::Identity(identity))
 }
 
 /// A grant is by name: on a name that nobody has yet, it would be a gift to come from whoever makes that tenant.
-fn scopes_exist(transaction: &Transaction<'_>, grants: &[Grant]) -> Result<(), Refusal> {
+pub(super) fn scopes_exist(transaction: &Transaction<'_>, grants: &[Grant]) -> Result<(), Refusal> {
     let state = transaction.state();
     for grant in grants {
         let (kind, exists) = match &grant.scope {
@@ -203,14 +204,16 @@ fn scopes_exist(transaction: &Transaction<'_>, grants: &[Grant]) -> Result<(), R
     Ok(())
 }
 
-fn tenant(transaction: &Transaction<'_>, name: &TenantName) -> Result<Arc<Tenant>, Refusal> {
+pub(super) fn tenant(transaction: &Transaction<'_>, name: &TenantName) -> Result<Arc<Tenant>, Refusal> {
     let not_found = || Refusal::NotFound { kind: ResourceKind::Tenant, name: name.to_string() };
     transaction.state().tenant(name).cloned().ok_or_else(not_found)
 }
 
-fn bound(count: usize, limit: usize, quota: Quota) -> Result<(), Refusal> {
-    if count >= limit {
-        return Err(Refusal::QuotaExceeded { quota, limit: limit as u64 });
+/// One more is within the fixed bound, and within the tenant's own where it has one.
+pub(super) fn need_room(count: usize, limit: usize, own: Option<u32>, quota: Quota) -> Result<(), Refusal> {
+    let limit = own.map_or(limit as u64, |own| u64::from(own).min(limit as u64));
+    if count as u64 >= limit {
+        return Err(Refusal::QuotaExceeded { quota, limit });
     }
     Ok(())
 }
@@ -220,7 +223,7 @@ pub(super) fn wrapped(
     purpose: RingPurpose,
     wrapped_by: RingNumber,
     key: &WrappedKey,
-) -> RingNumber {
+) -> Result<RingNumber, Refusal> {
     let new = NewRingKey { id: key.id, purpose, wrapped_by, wrapped: key.wrapped.clone() };
     ring::add(transaction, &new)
 }

@@ -40,7 +40,7 @@ pub(super) fn names_of_roles(state: &State, key: &Key) -> BTreeSet<String> {
     names.map(|(tenant, number)| role_name(state, &tenant.id, *number)).collect()
 }
 
-fn from_to<T: Display + Eq>(old: &T, new: &T) -> Option<String> {
+pub(super) fn from_to<T: Display + Eq>(old: &T, new: &T) -> Option<String> {
     (old != new).then(|| format!("{old} -> {new}"))
 }
 
@@ -48,12 +48,12 @@ fn millis(time: Option<UnixMillis>) -> String {
     time.map_or_else(|| "none".to_string(), |time| time.millis().to_string())
 }
 
-fn texts<'a, T: Display + 'a>(values: impl IntoIterator<Item = &'a T>) -> BTreeSet<String> {
+pub(super) fn texts<'a, T: Display + 'a>(values: impl IntoIterator<Item = &'a T>) -> BTreeSet<String> {
     values.into_iter().map(ToString::to_string).collect()
 }
 
 /// `+` what came, `-` what went.
-fn of_sets(old: &BTreeSet<String>, new: &BTreeSet<String>) -> Option<String> {
+pub(super) fn of_sets(old: &BTreeSet<String>, new: &BTreeSet<String>) -> Option<String> {
     let gone = old.difference(new).map(|value| format!("-{value}"));
     let come = new.difference(old).map(|value| format!("+{value}"));
     let changes: Vec<_> = come.chain(gone).collect();

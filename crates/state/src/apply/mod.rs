@@ -3,6 +3,7 @@
 mod access;
 mod authority;
 mod bootstrap;
+mod change;
 mod clock;
 mod create_keys;
 mod cut;
@@ -29,6 +30,7 @@ mod update_key;
 mod within;
 
 pub use authority::may_give;
+pub use trim::{ENTRIES_WAITING_MAX, ENTRY_WAIT_MAX};
 
 use crate::command::{Actor, Command, Operation};
 use crate::event::Entry;
@@ -87,7 +89,7 @@ pub enum Answer {
     Role(Arc<Role>),
     /// The key, changed, suspended, resumed or restricted.
     Key(Arc<Key>),
-    /// So many keys were revoked.
+    /// So many keys were revoked or taken away.
     Counted(u64),
     /// A rotation, begun or one step further.
     Rotation {
@@ -162,6 +164,7 @@ fn decide(state: &mut State, revision: Revision, command: &Command) -> Result<Ap
     if let Some(first) = repeat::find(state, command)? {
         return Ok(first);
     }
+    trim::check_room(state, command)?;
     let mut transaction = Transaction::new(state, revision, command);
     let answer = carry_out(&mut transaction, command)?;
     repeat::remember(&mut transaction, &answer)?;
@@ -221,7 +224,7 @@ fn carry_out(transaction: &mut Transaction<'_>, command: &Command) -> Result<Ans
         Operation::Settle => Ok(settle::settle(transaction)),
         Operation::RemoveDead(keys) => remove_dead::remove_dead(transaction, keys),
         Operation::MarkRevoked(operation) => revoke_keys::mark_revoked(transaction, operation),
-        Operation::Trim(through) => trim::trim(transaction, *through),
+        Operation::Trim(through) => Ok(trim::trim(transaction, *through)),
         Operation::RecordRefusals(refusals) => access::record_refusals(transaction, refusals),
         Operation::RecordExplanation(explanation) => access::record_explanation(transaction, explanation),
     }

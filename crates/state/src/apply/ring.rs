@@ -11,14 +11,14 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
-use latchkey_domain::{Refusal, ResourceKind, RingNumber};
+use latchkey_domain::{Quota, Refusal, ResourceKind, RingNumber};
 
 /// What wraps the keys at the top: it lies outside the state.
 const KEK: RingNumber = RingNumber(0);
 
 pub(super) fn add_ring_key(transaction: &mut Transaction<'_>, operation: &NewRingKey) -> Result<Answer, Refusal> {
     check_place(transaction.state(), operation)?;
-    add(transaction, operation);
+    add(transaction, operation)?;
     Ok(Answer::Done)
 }
 
@@ -44,8 +44,12 @@ fn check_place(state: &State, new: &NewRingKey) -> Result<(), Refusal> {
 }
 
 /// Adds a key and returns its number. Callers have checked what it belongs to.
-pub(super) fn add(transaction: &mut Transaction<'_>, new: &NewRingKey) -> RingNumber {
-    let number = RingNumber(transaction.next_number(|next| &mut next.ring));
+pub(super) fn add(transaction: &mut Transaction<'_>, new: &NewRingKey) -> Result<RingNumber, Refusal> {
+    let quota = match new.purpose {
+        RingPurpose::Keyspace(_) => Quota::KeyspacesOfTenant,
+        _ => Quota::Tenants,
+    };
+    let number = RingNumber(transaction.next_number(quota, |next| &mut next.ring)?);
     let key = RingKey {
         number,
         id: new.id,
@@ -61,7 +65,7 @@ pub(super) fn add(transaction: &mut Transaction<'_>, new: &NewRingKey) -> RingNu
     };
     let facts = vec![("purpose", purpose_word(new.purpose).to_string())];
     transaction.emit(Action::RingKeyAdded, format!("keyring/{}", number.0), Telling { tenant, facts, reason: None });
-    number
+    Ok(number)
 }
 
 /// Only replay keys are destroyed while anything may still need the others.

@@ -1,14 +1,14 @@
 //! One command's hold on the state: every change goes through here, so that what is reported is what was done.
 
-use crate::command::Command;
+use crate::command::{Actor, Command};
 use crate::event::{Action, EVENT_FORMAT, Entry, Event};
-use crate::records::{NextNumbers, Progress};
+use crate::records::{NextNumbers, Progress, Trimmed};
 use crate::row::{Changes, Row, RowId};
 use crate::state::State;
 use alloc::string::String;
 use alloc::vec::Vec;
 use latchkey_crypto::opening;
-use latchkey_domain::{ReasonText, Revision, RevocationReason, Sequence, TenantNumber, UnixMillis};
+use latchkey_domain::{Quota, ReasonText, Refusal, Revision, RevocationReason, Sequence, TenantNumber, UnixMillis};
 use latchkey_transparency::{commitment, leaf_hash};
 
 pub(super) struct Transaction<'a> {
@@ -74,12 +74,20 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Takes the next number of a kind.
-    pub(super) fn next_number(&mut self, kind: impl FnOnce(&mut NextNumbers) -> &mut u32) -> u32 {
+    /// Takes the next number of a kind. None is ever given twice, so there is an end to them.
+    pub(super) fn next_number(
+        &mut self,
+        quota: Quota,
+        kind: impl FnOnce(&mut NextNumbers) -> &mut u32,
+    ) -> Result<u32, Refusal> {
         let next = kind(&mut self.progress.next);
         // Zero means "the KEK" in the keyring and "no tenant" in the directory, so numbers begin at one.
-        *next = next.saturating_add(1);
-        *next
+        *next = next.checked_add(1).ok_or(Refusal::QuotaExceeded { quota, limit: u32::MAX.into() })?;
+        Ok(*next)
+    }
+
+    pub(super) const fn set_trimmed(&mut self, trimmed: Trimmed) {
+        self.progress.trimmed = Some(trimmed);
     }
 
     pub(super) const fn set_feature_level(&mut self, level: u32) {
@@ -93,9 +101,21 @@ impl<'a> Transaction<'a> {
 
     /// Emits an event and adds its leaf to the tree.
     pub(super) fn emit(&mut self, action: Action, subject: String, telling: Telling) {
+        self.emit_as(self.command.actor.clone(), action, subject, telling);
+    }
+
+    /// Emits an event of something that another did than whoever asked for the command.
+    pub(super) fn emit_as(&mut self, actor: Actor, action: Action, subject: String, telling: Telling) {
+        let at = self.now();
+        if let Some(trimmed) = &mut self.progress.trimmed
+            && trimmed.next.0 >= self.progress.frontier.size()
+        {
+            // Audit had all: from now on an entry waits.
+            trimmed.at = at;
+        }
         let event = Event {
-            at: self.now(),
-            actor: self.command.actor.clone(),
+            at,
+            actor,
             action,
             subject,
             tenant: telling.tenant,

@@ -1,32 +1,202 @@
-//! Changing tenants, keyspaces, owners and identities.
+//! Changing tenants, keyspaces, owners and identities. What is as asked already changes nothing and tells nothing.
 
 use super::Answer;
-use super::transaction::Transaction;
-use crate::command::{UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateTenant};
-use latchkey_domain::Refusal;
+use super::change::{self, check_etag, facts, not_found, of_grants};
+use super::directory::{check_lifetimes, scopes_exist, staleness_max};
+use super::key_facts::{from_to, of_sets, texts};
+use super::transaction::{Telling, Transaction};
+use crate::command::{KeyspaceChanges, UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateTenant};
+use crate::event::Action;
+use crate::records::{Identity, Keyspace, KeyspaceSettings, Owner, Tenant, TenantQuotas};
+use crate::row::Row;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use latchkey_domain::{DurationMillis, Refusal, ResourceKind, TenantNumber, UnixMillis};
 
 pub(super) fn update_tenant(transaction: &mut Transaction<'_>, operation: &UpdateTenant) -> Result<Answer, Refusal> {
-    let _ = (transaction, operation);
-    Err(Refusal::FeatureLevel { needed: 2, current: 1 })
+    let name = &operation.name;
+    let old = transaction.state().tenant(name).ok_or_else(|| not_found(ResourceKind::Tenant, name))?.clone();
+    check_etag(operation.etag.as_deref(), old.etag())?;
+    let mut new = Tenant::clone(&old);
+    set(&mut new.display_name, operation.changes.display_name.as_ref());
+    set(&mut new.quotas, operation.changes.quotas.as_ref());
+    if new == *old {
+        return Ok(Answer::Tenant(old));
+    }
+    new.changed = Some(change::now(transaction));
+    let facts = facts([
+        ("display_name", from_to(&old.display_name.as_str(), &new.display_name.as_str())),
+        ("quotas", from_to(&quotas(&old.quotas), &quotas(&new.quotas))),
+    ]);
+    let new = Arc::new(new);
+    transaction.put(Row::Tenant(new.clone()));
+    tell(transaction, Action::TenantUpdated, name, new.number, facts);
+    Ok(Answer::Tenant(new))
 }
 
 pub(super) fn update_keyspace(
     transaction: &mut Transaction<'_>,
     operation: &UpdateKeyspace,
 ) -> Result<Answer, Refusal> {
-    let _ = (transaction, operation);
-    Err(Refusal::FeatureLevel { needed: 2, current: 1 })
+    let name = &operation.name;
+    let old = transaction.state().keyspace(name).ok_or_else(|| not_found(ResourceKind::Keyspace, name))?.clone();
+    check_etag(operation.etag.as_deref(), old.etag())?;
+    let mut new = Keyspace::clone(&old);
+    change_settings(&mut new.settings, &operation.changes);
+    if new == *old {
+        return Ok(Answer::Keyspace(old));
+    }
+    check_lifetimes(&new.settings)?;
+    let bound = staleness_max(transaction, &new.settings)?;
+    new.bind(bound, transaction.now());
+    new.changed = Some(change::now(transaction));
+    let facts = facts_of_keyspace(&old, &new);
+    let new = Arc::new(new);
+    transaction.put(Row::Keyspace(new.clone()));
+    tell(transaction, Action::KeyspaceUpdated, name, new.tenant, facts);
+    Ok(Answer::Keyspace(new))
+}
+
+impl Keyspace {
+    /// The longest bound that counts at `now` for what is confirmed: a replica that has not heard of a shorter one
+    /// answers by the longer one still.
+    #[must_use]
+    pub fn bound_at(&self, now: UnixMillis) -> DurationMillis {
+        let before = self.staleness_before.filter(|(_, until)| now < *until).map(|(bound, _)| bound);
+        before.map_or(self.staleness_max, |before| before.max(self.staleness_max))
+    }
+
+    /// Sets how long a replica may answer after it last heard. A longer bound that was in force counts for as long as
+    /// a replica may still answer by it.
+    fn bind(&mut self, bound: DurationMillis, now: UnixMillis) {
+        if bound == self.staleness_max {
+            return;
+        }
+        let longest = self.bound_at(now);
+        self.staleness_before = (longest > bound).then(|| (longest, now.plus(longest)));
+        self.staleness_max = bound;
+    }
 }
 
 pub(super) fn update_owner(transaction: &mut Transaction<'_>, operation: &UpdateOwner) -> Result<Answer, Refusal> {
-    let _ = (transaction, operation);
-    Err(Refusal::FeatureLevel { needed: 2, current: 1 })
+    let name = &operation.name;
+    let old = transaction.state().owner(name).ok_or_else(|| not_found(ResourceKind::Owner, name))?.clone();
+    check_etag(operation.etag.as_deref(), old.etag())?;
+    let mut new = Owner::clone(&old);
+    set(&mut new.display_name, operation.changes.display_name.as_ref());
+    set(&mut new.contacts, operation.changes.contacts.as_ref());
+    if new == *old {
+        return Ok(Answer::Owner(old));
+    }
+    new.changed = Some(change::now(transaction));
+    let contacts = |owner: &Owner| owner.contacts.iter().map(|contact| contact.as_str().to_string()).collect();
+    let facts = facts([
+        ("contacts", of_sets(&contacts(&old), &contacts(&new))),
+        ("display_name", from_to(&old.display_name.as_str(), &new.display_name.as_str())),
+    ]);
+    let new = Arc::new(new);
+    transaction.put(Row::Owner(new.clone()));
+    tell(transaction, Action::OwnerUpdated, name, new.tenant, facts);
+    Ok(Answer::Owner(new))
 }
 
 pub(super) fn update_identity(
     transaction: &mut Transaction<'_>,
     operation: &UpdateIdentity,
 ) -> Result<Answer, Refusal> {
-    let _ = (transaction, operation);
-    Err(Refusal::FeatureLevel { needed: 2, current: 1 })
+    let (name, changes) = (&operation.name, &operation.changes);
+    let old = transaction.state().identity(name).ok_or_else(|| not_found(ResourceKind::Identity, name))?.clone();
+    check_etag(operation.etag.as_deref(), old.etag())?;
+    let mut new = Identity::clone(&old);
+    set(&mut new.display_name, changes.display_name.as_ref());
+    set(&mut new.grants, changes.grants.as_ref());
+    if new == *old {
+        return Ok(Answer::Identity(old));
+    }
+    if new.grants != old.grants {
+        if change::is_root(name) {
+            return Err(Refusal::Reserved { name: name.to_string() });
+        }
+        scopes_exist(transaction, &new.grants)?;
+    }
+    new.changed = Some(change::now(transaction));
+    let facts = facts([
+        ("display_name", from_to(&old.display_name.as_str(), &new.display_name.as_str())),
+        ("grants", of_grants(&old.grants, &new.grants)),
+    ]);
+    let new = Arc::new(new);
+    transaction.put(Row::Identity(new.clone()));
+    tell(transaction, Action::IdentityUpdated, name, new.tenant, facts);
+    Ok(Answer::Identity(new))
+}
+
+fn change_settings(settings: &mut KeyspaceSettings, changes: &KeyspaceChanges) {
+    set(&mut settings.display_name, changes.display_name.as_ref());
+    set(&mut settings.allowed_permissions, changes.allowed_permissions.as_ref());
+    set(&mut settings.allowed_roles, changes.allowed_roles.as_ref());
+    set(&mut settings.default_lifetime, changes.default_lifetime.as_ref());
+    set(&mut settings.maximum_lifetime, changes.maximum_lifetime.as_ref());
+    set(&mut settings.networks, changes.networks.as_ref());
+    set(&mut settings.staleness_max, changes.staleness_max.as_ref());
+    set(&mut settings.dead_retention, changes.dead_retention.as_ref());
+    set(&mut settings.keys_max, changes.keys_max.as_ref());
+    set(&mut settings.versions_max, changes.versions_max.as_ref());
+    set(&mut settings.metadata_bytes_max, changes.metadata_bytes_max.as_ref());
+    set(&mut settings.self_revocation_off, changes.self_revocation_off.as_ref());
+}
+
+pub(super) fn set<T: Clone>(value: &mut T, change: Option<&T>) {
+    if let Some(change) = change {
+        value.clone_from(change);
+    }
+}
+
+fn facts_of_keyspace(old: &Keyspace, new: &Keyspace) -> Vec<(&'static str, String)> {
+    let (was, is) = (&old.settings, &new.settings);
+    facts([
+        ("allowed_permissions", of_sets(&texts(&was.allowed_permissions), &texts(&is.allowed_permissions))),
+        ("allowed_roles", of_sets(&texts(&was.allowed_roles), &texts(&is.allowed_roles))),
+        ("dead_retention_ms", from_to(&was.dead_retention.millis(), &is.dead_retention.millis())),
+        ("default_lifetime_ms", from_to(&span(was.default_lifetime), &span(is.default_lifetime))),
+        ("display_name", from_to(&was.display_name.as_str(), &is.display_name.as_str())),
+        ("keys_max", from_to(&most(was.keys_max), &most(is.keys_max))),
+        ("maximum_lifetime_ms", from_to(&span(was.maximum_lifetime), &span(is.maximum_lifetime))),
+        ("metadata_bytes_max", from_to(&most(was.metadata_bytes_max), &most(is.metadata_bytes_max))),
+        ("networks", of_sets(&texts(&was.networks), &texts(&is.networks))),
+        ("self_revocation_off", from_to(&was.self_revocation_off, &is.self_revocation_off)),
+        ("staleness_max_ms", from_to(&old.staleness_max.millis(), &new.staleness_max.millis())),
+        ("versions_max", from_to(&most(was.versions_max), &most(is.versions_max))),
+    ])
+}
+
+fn span(span: Option<DurationMillis>) -> String {
+    span.map_or_else(|| "none".to_string(), |span| span.millis().to_string())
+}
+
+fn most(bound: u64) -> String {
+    if bound == u64::MAX { "none".to_string() } else { bound.to_string() }
+}
+
+fn quotas(quotas: &TenantQuotas) -> String {
+    let TenantQuotas { keyspaces_max, owners_max, roles_max, identities_max, writes_per_second_max } = quotas;
+    let bounds = [
+        ("keyspaces", keyspaces_max),
+        ("owners", owners_max),
+        ("roles", roles_max),
+        ("identities", identities_max),
+        ("writes_per_second", writes_per_second_max),
+    ];
+    let bounds = bounds.map(|(name, bound)| Some(alloc::format!("{name}={}", (*bound)?)));
+    bounds.into_iter().flatten().collect::<Vec<_>>().join(",")
+}
+
+fn tell(
+    transaction: &mut Transaction<'_>,
+    action: Action,
+    name: &impl ToString,
+    tenant: TenantNumber,
+    facts: Vec<(&'static str, String)>,
+) {
+    transaction.emit(action, name.to_string(), Telling { tenant: Some(tenant), facts, ..Telling::default() });
 }

@@ -65,7 +65,7 @@ impl<'a> IntoIterator for &'a Versions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SEALED_INNER_BYTES;
+    use super::super::{Rare, SEALED_INNER_BYTES};
     use super::*;
     use latchkey_crypto::Digest;
     use latchkey_domain::{RingNumber, UnixMillis, VersionId};
@@ -77,7 +77,7 @@ mod tests {
             digest: Digest::new([number; 32]),
             inner: [number; SEALED_INNER_BYTES],
             created_at: UnixMillis::new(0),
-            revocation: None,
+            details: Rare::default(),
         }
     }
 

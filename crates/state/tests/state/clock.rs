@@ -4,7 +4,7 @@ use crate::support::{
     HOUR, MINUTE, START, World, bootstrap, by, by_replica, by_root, create_tenant, later, readings, stamped,
 };
 use latchkey_domain::{DurationMillis, NodeId, Refusal, UnixMillis};
-use latchkey_state::{Command, Operation};
+use latchkey_state::{Command, FEATURE_LEVEL_NEWEST, Operation};
 
 const YEAR: u64 = 365 * 24 * HOUR;
 
@@ -64,7 +64,7 @@ fn an_identity_that_sends_readings_moves_nothing() {
 fn readings_of_a_newer_feature_level_move_nothing() {
     let mut world = World::bootstrapped();
     let newer = Command { feature_level: 9, ..by_replica(readings(&[UnixMillis::LAST; 3])) };
-    assert_eq!(world.refused(newer), Refusal::FeatureLevel { needed: 9, current: 1 });
+    assert_eq!(world.refused(newer), Refusal::FeatureLevel { needed: 9, current: FEATURE_LEVEL_NEWEST });
     assert_eq!(world.state.clock(), START);
 }
 

@@ -76,19 +76,19 @@ const TABLE: [Row; 12] = [
     Row {
         name: "cut a tenant",
         operation: || cut(CutScope::Tenant(tenant("acme"))),
-        duties: &[Duty::Root, Duty::Operator],
+        duties: &[Duty::Root, Duty::Issuer, Duty::Operator],
         scopes: &["", "acme"],
     },
     Row {
         name: "cut a keyspace",
         operation: || cut(CutScope::Keyspace(keyspace("acme/live"))),
-        duties: &[Duty::Root, Duty::Operator],
+        duties: &[Duty::Root, Duty::Issuer, Duty::Operator],
         scopes: &["", "acme", "acme/live"],
     },
     Row {
         name: "cut an owner",
         operation: || cut(CutScope::Owner(owner("acme/shop"))),
-        duties: &[Duty::Root, Duty::Operator],
+        duties: &[Duty::Root, Duty::Issuer, Duty::Operator],
         scopes: &["", "acme"],
     },
 ];

@@ -47,7 +47,7 @@ fn a_version_is_revoked_alone() {
     let etag = world.state.key(&key_name("acme/live", 1)).unwrap().etag();
     let Answer::Revoked { key, version } = world.done(by_root(Operation::RevokeKey(one))) else { panic!() };
     assert_eq!(version, Some(version_id(1)));
-    assert!(key.revocation().is_none() && key.versions[0].revocation.is_some());
+    assert!(key.revocation().is_none() && key.versions[0].revocation().is_some());
     assert_eq!(key.etag(), etag, "the etag is the key's, its versions aside");
 }
 

@@ -100,6 +100,10 @@ pub(crate) fn settings(prefix: &str) -> KeyspaceSettings {
         staleness_policy: StalenessPolicy::Refuse,
         dead_retention: DurationMillis::from_days(90),
         keys_max: 1_000_000,
+        allowed_roles: Box::default(),
+        versions_max: u64::MAX,
+        metadata_bytes_max: u64::MAX,
+        self_revocation_off: false,
     }
 }
 
@@ -115,6 +119,8 @@ pub(crate) fn new_key(number: u8) -> NewKey {
         display_name: text("Checkout"),
         purpose: Purpose::default(),
         terms: terms(&["orders:read"]),
+        roles: Vec::new(),
+        parent: None,
         metadata: Metadata::default(),
         not_before: None,
         expiry: Expiry::Default,
