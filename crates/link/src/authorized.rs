@@ -88,7 +88,9 @@ impl<T> Authorized<T> {
     ) -> Result<Self, Status> {
         if key.keyspace.is_management() {
             match answers::key(registry, key, by).await {
-                Ok((found, _)) if found.owner == identity.identity.to_string() => return Ok(Self { request, identity }),
+                Ok((found, _)) if found.owner == identity.identity.to_string() => {
+                    return Ok(Self { request, identity });
+                }
                 Ok(_) => {}
                 Err(status) if status.code() == Code::NotFound => {}
                 Err(status) => return Err(status),

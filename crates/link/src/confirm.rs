@@ -71,6 +71,11 @@ pub async fn wait_for(
     }
 }
 
+/// The end of a look at what is good to know and not worth a wait.
+pub(crate) fn glance(by: Instant) -> Instant {
+    by.min(Instant::now() + GLANCE_MAX)
+}
+
 fn span(wait: Wait) -> Duration {
     match wait {
         Wait::Committed => Duration::ZERO,

@@ -7,8 +7,8 @@
 //! ```
 //! In: [`Registry`], what a handler asks of the state, with two implementers: [`Link`] (over gRPC, from any process) and
 //! the replica's own (`registry`); [`identify`] and [`Authorized`]: no command without a proven identity that holds the
-//! grant; [`Material`]: wrapped keys, unwrapped with this process's own access to the KEK; [`revoke_key`], which issuance
-//! and validation both serve. Out: what the state machine decides (`state`), and who it is served by (`registry`).
+//! grant; [`Material`]: wrapped keys, unwrapped with this process's own access to the KEK; [`revoke_key`], [`revoke_keys`]
+//! and [`suspend_key`], which issuance and validation both serve; [`Refusals`], which gathers what was refused. Out: what the state machine decides (`state`), and who it is served by (`registry`).
 //!
 //! # Decisions
 //! **[`Registry`] speaks the generated messages.** Both implementers answer from the same function, one of them without a
@@ -23,23 +23,42 @@ pub mod answers;
 mod authorized;
 mod backoff;
 mod confirm;
+mod entrance;
+mod follow;
 mod identities;
 mod identity;
 mod judgement;
 mod link;
 mod material;
+pub mod process;
+pub mod query;
+mod refusals;
 mod refused;
 mod registry;
+mod rehearsal;
+mod repeats;
 mod replicas;
 mod revoke_key;
+mod revoke_keys;
+mod select;
+pub mod service;
+mod suspend_key;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use authorized::{Authorized, READERS};
 pub use confirm::{Time, regions, visibility, wait_for};
+pub use entrance::{Call, Entrance};
+pub use follow::{FollowItem, FollowedEvent, Following, write_entry};
 pub use identity::{ProvenIdentity, identify};
 pub use link::Link;
 pub use material::{ClusterMaterial, KeyspaceMaterial, Material, TenantMaterial};
-pub use refused::{fields_invalid, list_invalid};
+pub use refusals::Refusals;
+pub use refused::{Unreadable, fields_invalid, list_invalid};
 pub use registry::{Barrier, Query, Registry};
-pub use revoke_key::{revoke_key, scope_of_key};
+pub use rehearsal::rehearse;
+pub use repeats::MintKeys;
+pub use revoke_key::{carry_out_revocation, revoke_key, scope_of_key};
+pub use revoke_keys::revoke_keys;
+pub use select::Selected;
+pub use suspend_key::suspend_key;

@@ -4,8 +4,8 @@ use crate::backoff::Backoff;
 use crate::identities::{Identities, fingerprint};
 use crate::judgement::{Judgement, judge};
 use crate::replicas::{Reached, Replicas};
-use crate::{Barrier, ProvenIdentity, Query, Registry};
-use latchkey_domain::{ClusterId, NodeId, Revision};
+use crate::{Barrier, FollowItem, Following, ProvenIdentity, Query, Registry, Selected};
+use latchkey_domain::{ClusterId, KeyspaceName, NodeId, Revision, Sequence};
 use latchkey_state::{Command, Operation};
 use latchkey_transport::{ClusterSecret, Unavailable, status};
 use latchkey_wire::applied::{Proposed, read_applied};
@@ -18,12 +18,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+use tokio_stream::StreamExt as _;
 use tonic::{Request, Response, Status};
 use tonic_types::StatusExt as _;
 
 /// How long one replica may take before another is asked, where asking twice is harmless. Longer than a commit over an
 /// ocean, shorter than an election.
 const TRY_MAX: Duration = Duration::from_secs(1);
+
+/// How long a replica may take to select keys: it looks at each of a keyspace, and sends what it found.
+const SELECT_MAX: Duration = Duration::from_secs(30);
 
 /// Kept back of a turn of waiting, so that the leader's answer is here before we ask the next one.
 const ANSWER_MARGIN: Duration = Duration::from_millis(200);
@@ -124,12 +128,25 @@ impl Link {
     where
         A: Future<Output = Result<Response<T>, Status>>,
     {
+        self.ask_any_for(TRY_MAX, by, call).await
+    }
+
+    /// As [`Self::ask_any`], where one replica may take longer.
+    async fn ask_any_for<A, T>(
+        &self,
+        try_max: Duration,
+        by: Instant,
+        call: impl Fn(Reached, Duration) -> A,
+    ) -> Result<T, Status>
+    where
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
         let replicas = &self.shared.replicas;
         let (mut backoff, mut last) = (Backoff::new(), None);
         loop {
             let round = replicas.round();
             for reader in replicas.readers() {
-                match one_try(by.min(Instant::now() + TRY_MAX), |left| call(reader, left)).await {
+                match one_try(by.min(Instant::now() + try_max), |left| call(reader, left)).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) if judge(&error) == Judgement::Final => return Err(error),
                     Err(error) => last = Some(error),
@@ -207,7 +224,7 @@ impl Registry for Link {
     }
 
     async fn propose(&self, command: &Command, by: Instant) -> Result<Proposed, Status> {
-        let ends_keys = matches!(command.operation, Operation::RevokeKey(_) | Operation::Cut(_));
+        let ends_keys = command.operation.is_emergency();
         let (repeat, command) = (repeat_of(command), write_command(command));
         let answer = self.ask_leader(repeat, by, |leader, left| {
             let Reached { mut client, target } = leader;
@@ -257,6 +274,40 @@ impl Registry for Link {
         }
     }
 
+    async fn select(&self, keyspace: &KeyspaceName, filter: &str, by: Instant) -> Result<Selected, Status> {
+        let answer = self.ask_any_for(SELECT_MAX, by, |reader, left| {
+            let Reached { mut client, target } = reader;
+            let request = pb::SelectRequest {
+                target: Some(target),
+                keyspace: keyspace.to_string(),
+                filter: filter.to_owned(),
+                consistency: Some(Consistency::FullyConsistent.into()),
+            };
+            async move {
+                let mut messages = client.select(timed(request, left)).await?.into_inner();
+                let mut selected = Selected::default();
+                while let Some(message) = messages.message().await? {
+                    selected.take(message)?;
+                }
+                Ok(Response::new(selected))
+            }
+        });
+        let selected = answer.await?;
+        self.saw(selected.revision);
+        Ok(selected)
+    }
+
+    async fn follow(&self, from: Sequence, by: Instant) -> Result<Following, Status> {
+        let messages = self.ask_any(by, |reader, _| {
+            let Reached { mut client, target } = reader;
+            // Without a deadline, which would be one for the whole stream.
+            let request = pb::FollowRequest { target: Some(target), from_sequence: from.0 };
+            async move { client.follow(request).await }
+        });
+        let items = messages.await?.map(|message| message.and_then(FollowItem::read));
+        Ok(Box::pin(items))
+    }
+
     async fn authenticate(
         &self,
         key_text: &str,
@@ -301,9 +352,16 @@ fn timed<T>(message: T, left: Duration) -> Request<T> {
     request
 }
 
-/// A revocation does nothing the second time, unless it asks for an etag, which the first time changed.
+/// What takes away, and what writes down how far somebody is, does nothing the second time, unless it asks for an etag,
+/// which the first time changed.
 fn repeat_of(command: &Command) -> Repeat {
-    let idempotent = matches!(&command.operation, Operation::RevokeKey(revoke) if revoke.etag.is_none());
+    let idempotent = match &command.operation {
+        Operation::RevokeKey(operation) => operation.etag.is_none(),
+        Operation::SuspendKey(operation) => operation.etag.is_none(),
+        Operation::ResumeKey(operation) => operation.etag.is_none(),
+        Operation::RevokeKeys(_) | Operation::Trim(_) => true,
+        _ => false,
+    };
     if command.request.is_some() || idempotent { Repeat::Harmless } else { Repeat::Harmful }
 }
 

@@ -1,7 +1,7 @@
 //! What a handler asks of the replicated state, wherever that is.
 
-use crate::ProvenIdentity;
-use latchkey_domain::{ClusterId, DurationMillis, Revision};
+use crate::{Following, ProvenIdentity, Selected};
+use latchkey_domain::{ClusterId, DurationMillis, KeyspaceName, Revision, Sequence};
 use latchkey_state::Command;
 use latchkey_wire::applied::Proposed;
 use latchkey_wire::pb::internal::v1 as pb;
@@ -19,7 +19,7 @@ pub type Query = pb::query_request::Query;
 pub struct Barrier {
     /// The revision that all must know.
     pub revision: Revision,
-    /// How long a replica may answer after its lease began, for what is confirmed.
+    /// How long a replica may answer after its lease began, for what is confirmed; zero: as long as for any keyspace.
     pub bound: DurationMillis,
     /// How long to wait; zero tells what is known.
     pub wait: Duration,
@@ -63,6 +63,24 @@ pub trait Registry: Send + Sync + 'static {
         barrier: Barrier,
         by: Instant,
     ) -> impl Future<Output = Result<Vec<pb::ReplicaConfirmation>, Status>> + Send;
+
+    /// The ids of all keys of a keyspace that match a filter and are not dead, at one revision that knows all that was
+    /// acknowledged before the call. The empty filter matches all.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `INVALID_ARGUMENT` for what is no filter; `UNAVAILABLE`.
+    fn select(
+        &self,
+        keyspace: &KeyspaceName,
+        filter: &str,
+        by: Instant,
+    ) -> impl Future<Output = Result<Selected, Status>> + Send;
+
+    /// Follows the audit log from a sequence on. `by` is when the first answer has to be there; what follows has no end.
+    ///
+    /// # Errors
+    /// `FAILED_PRECONDITION` where that event was trimmed; `UNAVAILABLE`. The same may come later, as an item.
+    fn follow(&self, from: Sequence, by: Instant) -> impl Future<Output = Result<Following, Status>> + Send;
 
     /// Tells whose management key this is. The answer may be up to 1 s old.
     ///

@@ -10,7 +10,7 @@ use latchkey_transport::status;
 use latchkey_wire::applied::Told;
 use latchkey_wire::pb::internal::v1::{self as pb, query_response::Answer};
 use latchkey_wire::pb::v1;
-use latchkey_wire::request::{RevokeKey, read_revoke_key};
+use latchkey_wire::request::{RevokeKey, Wait, read_revoke_key};
 use latchkey_wire::time::{read_time, write_time};
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
@@ -36,7 +36,10 @@ pub async fn revoke_key(
     let answer = if authorized.request().validate_only {
         rehearse(registry, authorized.request(), by).await?
     } else {
-        carry_out(registry, opening, authorized, by).await?
+        let actor = authorized.actor();
+        let (RevokeKey { operation, request, wait, .. }, _) = authorized.into_parts();
+        let command = Command { request, ..Command::new(actor, opening, Operation::RevokeKey(operation)) };
+        carry_out_revocation(registry, &command, wait, by).await?
     };
     Ok(Response::new(answer))
 }
@@ -66,16 +69,18 @@ pub async fn scope_of_key(
     Ok(held.unwrap_or(Scope::System))
 }
 
-async fn carry_out(
+/// Revokes by a command whose actor may: an identity that was authorized, or the key itself. Tells when each region
+/// stopped accepting it.
+///
+/// # Errors
+/// The refusals of the command; `UNAVAILABLE`, `DEADLINE_EXCEEDED`.
+pub async fn carry_out_revocation(
     registry: &impl Registry,
-    opening: [u8; 32],
-    authorized: Authorized<RevokeKey>,
+    command: &Command,
+    wait: Wait,
     by: Instant,
 ) -> Result<v1::RevokeKeyResponse, Status> {
-    let actor = authorized.actor();
-    let (RevokeKey { operation, request, wait, .. }, _) = authorized.into_parts();
-    let command = Command { request, ..Command::new(actor, opening, Operation::RevokeKey(operation)) };
-    let (told, revision, replayed) = told(registry.propose(&command, by).await?)?;
+    let (told, revision, replayed) = told(registry.propose(command, by).await?)?;
     let Told::Revoked { key, version, bound } = told else { return Err(unexpected("a revocation")) };
     let shown = shown(key, version, revision)?;
     let replicas = wait_for(registry, wait, revision, bound, by).await;

@@ -2,24 +2,24 @@
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 use latchkey_crypto::{Entropy as _, KeyText, draw};
-use latchkey_domain::{DisplayName, IdentityName, NodeId};
+use latchkey_domain::{DisplayName, IdentityName, KeyId, KeyspaceName, NodeId, Sequence};
 use latchkey_kms::testing::SwitchableKms;
 use latchkey_link::testing::{MemoryRegistry, Seeded, conformance};
-use latchkey_link::{Barrier, Link, Material, Registry};
+use latchkey_link::{Barrier, FollowItem, Link, Material, Registry};
 use latchkey_state::{Actor, Command, CreateIdentity, Operation, RequestMark};
 use latchkey_transport::{ClusterSecret, Rejection, Unavailable};
-use latchkey_wire::applied::Proposed;
 use latchkey_wire::disk::read_command;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::registry_service_server::{RegistryService, RegistryServiceServer};
 use latchkey_wire::pb::v1::replica_status::State;
-use latchkey_wire::refusal::write_refusal;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status};
 
 /// How a replica misbehaves.
@@ -64,7 +64,8 @@ fn by() -> Instant {
 
 #[tonic::async_trait]
 impl RegistryService for Replica {
-    type FollowStream = tokio_stream::Empty<Result<pb::FollowResponse, Status>>;
+    type FollowStream = Pin<Box<dyn Stream<Item = Result<pb::FollowResponse, Status>> + Send>>;
+    type SelectStream = tokio_stream::Iter<std::vec::IntoIter<Result<pb::SelectResponse, Status>>>;
 
     async fn introduce(&self, _: Request<pb::IntroduceRequest>) -> Result<Response<pb::IntroduceResponse>, Status> {
         let leader = Some(self.leader.load(Ordering::Relaxed));
@@ -80,13 +81,13 @@ impl RegistryService for Replica {
         }
         self.proposals.fetch_add(1, Ordering::Relaxed);
         let command = read_command(&request.command.unwrap()).unwrap();
-        let proposed = self.registry.propose(&command, by()).await?;
+        let applied = self.registry.carry_out(&command);
         if self.manner == Manner::BreaksOff {
             // The next one leads from now on, as after a crash.
             self.leader.store(2, Ordering::Relaxed);
             return Err(Status::unavailable("connection reset"));
         }
-        Ok(Response::new(pb::ProposeResponse { applied: Some(written(proposed)) }))
+        Ok(Response::new(pb::ProposeResponse { applied: Some(applied) }))
     }
 
     async fn query(&self, request: Request<pb::QueryRequest>) -> Result<Response<pb::QueryResponse>, Status> {
@@ -96,8 +97,26 @@ impl RegistryService for Replica {
         self.registry.query(query.unwrap(), consistency, by()).await.map(Response::new)
     }
 
-    async fn follow(&self, _: Request<pb::FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
-        Err(Rejection::NotServedHere.into())
+    async fn follow(&self, request: Request<pb::FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref(), false)?;
+        let items = self.registry.follow(Sequence(request.from_sequence), by()).await?;
+        Ok(Response::new(Box::pin(items.map(|item| item.map(written)))))
+    }
+
+    async fn select(&self, request: Request<pb::SelectRequest>) -> Result<Response<Self::SelectStream>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref(), false)?;
+        let keyspace = KeyspaceName::parse(&request.keyspace).unwrap();
+        let selected = self.registry.select(&keyspace, &request.filter, by()).await?;
+        let message = |keys: &[KeyId]| pb::SelectResponse {
+            revision: Some(selected.revision.into()),
+            key_ids: keys.iter().map(|key| key.bytes().to_vec()).collect(),
+            bound_ms: selected.bound.millis(),
+        };
+        // The first message is empty, as it may be.
+        let messages: Vec<_> = [&[][..], &selected.keys].into_iter().map(|keys| Ok(message(keys))).collect();
+        Ok(Response::new(tokio_stream::iter(messages)))
     }
 
     async fn renew_lease(&self, _: Request<pb::RenewLeaseRequest>) -> Result<Response<pb::RenewLeaseResponse>, Status> {
@@ -132,27 +151,24 @@ impl RegistryService for Replica {
     }
 }
 
-/// As the replica writes it, from what the registry in memory read.
-fn written(proposed: Proposed) -> pb::Applied {
-    use latchkey_wire::applied::Told;
-    use pb::applied::Result as Written;
-    let result = match proposed.answer {
-        Err(refusal) => Written::Refusal(write_refusal(&refusal)),
-        Ok(Told::Done) => Written::Nothing(pb::Nothing {}),
-        Ok(Told::Tenant(tenant)) => Written::Tenant(tenant),
-        Ok(Told::Keyspace(keyspace)) => Written::Keyspace(keyspace),
-        Ok(Told::Owner(owner)) => Written::Owner(owner),
-        Ok(Told::Identity(identity)) => Written::Identity(identity),
-        Ok(Told::Keys { keys, replay, bound }) => {
-            Written::Keys(pb::KeysCreated { keys, replay, bound_ms: bound.millis() })
-        }
-        Ok(Told::Revoked { key, version, bound }) => Written::Revoked(pb::KeyRevoked {
-            key: Some(key),
-            version_id: version.map(|id| id.bytes().to_vec()),
-            bound_ms: bound.millis(),
+/// As a replica writes it, from what the registry in memory read.
+fn written(item: FollowItem) -> pb::FollowResponse {
+    use pb::follow_response::Item;
+    let item = match item {
+        FollowItem::Event(event) => Item::Event(pb::Event {
+            sequence: event.sequence.0,
+            revision: Some(event.revision.into()),
+            format: event.format.into(),
+            event: event.event,
+            opening: event.opening.to_vec(),
+            root: event.root.to_vec(),
+            tenant: event.tenant.map(|tenant| tenant.0),
         }),
+        FollowItem::Progress { next, revision } => {
+            Item::Progress(pb::Progress { next_sequence: next.0, revision: Some(revision.into()) })
+        }
     };
-    pb::Applied { revision: Some(proposed.revision.into()), replayed: proposed.replayed, result: Some(result) }
+    pb::FollowResponse { item: Some(item) }
 }
 
 struct Cluster {

@@ -5,6 +5,7 @@ use crate::propose::ProposeError;
 use crate::registry::{Registry, ReplicaStatus};
 use crate::types::Member;
 use latchkey_domain::{DurationMillis, NodeId};
+use latchkey_link::query::bound_at;
 use latchkey_telemetry::names;
 use latchkey_transport::Unavailable;
 use metrics::histogram;
@@ -19,8 +20,15 @@ impl Registry {
         self.elsewhere().unwrap_or(nobody.into())
     }
 
+    /// The longest bound of any keyspace: for what reaches over several.
+    fn longest_bound(&self) -> DurationMillis {
+        let state = self.core().state();
+        let bounds = state.keyspaces().iter().map(|keyspace| bound_at(keyspace, state.clock()));
+        bounds.max().unwrap_or_default()
+    }
+
     /// How everyone who may hold a lease stands towards a revision; waits until nobody can decide on less, or until
-    /// the time is over.
+    /// the time is over. A bound of zero stands for the longest of any keyspace.
     ///
     /// # Errors
     /// [`ProposeError::Elsewhere`] and [`ProposeError::Unavailable`] where this replica does not lead.
@@ -30,6 +38,7 @@ impl Registry {
         bound: DurationMillis,
         within: Duration,
     ) -> Result<Vec<(ReplicaStatus, Standing, Option<u64>)>, ProposeError> {
+        let bound = if bound == DurationMillis::ZERO { self.longest_bound() } else { bound };
         let mut news = self.inner.leadership.watch();
         let begun = Instant::now();
         let deadline = begun + within;

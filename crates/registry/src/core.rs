@@ -1,7 +1,7 @@
 //! What the parts of one replica share: the published state, its condition, and what has to reach the disk.
 
 use crate::keyring::{Keyring, Peppers};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, OutboxError};
 use crate::row_writer::RowQueue;
 use crate::sealing::Sealer;
 use crate::types::{LogId, StoredMembership};
@@ -14,6 +14,7 @@ use latchkey_storage::{Mark, Store, Word};
 use latchkey_telemetry::Clock;
 use latchkey_transport::Unavailable;
 use latchkey_wire::pb::disk::v1 as pb;
+use latchkey_wire::pb::internal::v1::Event;
 use prost::Message;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -98,6 +99,12 @@ impl Core {
     /// The state as readers see it.
     pub fn state(&self) -> arc_swap::Guard<Arc<State>> {
         self.published.load()
+    }
+
+    /// Some entries of the audit tree from `from` on; empty where there are none yet.
+    pub(crate) async fn read_entries(&self, from: u64) -> Result<Vec<Event>, OutboxError> {
+        let trimmed = self.state().progress().trimmed.map_or(0, |trimmed| trimmed.next.0);
+        self.outbox.read(self.store.as_ref(), &self.sealer, from, trimmed).await
     }
 
     /// Shows readers a new state, then tells who waits for its revision.

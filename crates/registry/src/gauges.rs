@@ -22,8 +22,12 @@ fn show(registry: &Registry) {
     let state = registry.core().state();
     gauge!(names::APPLIED_INDEX).set(state.revision().index as f64);
     gauge!(names::STATE_KEYS).set(state.key_count() as f64);
-    gauge!(names::OUTBOX_ENTRIES).set(state.progress().frontier.size() as f64);
     let seconds = |millis: i64| millis as f64 / 1_000.0;
+    let progress = state.progress();
+    let waiting = progress.frontier.size() - progress.trimmed.map_or(0, |trimmed| trimmed.next.0);
+    let since = progress.trimmed.filter(|_| waiting > 0).map(|trimmed| progress.clock.since(trimmed.at));
+    gauge!(names::OUTBOX_ENTRIES).set(waiting as f64);
+    gauge!(names::OUTBOX_OLDEST_SECONDS).set(since.unwrap_or_default().millis() as f64 / 1_000.0);
     if let Some(age) = registry.reader().now().ok().and_then(|view| view.age().ok()) {
         gauge!(names::FRESHNESS_AGE_SECONDS).set(age.millis() as f64 / 1_000.0);
     }

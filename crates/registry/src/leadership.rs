@@ -24,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) clock: UnixMillis,
     pub(crate) hashed: Option<HashedAt>,
     pub(crate) state: i32,
+    /// The newest feature level that its build knows.
+    pub(crate) feature_level: u32,
 }
 
 /// One replica as the leader knows it.
@@ -46,6 +48,7 @@ struct Term {
     ledger: Ledger,
     readings: Readings,
     states: BTreeMap<NodeId, i32>,
+    feature_levels: BTreeMap<NodeId, u32>,
     hashes: BTreeMap<u64, BTreeMap<NodeId, HashedAt>>,
     /// Set once this leader has moved the clock to a majority's median.
     clock_advanced: bool,
@@ -92,6 +95,7 @@ impl Leadership {
                     ledger: Ledger::new(self.clock.boottime_millis()),
                     readings: Readings::default(),
                     states: BTreeMap::new(),
+                    feature_levels: BTreeMap::new(),
                     hashes: BTreeMap::new(),
                     clock_advanced: false,
                     quorum_at_ms: None,
@@ -107,6 +111,7 @@ impl Leadership {
         let Some(term) = current.as_mut() else { return false };
         term.ledger.report(report.replica, report.incarnation, report.published);
         term.states.insert(report.replica, report.state);
+        term.feature_levels.insert(report.replica, report.feature_level);
         if voters.contains(&report.replica) && report.replica != self.node {
             term.readings.note(report.replica, self.clock.boottime_millis(), report.clock);
         }
@@ -226,6 +231,14 @@ impl Leadership {
         })
     }
 
+    /// The newest feature level that each of these knows; `None` until all of them have reported in this term.
+    pub(crate) fn common_feature_level(&self, members: &[NodeId]) -> Option<u32> {
+        let current = self.term();
+        let term = current.as_ref()?;
+        let levels = members.iter().map(|member| term.feature_levels.get(member).copied());
+        levels.collect::<Option<Vec<_>>>()?.into_iter().min()
+    }
+
     /// Changes with every report.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
@@ -286,6 +299,7 @@ mod tests {
             clock: SystemClock.unix_millis(),
             hashed: Some(hashed),
             state: 1,
+            feature_level: 2,
         }
     }
 
@@ -304,6 +318,18 @@ mod tests {
         leader.report(report(NodeId(2), 0xBB));
         leader.report(report(NodeId(3), 0xBB));
         assert!(leader.report(report(NodeId(1), 0xAA)));
+    }
+
+    #[test]
+    fn the_common_feature_level_is_the_lowest_once_all_have_spoken() {
+        let leader = leader();
+        leader.report(report(NodeId(1), 0xAA));
+        leader.report(report(NodeId(2), 0xAA));
+        assert_eq!(leader.common_feature_level(&VOTERS), None);
+        leader.report(Report { feature_level: 1, ..report(NodeId(3), 0xAA) });
+        assert_eq!(leader.common_feature_level(&VOTERS), Some(1));
+        leader.report(report(NodeId(3), 0xAA));
+        assert_eq!(leader.common_feature_level(&VOTERS), Some(2));
     }
 
     #[test]

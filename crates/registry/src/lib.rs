@@ -30,7 +30,6 @@ mod network;
 mod outbox;
 mod peers;
 mod propose;
-mod query;
 mod raft_service;
 mod read_index;
 mod reader;

@@ -1,21 +1,23 @@
 //! The registry as the handlers in its own process ask for it: the same interface that `link` serves over gRPC.
 
 use crate::propose::ProposeError;
-use crate::query;
 use crate::registry::Registry;
-use crate::registry_service::{confirm, propose_status, told};
+use crate::registry_service::{confirm, follow, propose_status, told};
 use latchkey_decision::{Ground, NotIdentified, authenticate as identify};
-use latchkey_domain::{ClusterId, NodeId};
-use latchkey_link::{Barrier, ProvenIdentity, Query};
-use latchkey_state::Command;
+use latchkey_domain::{ClusterId, KeyspaceName, NodeId, Sequence, UnixMillis};
+use latchkey_link::query::{self, answer};
+use latchkey_link::{Barrier, FollowItem, Following, ProvenIdentity, Query, Selected};
+use latchkey_state::{Command, State};
 use latchkey_transport::{Rejection, Unavailable, status};
 use latchkey_wire::applied::{Proposed, read_applied};
 use latchkey_wire::disk::write_command;
 use latchkey_wire::pb::internal::v1 as pb;
+use latchkey_wire::pb::internal::v1::list_query::Collection;
 use latchkey_wire::request::Consistency;
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_stream::StreamExt as _;
 use tonic::{Request, Status};
 
 impl latchkey_link::Registry for Registry {
@@ -41,10 +43,16 @@ impl latchkey_link::Registry for Registry {
     }
 
     async fn query(&self, query: Query, consistency: Consistency, by: Instant) -> Result<pb::QueryResponse, Status> {
-        let view = self.reader().view(consistency, left(by)).await?;
-        let answer = query::answer(view.state(), view.now(), &query)?;
-        let revision = Some(view.state().revision().into());
-        Ok(pb::QueryResponse { revision, answer: Some(answer) })
+        self.answer(query, consistency, left(by)).await
+    }
+
+    async fn select(&self, keyspace: &KeyspaceName, filter: &str, by: Instant) -> Result<Selected, Status> {
+        self.select_keys(keyspace.to_string(), filter.to_owned(), Consistency::FullyConsistent, left(by)).await
+    }
+
+    async fn follow(&self, from: Sequence, _: Instant) -> Result<Following, Status> {
+        let items = follow(self.clone(), from.0).map(|message| message.and_then(FollowItem::read));
+        Ok(Box::pin(items))
     }
 
     async fn confirm(&self, barrier: Barrier, by: Instant) -> Result<Vec<pb::ReplicaConfirmation>, Status> {
@@ -69,6 +77,54 @@ impl latchkey_link::Registry for Registry {
         let answer = authenticate(self, key_text, client)?;
         ProvenIdentity::read(&answer).map_err(status::bug)
     }
+}
+
+impl Registry {
+    /// Answers a query from a state that is as recent as asked.
+    pub(crate) async fn answer(
+        &self,
+        query: Query,
+        consistency: Consistency,
+        within: Duration,
+    ) -> Result<pb::QueryResponse, Status> {
+        let view = self.reader().view(consistency, within).await?;
+        let (now, revision) = (view.now(), Some(view.state().revision().into()));
+        let looks_at_many = match &query {
+            Query::List(list) => list.collection() == Collection::Keys,
+            Query::Reach(_) | Query::Rehearsal(_) => true,
+            _ => false,
+        };
+        let answer = if looks_at_many {
+            from_a_copy(view.state(), now, move |state, now| answer(state, now, &query)).await?
+        } else {
+            answer(view.state(), now, &query)?
+        };
+        Ok(pb::QueryResponse { revision, answer: Some(answer) })
+    }
+
+    /// Selects from a state that is as recent as asked.
+    pub(crate) async fn select_keys(
+        &self,
+        keyspace: String,
+        filter: String,
+        consistency: Consistency,
+        within: Duration,
+    ) -> Result<Selected, Status> {
+        let view = self.reader().view(consistency, within).await?;
+        let select = move |state: &State, now| query::select(state, now, &keyspace, &filter);
+        from_a_copy(view.state(), view.now(), select).await
+    }
+}
+
+/// Asks a copy of the state on a thread that may take its time: raft's heartbeats must not wait for a listing.
+async fn from_a_copy<T: Send + 'static>(
+    state: &State,
+    now: UnixMillis,
+    ask: impl FnOnce(&State, UnixMillis) -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    let state = state.clone();
+    let asked = tokio::task::spawn_blocking(move || ask(&state, now)).await;
+    asked.unwrap_or_else(|error| Err(status::bug(&error.to_string())))
 }
 
 /// Tells whose management key this is, from the state of this replica.

@@ -2,6 +2,7 @@
 
 use crate::sealing::{OUTBOX_TABLE, Sealer, UnsealError};
 use latchkey_domain::Sequence;
+use latchkey_link::write_entry;
 use latchkey_state::Entry;
 use latchkey_storage::{Store, StoreError};
 use latchkey_wire::disk::decode_message;
@@ -13,6 +14,9 @@ use tokio::sync::watch;
 
 /// Entries that one read returns.
 const ENTRIES_PER_READ_MAX: usize = 256;
+
+/// Reads that may be overtaken by the thread that writes rows, each time by another write.
+const READ_TRIES: usize = 4;
 
 /// Why entries could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -70,34 +74,43 @@ impl Outbox {
         self.next.subscribe()
     }
 
-    /// Some entries from `from` on, as messages; empty where there are none yet.
+    /// Some entries from `from` on, as messages; empty where there are none yet. What lies below `trimmed` is not given
+    /// any more, whether it is on disk still or not.
     pub(crate) async fn read(
         &self,
         store: &dyn Store,
         sealer: &Sealer,
         from: u64,
+        trimmed: u64,
     ) -> Result<Vec<pb::Event>, OutboxError> {
-        // The disk first, memory second: what leaves memory in between is on disk already, but was not read.
-        let start = from.to_be_bytes();
-        let rows = store.read_rows(OUTBOX_TABLE, &start[..]..&u64::MAX.to_be_bytes()[..], ENTRIES_PER_READ_MAX)?;
-        let mut events = Vec::with_capacity(rows.len());
-        for row in rows {
-            let Ok(id) = <[u8; 8]>::try_from(&row.key.id[..]) else { continue };
-            let plain = sealer.open_entry(Sequence(u64::from_be_bytes(id)), &row.bytes).await?;
-            let event = decode_message::<pb::Event>(&plain);
-            events.push(event.map_err(|error| UnsealError::Content { what: "entry", error })?);
+        if from < trimmed {
+            return Err(OutboxError::Gone { asked: from, first: trimmed });
         }
-        let next = events.last().map_or(from, |event| event.sequence + 1);
-        let room = ENTRIES_PER_READ_MAX.saturating_sub(events.len());
-        let recent = self.recent();
-        events.extend(
-            recent.iter().skip_while(|entry| entry.sequence.0 < next).take(room).map(|entry| entry_to_pb(entry)),
-        );
-        drop(recent);
-        match events.first() {
-            Some(first) if first.sequence != from => Err(OutboxError::Gone { asked: from, first: first.sequence }),
-            _ => Ok(events),
+        for _ in 0..READ_TRIES {
+            let start = from.to_be_bytes();
+            let rows = store.read_rows(OUTBOX_TABLE, &start[..]..&u64::MAX.to_be_bytes()[..], ENTRIES_PER_READ_MAX)?;
+            let mut on_disk = Vec::with_capacity(rows.len());
+            for row in rows {
+                let Ok(id) = <[u8; 8]>::try_from(&row.key.id[..]) else { continue };
+                let plain = sealer.open_entry(Sequence(u64::from_be_bytes(id)), &row.bytes).await?;
+                let event = decode_message::<pb::Event>(&plain);
+                on_disk.push(event.map_err(|error| UnsealError::Content { what: "entry", error })?);
+            }
+            let first = on_disk.first().map(|event| event.sequence);
+            let recent = self.recent();
+            let first = first.or_else(|| recent.front().map(|entry| entry.sequence.0)).filter(|first| *first > from);
+            let events = joined(on_disk, recent.iter(), from);
+            drop(recent);
+            match (events.first(), first) {
+                (Some(event), _) if event.sequence != from => {
+                    return Err(OutboxError::Gone { asked: from, first: event.sequence });
+                }
+                // It left memory for the disk after that was read.
+                (None, Some(_)) => {}
+                _ => return Ok(events),
+            }
         }
+        Ok(Vec::new())
     }
 
     fn recent(&self) -> MutexGuard<'_, VecDeque<Arc<Entry>>> {
@@ -105,17 +118,57 @@ impl Outbox {
     }
 }
 
-pub(crate) fn entry_to_pb(entry: &Entry) -> pb::Event {
-    pb::Event {
-        sequence: entry.sequence.0,
-        revision: Some(latchkey_wire::pb::v1::Revision { epoch: entry.revision.epoch, index: entry.revision.index }),
-        format: u32::from(latchkey_state::EVENT_FORMAT),
-        event: entry.event.clone(),
-        opening: entry.o.to_vec(),
-        root: entry.root.as_bytes().to_vec(),
-    }
+pub(crate) fn entry_to_bytes(entry: &Entry) -> Vec<u8> {
+    write_entry(entry).encode_to_vec()
 }
 
-pub(crate) fn entry_to_bytes(entry: &Entry) -> Vec<u8> {
-    entry_to_pb(entry).encode_to_vec()
+/// What is on disk, and what follows it in memory without a hole: an entry may have left memory for the disk after that
+/// was read.
+fn joined<'a>(on_disk: Vec<pb::Event>, recent: impl Iterator<Item = &'a Arc<Entry>>, from: u64) -> Vec<pb::Event> {
+    let mut events = on_disk;
+    let next = events.last().map_or(from, |event| event.sequence + 1);
+    let room = ENTRIES_PER_READ_MAX.saturating_sub(events.len());
+    let following = recent.skip_while(|entry| entry.sequence.0 < next).zip(next..).take(room);
+    let whole = following.take_while(|(entry, expected)| entry.sequence.0 == *expected);
+    events.extend(whole.map(|(entry, _)| write_entry(entry)));
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchkey_domain::Revision;
+    use latchkey_transparency::Hash;
+
+    fn entry(sequence: u64) -> Arc<Entry> {
+        Arc::new(Entry {
+            sequence: Sequence(sequence),
+            revision: Revision::new(1, sequence),
+            tenant: None,
+            event: Vec::new(),
+            o: [0; 32],
+            root: Hash::new([0; 32]),
+        })
+    }
+
+    fn read(on_disk: impl Iterator<Item = u64>, recent: impl Iterator<Item = u64>, from: u64) -> Vec<u64> {
+        let on_disk = on_disk.map(|sequence| write_entry(&entry(sequence))).collect();
+        let recent: Vec<_> = recent.map(entry).collect();
+        joined(on_disk, recent.iter(), from).iter().map(|event| event.sequence).collect()
+    }
+
+    #[test]
+    fn what_went_from_memory_to_disk_between_the_two_reads_leaves_no_hole() {
+        // A follower was sent 3 and then 6, and a follower that counts stops at that.
+        assert_eq!(read(0..4, 6..9, 0), [0, 1, 2, 3]);
+        assert_eq!(read(0..0, 6..9, 4), [0; 0]);
+    }
+
+    #[test]
+    fn disk_and_memory_are_read_as_one_and_what_both_have_comes_once() {
+        assert_eq!(read(2..5, 3..8, 2), [2, 3, 4, 5, 6, 7]);
+        assert_eq!(read(0..0, 3..8, 5), [5, 6, 7]);
+        let end = ENTRIES_PER_READ_MAX as u64;
+        assert_eq!(read(0..1, 0..1_000, 0), (0..end).collect::<Vec<_>>());
+    }
 }

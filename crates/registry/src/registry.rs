@@ -8,6 +8,7 @@ use crate::raft_service::RaftFace;
 use crate::reader::Reader;
 use crate::registry_service::RegistryFace;
 use crate::renewal::Renewal;
+use crate::sealing::OUTBOX_TABLE;
 use crate::start::Timing;
 use crate::types::{IntroducedKey, Member, Raft};
 use latchkey_domain::NodeId;
@@ -209,12 +210,21 @@ impl Registry {
         let (core, mut next, mut sequences) = (&self.inner.core, from, Vec::new());
         core.rows.written_through(core.state().revision().index).await;
         loop {
-            let read = core.outbox.read(core.store.as_ref(), &core.sealer, next).await;
+            let read = core.read_entries(next).await;
             let Ok(events) = read else { return sequences };
             let Some(last) = events.last() else { return sequences };
             next = last.sequence + 1;
             sequences.extend(events.iter().map(|event| event.sequence));
         }
+    }
+
+    /// How many entries lie on disk: for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn entries_on_disk(&self) -> usize {
+        let store = &self.inner.core.store;
+        let rows = store.read_rows(OUTBOX_TABLE, &[0; 8][..]..&[0xFF; 8][..], usize::MAX);
+        rows.map_or(usize::MAX, |rows| rows.len())
     }
 
     /// Stops: no more answers, raft ends, what waits is written.

@@ -5,9 +5,8 @@ use crate::leadership::Report;
 use crate::ledger::Standing;
 use crate::outbox::OutboxError;
 use crate::propose::ProposeError;
-use crate::query;
 use crate::registry::{Registry, ReplicaStatus};
-use latchkey_domain::{DurationMillis, NodeId, Refusal, Revision, UnixMillis};
+use latchkey_domain::{DurationMillis, KeyId, NodeId, Refusal, Revision, UnixMillis};
 use latchkey_state::{Applied, HashedAt, StateHash};
 use latchkey_storage::StoreError;
 use latchkey_transport::{Deadline, Rejection, Unavailable, status};
@@ -26,6 +25,9 @@ use tracing::warn;
 
 /// How long a call may take that brought no deadline.
 const WITHIN_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Ids in one message of a selection.
+const IDS_PER_MESSAGE: usize = 1_000;
 
 /// Messages of one follower on their way.
 const FOLLOW_PENDING_MAX: usize = 64;
@@ -110,10 +112,28 @@ impl RegistryService for RegistryFace {
         let consistency = read_consistency(request.consistency.as_ref())
             .map_err(|violations| Status::from(Rejection::FieldsInvalid(violations)))?;
         let query = request.query.ok_or_else(|| Status::invalid_argument("expected a query"))?;
-        let view = self.registry.reader().view(consistency, left).await?;
-        let answer = query::answer(view.state(), view.now(), &query)?;
-        let revision = Some(view.state().revision().into());
-        Ok(Response::new(pb::QueryResponse { revision, answer: Some(answer) }))
+        self.registry.answer(query, consistency, left).await.map(Response::new)
+    }
+
+    type SelectStream = tokio_stream::Iter<std::vec::IntoIter<Result<pb::SelectResponse, Status>>>;
+
+    async fn select(&self, request: Request<pb::SelectRequest>) -> Result<Response<Self::SelectStream>, Status> {
+        let left = within(&request);
+        let request = request.into_inner();
+        self.check(request.target.as_ref())?;
+        let consistency = read_consistency(request.consistency.as_ref())
+            .map_err(|violations| Status::from(Rejection::FieldsInvalid(violations)))?;
+        let selected = self.registry.select_keys(request.keyspace, request.filter, consistency, left).await?;
+        let message = |keys: &[KeyId]| pb::SelectResponse {
+            revision: Some(selected.revision.into()),
+            key_ids: keys.iter().map(|key| key.bytes().to_vec()).collect(),
+            bound_ms: selected.bound.millis(),
+        };
+        let mut messages: Vec<_> = selected.keys.chunks(IDS_PER_MESSAGE).map(|keys| Ok(message(keys))).collect();
+        if messages.is_empty() {
+            messages.push(Ok(message(&[])));
+        }
+        Ok(Response::new(tokio_stream::iter(messages)))
     }
 
     type FollowStream = ReceiverStream<Result<pb::FollowResponse, Status>>;
@@ -121,15 +141,7 @@ impl RegistryService for RegistryFace {
     async fn follow(&self, request: Request<pb::FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
         let request = request.into_inner();
         self.check(request.target.as_ref())?;
-        let (messages, stream) = mpsc::channel(FOLLOW_PENDING_MAX);
-        let registry = self.registry.clone();
-        // Owned by the stream: it ends when the follower goes away.
-        tokio::spawn(async move {
-            if let Err(error) = follow(&registry, request.from_sequence, &messages).await {
-                drop(messages.send(Err(error)).await);
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(stream)))
+        Ok(Response::new(follow(self.registry.clone(), request.from_sequence)))
     }
 
     async fn renew_lease(
@@ -150,6 +162,8 @@ impl RegistryService for RegistryFace {
             clock: UnixMillis::new(request.clock_unix_ms),
             hashed,
             state: request.state,
+            // A build that does not say knows what the first release knew.
+            feature_level: request.feature_level_newest.max(1),
         };
         let (granted, differs) = self.registry.renewal().grant(report).await.map_err(Unavailable::into_status)?;
         let state = self.registry.core().state();
@@ -192,8 +206,19 @@ impl RegistryService for RegistryFace {
     }
 }
 
-/// Sends entries from `from` on for as long as the follower listens.
-async fn follow(
+/// The entries from `from` on, for as long as somebody listens.
+pub(crate) fn follow(registry: Registry, from: u64) -> ReceiverStream<Result<pb::FollowResponse, Status>> {
+    let (messages, stream) = mpsc::channel(FOLLOW_PENDING_MAX);
+    // Owned by the stream: it ends when the follower goes away.
+    tokio::spawn(async move {
+        if let Err(error) = send_entries(&registry, from, &messages).await {
+            drop(messages.send(Err(error)).await);
+        }
+    });
+    ReceiverStream::new(stream)
+}
+
+async fn send_entries(
     registry: &Registry,
     from: u64,
     messages: &mpsc::Sender<Result<pb::FollowResponse, Status>>,
@@ -211,7 +236,7 @@ async fn follow(
         if core.condition() == Condition::Fenced {
             return Err(Unavailable::Fenced.into());
         }
-        let events = core.outbox.read(core.store.as_ref(), &core.sealer, next).await.map_err(|error| match error {
+        let events = core.read_entries(next).await.map_err(|error| match error {
             OutboxError::Gone { .. } => Status::failed_precondition(error.to_string()),
             // A snapshot was installed, and its rows are on their way to the tables.
             OutboxError::Store(StoreError::RowsSuperseded { .. }) => Unavailable::Starting.into(),

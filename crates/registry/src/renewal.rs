@@ -7,6 +7,7 @@ use crate::peers::Peers;
 use crate::read_index::ReadIndex;
 use crate::types::{Member, Raft};
 use latchkey_domain::{NodeId, UnixMillis};
+use latchkey_state::FEATURE_LEVEL_NEWEST;
 use latchkey_transport::Unavailable;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::v1::Revision;
@@ -102,6 +103,7 @@ impl Renewal {
             published: report.published.map(|index| Revision { epoch: self.core.epoch(), index }),
             clock_unix_ms: report.clock.millis(),
             state: report.state,
+            feature_level_newest: report.feature_level,
             hashed: report.hashed.map(|hashed| pb::HashedState {
                 revision: Some(hashed.revision.into()),
                 hash: hashed.hash.bytes().to_vec(),
@@ -150,6 +152,7 @@ impl Renewal {
             clock: self.core.clock.unix_millis(),
             hashed: self.core.hashed(),
             state: state.into(),
+            feature_level: FEATURE_LEVEL_NEWEST,
         }
     }
 

@@ -26,6 +26,9 @@ const GATHERED_ROWS_MAX: usize = 1_024;
 /// Rows of a new generation that are written at once.
 const GENERATION_ROWS: usize = 512;
 
+/// Entries that are removed at once.
+const TRIMMED_ROWS: usize = 512;
+
 /// How long to wait before a key is asked for again that could not be had.
 const KEY_RETRY: Duration = Duration::from_millis(500);
 
@@ -105,6 +108,12 @@ impl RowQueue {
         drop(self.written.subscribe().wait_for(|written| *written >= index).await);
     }
 
+    /// Whether nothing waits to be written.
+    fn is_empty(&self) -> bool {
+        let pending = self.pending();
+        pending.work.is_empty() && !pending.closed
+    }
+
     pub(crate) fn close(&self) {
         self.pending().closed = true;
         self.arrived.notify_all();
@@ -158,6 +167,7 @@ impl RowQueue {
 
 /// Runs until the queue is closed and empty. On a thread of its own: it seals and it writes.
 pub(crate) fn run(core: &Core, runtime: &Handle) {
+    let mut trimmed = 0;
     while let Some(taken) = core.rows.take() {
         // Never skipped: the next batch's mark would vouch for rows that are not there. Where the disk is full, rows lag
         // until there is room, and the log replays them.
@@ -169,6 +179,35 @@ pub(crate) fn run(core: &Core, runtime: &Handle) {
                 error => error!(%error, "state rows could not be written; trying again"),
             }
             if core.rows.closes_within(WRITE_RETRY) {
+                return;
+            }
+        }
+        match taken.last() {
+            // Its file may have brought entries that were trimmed since.
+            Some(Work::Generation { .. }) | None => trimmed = 0,
+            Some(Work::Rows(last)) => trim(core, last, &mut trimmed),
+        }
+    }
+}
+
+/// Removes entries that audit has made durable, in batches, for as long as nothing else waits to be written. `trimmed` is
+/// the first sequence below which nothing is left.
+fn trim(core: &Core, last: &Batch, trimmed: &mut u64) {
+    let end = last.state.progress().trimmed.map_or(0, |trimmed| trimmed.next.0);
+    while *trimmed < end && core.rows.is_empty() {
+        let (start, below) = (trimmed.to_be_bytes(), end.to_be_bytes());
+        let removed = core.store.read_rows(OUTBOX_TABLE, &start[..]..&below[..], TRIMMED_ROWS).and_then(|rows| {
+            let deletes: Vec<_> = rows.into_iter().map(|row| row.key).collect();
+            let count = deletes.len();
+            // The mark stays: entries are no part of the state.
+            core.store.write_rows(RowBatch { puts: Vec::new(), deletes, mark: last.mark.clone() })?;
+            Ok(count)
+        });
+        match removed {
+            Ok(count) if count < TRIMMED_ROWS => *trimmed = end,
+            Ok(_) => {}
+            Err(error) => {
+                warn!(%error, "entries that audit has could not be removed; they are with the next write");
                 return;
             }
         }

@@ -111,11 +111,11 @@ pub(crate) fn write_payload(
         }
         Some(_) | None => return Ok(()),
     }
-    write_entries(core, state.progress().frontier.size(), out)
+    let trimmed = state.progress().trimmed.map_or(0, |trimmed| trimmed.next.0);
+    write_entries(core, trimmed, state.progress().frontier.size(), out)
 }
 
-fn write_entries(core: &Core, end: u64, out: &mut impl Write) -> Result<(), SnapshotError> {
-    let mut from = 0_u64;
+fn write_entries(core: &Core, mut from: u64, end: u64, out: &mut impl Write) -> Result<(), SnapshotError> {
     loop {
         let (start, end) = (from.to_be_bytes(), end.to_be_bytes());
         let rows = core.store.read_rows(OUTBOX_TABLE, &start[..]..&end[..], ENTRIES_PER_READ)?;

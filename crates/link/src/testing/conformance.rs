@@ -1,10 +1,11 @@
 //! What every [`Registry`] must do. Each implementer runs [`suite`] against a fresh cluster.
 
 use crate::answers;
-use crate::{Barrier, Material, Query, Registry};
+use crate::{Barrier, FollowItem, Following, Material, Query, Registry, Selected};
 use latchkey_crypto::{Entropy, draw};
 use latchkey_domain::{
-    DisplayName, DurationMillis, Duty, Grant, IdentityName, KeyName, Refusal, Revision, Scope, Slug, TenantName,
+    DisplayName, DurationMillis, Duty, Grant, IdentityName, KeyName, KeyspaceName, Refusal, Revision, Scope, Sequence,
+    Slug, TenantName,
 };
 use latchkey_minting::contexts::RingKind;
 use latchkey_minting::{DrawnKey, Numbered};
@@ -12,10 +13,12 @@ use latchkey_state::{Actor, Command, CreateIdentity, CreateTenant, Operation, Re
 use latchkey_wire::applied::Told;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::list_query::Collection;
+use latchkey_wire::pb::internal::v1::query_response::Answer;
 use latchkey_wire::pb::v1::replica_status::State as Known;
 use latchkey_wire::request::Consistency;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_stream::StreamExt as _;
 use tonic::Code;
 
 /// Longer than an election.
@@ -30,7 +33,11 @@ pub async fn suite(registry: &impl Registry, material: &Material, root_text: &st
     what_is_not_there_is_a_refusal(registry).await;
     a_write_is_read_and_a_repeat_gets_the_first_answer(registry, material, entropy).await;
     who_holds_no_grant_changes_nothing(registry, material, entropy).await;
+    a_rehearsal_tells_what_would_be_and_changes_nothing(registry, entropy).await;
     pages_neither_repeat_nor_hide(registry, material, entropy).await;
+    every_tenant_has_the_built_in_roles(registry).await;
+    a_selection_is_of_one_revision_and_its_name_is_that_of_its_set(registry).await;
+    what_happens_is_followed_without_a_gap(registry, material, entropy).await;
     every_replica_knows_a_write_in_the_end(registry).await;
 }
 
@@ -80,7 +87,7 @@ async fn a_write_is_read_and_a_repeat_gets_the_first_answer(
 
     let fresh = Consistency::AtLeastAsFresh(made.revision);
     let read = registry.query(Query::Tenant("tenants/first".to_owned()), fresh, by()).await.expect("it is known");
-    assert!(matches!(read.answer, Some(pb::query_response::Answer::Tenant(_))), "{read:?}");
+    assert!(matches!(read.answer, Some(Answer::Tenant(_))), "{read:?}");
     assert!(read.revision.map(Revision::from) >= Some(made.revision));
 
     let again = registry.propose(&first, by()).await.expect("there is a leader");
@@ -104,6 +111,22 @@ async fn who_holds_no_grant_changes_nothing(registry: &impl Registry, material: 
     assert_eq!(answers::tenant(registry, &stolen, by()).await.expect_err("it was not made").code(), Code::NotFound);
 }
 
+async fn a_rehearsal_tells_what_would_be_and_changes_nothing(registry: &impl Registry, entropy: &mut impl Entropy) {
+    let name = IdentityName::parse("tenants/system/identities/rehearsed").expect("a name");
+    let create = CreateIdentity { name: name.clone(), display_name: DisplayName::default(), grants: Vec::new() };
+    let command = |actor: Actor, opening| Command::new(actor, opening, Operation::CreateIdentity(create.clone()));
+    for _ in 0..2 {
+        let rehearsed = answers::rehearse(registry, &command(root(), draw(entropy)), by()).await;
+        let (told, _) = rehearsed.expect("root may make identities");
+        assert!(matches!(told, Told::Identity(identity) if identity.name == name.to_string()));
+        let absent = answers::identity(registry, &name, by()).await.expect_err("a rehearsal makes nothing");
+        assert_eq!(absent.code(), Code::NotFound);
+    }
+    let nobody = Actor::Identity(name);
+    let refused = answers::rehearse(registry, &command(nobody, draw(entropy)), by()).await;
+    assert_eq!(refused.expect_err("he holds no grant").code(), Code::PermissionDenied);
+}
+
 async fn pages_neither_repeat_nor_hide(registry: &impl Registry, material: &Material, entropy: &mut impl Entropy) {
     for name in ["page-c", "page-a", "page-b"] {
         let command = create_tenant(registry, material, name, entropy).await;
@@ -115,6 +138,7 @@ async fn pages_neither_repeat_nor_hide(registry: &impl Registry, material: &Mate
         page_size: 1,
         after,
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        ..Default::default()
     };
     let (mut after, mut seen) = (String::new(), Vec::new());
     loop {
@@ -134,6 +158,87 @@ async fn pages_neither_repeat_nor_hide(registry: &impl Registry, material: &Mate
     let (narrow, _) = answers::page(registry, list(String::new(), &["tenants/page-b"]), by()).await.expect("a page");
     let names: Vec<_> = narrow.tenants.iter().map(|tenant| tenant.name.as_str()).collect();
     assert_eq!((names, narrow.more), (vec!["tenants/page-b"], false));
+}
+
+async fn every_tenant_has_the_built_in_roles(registry: &impl Registry) {
+    let list = |parent: &str, after: String| pb::ListQuery {
+        collection: Collection::Roles.into(),
+        parent: parent.to_owned(),
+        page_size: 2,
+        after,
+        scopes: vec![String::new()],
+        ..Default::default()
+    };
+    let (mut after, mut names) = (String::new(), Vec::new());
+    loop {
+        let (page, _) = answers::page(registry, list("tenants/system", after), by()).await.expect("a page");
+        assert!(page.roles.iter().all(|role| role.built_in));
+        names.extend(page.roles.into_iter().map(|role| role.name));
+        if !page.more {
+            break;
+        }
+        after = names.last().expect("a page that is not the last holds something").clone();
+    }
+    assert_eq!(names, ["admin", "read-only", "standard"].map(|id| format!("tenants/system/roles/{id}")));
+    for name in names {
+        let (answer, _) = answers::read(registry, Query::Role(name), by()).await.expect("a built-in role");
+        assert!(matches!(answer, Answer::Role(_)), "{answer:?}");
+    }
+    for absent in ["tenants/system/roles/support", "tenants/nobody/roles/admin"] {
+        let refused = answers::read(registry, Query::Role(absent.to_owned()), by()).await.expect_err("it is not there");
+        assert_eq!(refused.code(), Code::NotFound);
+    }
+}
+
+async fn a_selection_is_of_one_revision_and_its_name_is_that_of_its_set(registry: &impl Registry) {
+    let management = KeyspaceName::management();
+    let all = registry.select(&management, "", by()).await.expect("the empty filter matches all");
+    assert!(!all.keys.is_empty() && all.keys.is_sorted() && all.bound != DurationMillis::ZERO, "{all:?}");
+    assert_eq!(registry.select(&management, "", by()).await.expect("again").name(), all.name());
+    let fewer = Selected { keys: Vec::new(), ..all.clone() };
+    assert_ne!(fewer.name(), all.name());
+    let none = KeyspaceName::parse("tenants/system/keyspaces/none").expect("a name");
+    assert_eq!(registry.select(&none, "", by()).await.expect_err("it is not there").code(), Code::NotFound);
+}
+
+async fn what_happens_is_followed_without_a_gap(
+    registry: &impl Registry,
+    material: &Material,
+    entropy: &mut impl Entropy,
+) {
+    let mut events = registry.follow(Sequence(0), by()).await.expect("nothing was trimmed");
+    let mut next = 0;
+    loop {
+        match follow_one(&mut events).await {
+            FollowItem::Event(event) => {
+                assert_eq!(event.sequence, Sequence(next));
+                next += 1;
+            }
+            FollowItem::Progress { next: Sequence(told), .. } if next > 0 => {
+                assert_eq!(told, next);
+                break;
+            }
+            FollowItem::Progress { .. } => {}
+        }
+    }
+    let command = create_tenant(registry, material, "followed", entropy).await;
+    let made = registry.propose(&command, by()).await.expect("there is a leader");
+    assert!(made.answer.is_ok(), "{made:?}");
+    // From where the first one stands, and from the middle.
+    let mut later = registry.follow(Sequence(next), by()).await.expect("nothing was trimmed");
+    for events in [&mut events, &mut later] {
+        let event = loop {
+            if let FollowItem::Event(event) = follow_one(events).await {
+                break event;
+            }
+        };
+        assert_eq!((event.sequence, event.revision), (Sequence(next), made.revision));
+    }
+}
+
+async fn follow_one(events: &mut Following) -> FollowItem {
+    let item = tokio::time::timeout(CALL_MAX, events.next()).await.expect("a follower hears something each second");
+    item.expect("following has no end").expect("a replica that answers")
 }
 
 async fn every_replica_knows_a_write_in_the_end(registry: &impl Registry) {
