@@ -6,6 +6,7 @@ mod disk;
 mod fixtures;
 mod fixtures_level_2;
 mod life;
+mod masks;
 mod measure;
 mod resources;
 mod verdicts;
