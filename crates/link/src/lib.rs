@@ -1,14 +1,16 @@
 //! The way from a service to the replicated state (rank 6).
 //!
 //! ```text
-//! handler -> identify -> Authorized<T> -> Registry::propose -> answers::told -> regions, visibility
-//!            who calls   may he?          leader, applied      a refusal      Registry::confirm: who
-//!            (1 s kept)                                        is a status    decides by it
+//! Entrance -> handler -> Authorized<T> -> Registry::propose -> answers::told -> regions, visibility
+//! who calls              may he?          leader, applied      a refusal      Registry::confirm: who
+//! (1 s kept)                              or: rehearse         is a status    decides by it
 //! ```
 //! In: [`Registry`], what a handler asks of the state, with two implementers: [`Link`] (over gRPC, from any process) and
-//! the replica's own (`registry`); [`identify`] and [`Authorized`]: no command without a proven identity that holds the
-//! grant; [`Material`]: wrapped keys, unwrapped with this process's own access to the KEK; [`revoke_key`], [`revoke_keys`]
-//! and [`suspend_key`], which issuance and validation both serve; [`Refusals`], which gathers what was refused. Out: what the state machine decides (`state`), and who it is served by (`registry`).
+//! the replica's own (`registry`); [`Entrance`], [`identify`] and [`Authorized`]: no command without a proven identity
+//! that holds the grant, and [`Refusals`], what they were refused; [`Material`]: wrapped keys, unwrapped with this
+//! process's own access to the KEK, and what it takes to mint with them; [`revoke_key`], [`revoke_keys`] and
+//! [`suspend_key`], which issuance and validation both serve; [`service`] and [`process`], a service without state as a
+//! whole. Out: what the state machine decides (`state`), and who it is served by (`registry`).
 //!
 //! # Decisions
 //! **[`Registry`] speaks the generated messages.** Both implementers answer from the same function, one of them without a
@@ -16,6 +18,9 @@
 //! **A write whose outcome is unknown is repeated only where a repeat cannot do it twice**: it carries a
 //! [`RequestMark`](latchkey_state::RequestMark), or does nothing the second time. Any other gets `DEADLINE_EXCEEDED`, not
 //! `UNAVAILABLE`, which clients repeat by themselves (`proto/retry.json`).
+//! **A rehearsal is a read.** `validate_only` sends the command with a query; a replica carries it out on a copy of its
+//! state, which costs about a microsecond. A state of our own with just the records that a command refers to knew neither
+//! taken prefixes nor quotas, and nothing of a key's versions.
 //! **Reads go to the leader first** and ask for all that this process has seen, so that a caller reads what he wrote; any
 //! other replica answers where the leader does not.
 
