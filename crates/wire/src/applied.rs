@@ -117,9 +117,7 @@ pub fn write_applied(state: &State, now: UnixMillis, applied: &Applied) -> inter
 
 /// How long a replica may answer for a keyspace after it last heard: the longest bound that counts still.
 fn bound_ms(view: &View<'_>, keyspace: KeyspaceNumber) -> u64 {
-    let Some(keyspace) = view.state.keyspaces().by_number(keyspace) else { return 0 };
-    let before = keyspace.staleness_before.filter(|(_, until)| view.now < *until).map(|(bound, _)| bound);
-    before.map_or(keyspace.staleness_max, |before| before.max(keyspace.staleness_max)).millis()
+    view.state.keyspaces().by_number(keyspace).map_or(0, |keyspace| keyspace.bound_at(view.now).millis())
 }
 
 /// Reads what became of a command.

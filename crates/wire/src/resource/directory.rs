@@ -1,6 +1,6 @@
 //! Tenants, keyspaces, owners, roles and identities.
 
-use super::{View, change_etag, texts};
+use super::{View, texts};
 use crate::pb::v1;
 use crate::time::{write_span, write_time};
 use latchkey_domain::{BuiltInRole, IdentityName, OwnerName, RoleName, RoleNumber, Slug, TenantName, UnixMillis};
@@ -19,7 +19,7 @@ impl View<'_> {
             quotas: tenant_quotas(tenant.quotas),
             create_time: Some(write_time(tenant.created_at)),
             update_time: Some(write_time(updated_at(tenant.changed, tenant.created_at))),
-            etag: etag(tenant.changed, tenant.number.0),
+            etag: tenant.etag(),
             revision: Some(self.revision.into()),
         }
     }
@@ -45,7 +45,7 @@ impl View<'_> {
             self_revocation: self_revocation(settings).into(),
             create_time: Some(write_time(keyspace.created_at)),
             update_time: Some(write_time(updated_at(keyspace.changed, keyspace.created_at))),
-            etag: etag(keyspace.changed, keyspace.number.0),
+            etag: keyspace.etag(),
             revision: Some(self.revision.into()),
         }
     }
@@ -59,7 +59,7 @@ impl View<'_> {
             contacts: texts(owner.contacts.iter()),
             create_time: Some(write_time(owner.created_at)),
             update_time: Some(write_time(updated_at(owner.changed, owner.created_at))),
-            etag: etag(owner.changed, owner.number.0),
+            etag: owner.etag(),
             revision: Some(self.revision.into()),
         }
     }
@@ -75,7 +75,7 @@ impl View<'_> {
             built_in: false,
             create_time: Some(write_time(role.created_at)),
             update_time: Some(write_time(updated_at(role.changed, role.created_at))),
-            etag: etag(role.changed, role.number.0),
+            etag: role.etag(),
             revision: Some(self.revision.into()),
         }
     }
@@ -92,7 +92,7 @@ impl View<'_> {
             built_in: true,
             create_time: None,
             update_time: None,
-            etag: etag(None, role.number().0),
+            etag: format!("n{}", role.number().0),
             revision: Some(self.revision.into()),
         }
     }
@@ -106,7 +106,7 @@ impl View<'_> {
             grants: identity.grants.iter().map(Into::into).collect(),
             create_time: Some(write_time(identity.created_at)),
             update_time: Some(write_time(updated_at(identity.changed, identity.created_at))),
-            etag: etag(identity.changed, identity.number.0),
+            etag: identity.etag(),
             revision: Some(self.revision.into()),
         }
     }
@@ -152,11 +152,6 @@ impl View<'_> {
         let tenant = self.tenant_name(identity.tenant);
         tenant.map(|tenant| IdentityName::new(tenant.tenant, identity.id.clone()).to_string()).unwrap_or_default()
     }
-}
-
-/// Changes whenever a record of the directory does.
-fn etag(changed: Option<Change>, number: u32) -> String {
-    changed.map_or_else(|| format!("n{number}"), change_etag)
 }
 
 fn updated_at(changed: Option<Change>, created_at: UnixMillis) -> UnixMillis {

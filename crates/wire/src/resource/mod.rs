@@ -6,7 +6,7 @@ mod rotation;
 
 use crate::pb::v1;
 use latchkey_domain::{Revision, TenantName, TenantNumber, UnixMillis};
-use latchkey_state::{Change, State};
+use latchkey_state::State;
 use std::fmt::Display;
 
 impl From<Revision> for v1::Revision {
@@ -52,9 +52,4 @@ impl<'a> View<'a> {
 
 pub(crate) fn texts<T: Display>(values: impl Iterator<Item = T>) -> Vec<String> {
     values.map(|value| value.to_string()).collect()
-}
-
-fn change_etag(change: Change) -> String {
-    let Revision { epoch, index } = change.revision;
-    format!("{epoch}-{index}")
 }

@@ -3,6 +3,7 @@
 
 mod descriptors;
 mod disk;
+mod echoes;
 mod fixtures;
 mod fixtures_level_2;
 mod life;
