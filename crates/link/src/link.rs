@@ -359,6 +359,7 @@ fn repeat_of(command: &Command) -> Repeat {
         Operation::RevokeKey(operation) => operation.etag.is_none(),
         Operation::SuspendKey(operation) => operation.etag.is_none(),
         Operation::ResumeKey(operation) => operation.etag.is_none(),
+        Operation::StepRotation(operation) => operation.etag.is_none(),
         Operation::RevokeKeys(_) | Operation::Trim(_) => true,
         _ => false,
     };
