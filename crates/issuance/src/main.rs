@@ -2,8 +2,8 @@
 
 use clap::Parser;
 use latchkey_config::{IssuanceSettings, Sources};
-use latchkey_link::process::{self, Arguments};
 use latchkey_issuance::Issuance;
+use latchkey_link::process::{self, Arguments};
 use std::error::Error;
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 //! `GetRotation` and `ListRotations`.
 
 use crate::house::{House, KEYSPACE, complete, is, prepare, rotate, why};
+use latchkey_domain::DurationMillis;
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::rotation::State;
 use prost_types::Duration;
@@ -31,6 +32,7 @@ async fn the_rotations_of_a_key_are_listed_newest_first_and_at_most_16_of_them_s
         let rotation = root.rotation.rotate_key(rotate(&key)).await.unwrap().into_inner().rotation.unwrap();
         root.rotation.complete_rotation(complete(&rotation.name)).await.unwrap();
         made.push(rotation.name);
+        house.advance(DurationMillis::new(1));
     }
     let standby = root.rotation.prepare_standby(prepare(&key)).await.unwrap().into_inner().rotation.unwrap();
     let listed: Vec<_> = walk(&house, &key, 5).await.into_iter().map(|one| one.name).collect();
