@@ -1,8 +1,8 @@
 //! Verdicts as they are answered. What a verdict does not give, an answer cannot carry.
 
-use latchkey_decision::Verdict;
-use latchkey_domain::{DurationMillis, ID_CHARS, Slug};
-use latchkey_state::{Found, Holder, Key, State, Tenant};
+use latchkey_decision::{Content, Verdict};
+use latchkey_domain::{DurationMillis, ID_CHARS, RotationId, Slug};
+use latchkey_state::{Found, Holder, State, Tenant};
 use latchkey_wire::pb::v1;
 use latchkey_wire::time::{write_span, write_time};
 
@@ -30,17 +30,24 @@ impl Basis<'_> {
         if let Some(found) = verdict.named() {
             write_names(&mut answer, found);
         }
-        if let Some(key) = verdict.content() {
-            self.write_content(&mut answer, key);
+        if let (Some(found), Some(content)) = (verdict.named(), verdict.content()) {
+            self.write_content(&mut answer, found.tenant, content);
         }
         answer
     }
 
-    fn write_content(self, answer: &mut v1::ValidateKeyResponse, key: &Key) {
+    fn write_content(self, answer: &mut v1::ValidateKeyResponse, tenant: &Tenant, content: Content<'_>) {
+        let key = content.key();
         answer.owner = holder_name(self.state, key.holder);
-        answer.permissions = key.terms.permissions.iter().map(|one| one.as_str().to_owned()).collect();
+        answer.permissions = content.permissions().iter().map(|one| one.as_str().to_owned()).collect();
+        answer.roles = content.roles().map(|role| member_name(tenant, "roles", role)).collect();
+        answer.roles.sort_unstable();
         answer.metadata = key.metadata().map(|(word, value)| (word.to_owned(), value.to_owned())).collect();
-        answer.expire_time = key.expires_at.map(write_time);
+        answer.expire_time = content.expires_at().map(write_time);
+        answer.rotation = content.rotation().map(|hint| v1::RotationHint {
+            rotation: hint.rotation.map(|rotation| rotation_name(&answer.key, rotation)).unwrap_or_default(),
+            retire_time: Some(write_time(hint.retires_at)),
+        });
     }
 }
 
@@ -76,12 +83,21 @@ fn holder_name(state: &State, holder: Holder) -> String {
             state.identities().by_number(number).map(|identity| (identity.tenant, "identities", &identity.id))
         }
     };
-    let named =
-        named.and_then(|(tenant, collection, id)| Some((state.tenants().by_number(tenant)?.as_ref(), collection, id)));
-    let written = |(tenant, collection, id): (&Tenant, &str, &Slug)| {
-        ["tenants/", tenant.id.as_str(), "/", collection, "/", id.as_str()].concat()
+    let written = |(tenant, collection, id): (_, &str, &Slug)| {
+        Some(member_name(state.tenants().by_number(tenant)?, collection, id.as_str()))
     };
-    named.map(written).unwrap_or_default()
+    named.and_then(written).unwrap_or_default()
+}
+
+/// The name of what a tenant holds beside its keyspaces.
+fn member_name(tenant: &Tenant, collection: &str, id: &str) -> String {
+    ["tenants/", tenant.id.as_str(), "/", collection, "/", id].concat()
+}
+
+fn rotation_name(key: &str, rotation: RotationId) -> String {
+    let mut name = [key, "/rotations/"].concat();
+    push_id(&mut name, rotation.chars());
+    name
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::halt::Halt;
 use crate::session::{Session, ground_of};
 use latchkey_domain::{DurationMillis, Duty, NodeId, Revision};
+use latchkey_link::Refusals;
 use latchkey_registry::{Known, Registry, ReplicaStatus, View};
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::cluster_service_server::ClusterService;
@@ -17,19 +18,22 @@ const READERS: [Duty; 3] = [Duty::Admin, Duty::Operator, Duty::Auditor];
 #[derive(Clone)]
 pub struct ClusterFace {
     registry: Registry,
+    refusals: Refusals,
 }
 
 impl ClusterFace {
-    /// Over the replica of this process.
+    /// Over the replica of this process. What it refuses is gathered.
     #[must_use]
-    pub const fn new(registry: Registry) -> Self {
-        Self { registry }
+    pub const fn new(registry: Registry, refusals: Refusals) -> Self {
+        Self { registry, refusals }
     }
 
     fn cluster(&self, extensions: &Extensions) -> Result<v1::Cluster, Halt> {
         let view = self.registry.reader().now()?;
         let age = || view.age();
-        Session::open(ground_of(&view), extensions, &age)?.require_on_system(&READERS)?;
+        let session = Session::open(ground_of(&view), extensions, &age)?;
+        let note = |halt: &Halt| halt.note(&self.refusals, &session, "ClusterService/GetCluster");
+        session.require_on_system(&READERS).inspect_err(note)?;
 
         let (core, status, state) = (self.registry.core(), self.registry.status(), view.state());
         let default = state.cluster().map_or(DurationMillis::ZERO, |cluster| cluster.staleness_default);

@@ -1,7 +1,9 @@
 //! Why a call or an item gets no outcome.
 
+use crate::session::Session;
 use latchkey_decision::{NotIdentified, Undecided};
 use latchkey_domain::Refusal;
+use latchkey_link::Refusals;
 use latchkey_registry::ViewError;
 use latchkey_transport::{Rejection, Unavailable, status};
 use latchkey_wire::violation::FieldViolations;
@@ -19,6 +21,11 @@ pub(crate) enum Halt {
 }
 
 impl Halt {
+    /// Takes note of it, where it refuses somebody who proved who he is.
+    pub(crate) fn note(&self, refusals: &Refusals, session: &Session<'_>, method: &'static str) {
+        refusals.note(&session.proven(), method, &self.clone().into());
+    }
+
     /// The word under which it is counted; `None` where the caller has to change something.
     pub(crate) const fn undecided(&self) -> Option<&'static str> {
         match self {

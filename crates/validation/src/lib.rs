@@ -8,17 +8,23 @@
 //! ```
 //! In: [`Validation::start`], which puts a replica together (settings, storage, KEK, raft on a runtime and a listener of
 //! its own, the public listener, probes, metrics) and is what `latchkey dev` calls too; the handlers of
-//! `ValidationService`, `ClusterService` and of `IssuanceService.RevokeKey`, so that a key dies without issuance.
+//! `ValidationService`, `ClusterService` and of what takes a key out of use in `IssuanceService` (`RevokeKey`, `RevokeKeys`,
+//! `SuspendKey`), so that a key dies without issuance.
 //! Out: what is decided (`decision`), how a state comes to be here (`registry`), layers and statuses (`transport`).
 //!
 //! # Decisions
 //! **The caller is proved on the same view as the key.** One load, one time, one lease: a revoked caller and a revoked
 //! key stop at the same revision. It follows that no keyspace is validated on a state that is older than the bound of the
 //! keyspace of management keys: who calls is not known then.
+//! **An item of a stream is a call of its own.** It has its own view and proves its caller anew, so a stream that is open
+//! for days stops with the key of whoever opened it, within the bound of every other call.
+//! **What cannot be audited is not explained.** An explanation waits for its entry to be replicated; a validation waits
+//! for nothing.
 //! **Raft has a runtime of its own.** Its heartbeats must not wait behind a million validations, nor the other way round.
 #![forbid(unsafe_code)]
 
 mod answer;
+mod attempts;
 mod cluster_service;
 mod consistency;
 mod halt;
@@ -27,8 +33,11 @@ mod issuance_service;
 mod probes;
 mod raft_runtime;
 mod running;
+mod self_revocation;
 mod session;
 mod start;
+mod stopping;
+mod stream;
 mod tally;
 mod validation_service;
 
@@ -37,4 +46,6 @@ pub use init::{InitError, Purpose, init};
 pub use issuance_service::IssuanceFace;
 pub use running::{Addresses, Running, StopError};
 pub use start::{StartError, Validation, telemetry_options};
+pub use stopping::{Stop, Stopping};
+pub use stream::Answers;
 pub use validation_service::ValidationFace;

@@ -2,8 +2,11 @@
 
 use crate::probes;
 use crate::raft_runtime::RaftRuntime;
+use crate::stopping::Stop;
+use latchkey_domain::Slug;
+use latchkey_link::Refusals;
 use latchkey_registry::Registry;
-use latchkey_telemetry::Endpoint;
+use latchkey_telemetry::{Endpoint, OsEntropy};
 use latchkey_transport::{Health, Probe, ServeError, Server};
 use std::net::SocketAddr;
 use tokio::runtime::Handle;
@@ -37,10 +40,11 @@ pub enum StopError {
 pub struct Running {
     addresses: Addresses,
     registry: Registry,
+    stop: Stop,
     api: Listener,
     raft: Listener,
     health: Health,
-    probes: JoinSet<()>,
+    tasks: JoinSet<()>,
     metrics: Endpoint,
     runtime: RaftRuntime,
 }
@@ -50,6 +54,8 @@ pub(crate) struct Parts {
     pub(crate) addresses: Addresses,
     pub(crate) registry: Registry,
     pub(crate) runtime: RaftRuntime,
+    pub(crate) stop: Stop,
+    pub(crate) refusals: Refusals,
     pub(crate) api: Server,
     pub(crate) raft: Server,
     pub(crate) metrics: Endpoint,
@@ -90,13 +96,14 @@ impl Listener {
 
 impl Running {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { addresses, registry, runtime, api, raft, metrics } = parts;
+        let Parts { addresses, registry, runtime, stop, refusals, api, raft, metrics } = parts;
         let health = api.health();
-        let mut probes = JoinSet::new();
-        probes.spawn(probes::run(registry.clone(), health.clone()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(probes::run(registry.clone(), health.clone()));
+        tasks.spawn(write_refusals(registry.clone(), refusals));
         let raft = Listener::run(raft, runtime.handle());
         let api = Listener::run(api, &Handle::current());
-        Self { addresses, registry, api, raft, health, probes, metrics, runtime }
+        Self { addresses, registry, stop, api, raft, health, tasks, metrics, runtime }
     }
 
     /// Where it really listens.
@@ -122,16 +129,17 @@ impl Running {
         }
     }
 
-    /// Stops: callers first, so that calls in progress end; then raft, while the others can still hear it; then the rest.
+    /// Stops: callers first, so that calls in progress end and streams are told to go elsewhere; then raft, while the others can still hear it; then the rest.
     ///
     /// # Errors
     /// [`StopError`], the first; everything has stopped all the same.
     pub async fn shutdown(self) -> Result<(), StopError> {
-        let Self { registry, api, raft, health, mut probes, metrics, runtime, .. } = self;
-        probes.shutdown().await;
+        let Self { registry, stop, api, raft, health, mut tasks, metrics, runtime, .. } = self;
+        tasks.shutdown().await;
         for probe in [Probe::Validate, Probe::Write] {
             health.set(probe, false).await;
         }
+        stop.begin();
         let api = api.stop().await;
         let replica = runtime.handle().spawn(registry.shutdown()).await;
         let raft = raft.stop().await;
@@ -140,4 +148,10 @@ impl Running {
         replica?;
         raft
     }
+}
+
+/// Refusals go into the audit log for as long as the replica serves.
+async fn write_refusals(registry: Registry, refusals: Refusals) {
+    let service = Slug::parse("validation").expect("the word of a service is a slug");
+    refusals.write_into(&registry, &service, &mut OsEntropy).await;
 }

@@ -3,9 +3,11 @@
 use crate::answer::Basis;
 use crate::halt::Halt;
 use latchkey_decision::{
-    Access, Decision, Ground, Identified, Presented, Question, Undecided, Verdict, authenticate, decide,
+    Access, Decision, Explanation, Ground, Identified, Presented, Question, Undecided, Verdict, authenticate, decide,
+    explain,
 };
-use latchkey_domain::{DurationMillis, Duty, Refusal, Scope, covers};
+use latchkey_domain::{DurationMillis, Duty, KeyspaceName, Refusal, Scope, covers};
+use latchkey_link::ProvenIdentity;
 use latchkey_registry::View;
 use latchkey_transport::{Caller, Rejection, Unavailable};
 use latchkey_wire::request::ValidateKey;
@@ -50,6 +52,35 @@ impl<'a> Session<'a> {
         Err(Halt::Refused(Refusal::PermissionDenied { duty: Duty::Validator, scope: Scope::System }))
     }
 
+    /// Refuses whoever operates nothing, or not the keyspace that he asks for. Management keys are operated by those who
+    /// operate the system.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`.
+    pub(crate) fn require_operator(&self, keyspace: Option<&KeyspaceName>) -> Result<(), Halt> {
+        let (grants, duty) = (self.identified.grants(), Duty::Operator);
+        let scope = match keyspace {
+            None if grants.iter().any(|grant| grant.duty.includes(duty)) => return Ok(()),
+            None => Scope::System,
+            Some(name) if name.is_management() => Scope::System,
+            Some(name) => Scope::Keyspace(name.clone()),
+        };
+        if covers(grants, duty, &scope) {
+            return Ok(());
+        }
+        Err(Halt::Refused(Refusal::PermissionDenied { duty, scope }))
+    }
+
+    /// Who calls, as the other services know him.
+    pub(crate) fn proven(&self) -> ProvenIdentity {
+        ProvenIdentity {
+            identity: self.identified.name(),
+            grants: self.identified.grants().to_vec(),
+            key: self.identified.key_name(),
+            revision: self.ground.state.revision(),
+        }
+    }
+
     /// Refuses whoever holds none of `duties` on the system.
     ///
     /// # Errors
@@ -73,6 +104,20 @@ impl<'a> Session<'a> {
         let question = Question::new(self.identified.grants(), asked.keyspace.as_ref());
         let access = Access { query: asked.query.as_ref(), context: &asked.context };
         decide(asked.key_text, self.ground, question, access, || (self.age)().map_err(Halt::from))
+    }
+
+    /// Explains what [`Self::decide`] would answer to somebody who may validate what this caller operates.
+    ///
+    /// # Errors
+    /// As [`Self::decide`].
+    pub(crate) fn explain<'b>(&self, asked: &'b ValidateKey<'b>) -> Result<Explanation<'b>, Halt>
+    where
+        'a: 'b,
+    {
+        let question = Question::explaining(self.identified.grants(), asked.keyspace.as_ref());
+        let access = Access { query: asked.query.as_ref(), context: &asked.context };
+        let explained = explain(asked.key_text, self.ground, question, access, || (self.age)().map_err(Halt::from))?;
+        explained.explanation((self.age)()?).map_err(|stale| Undecided::Stale(stale).into())
     }
 
     /// Reads the age once more, now that the answer leaves.

@@ -4,10 +4,12 @@ use crate::cluster_service::ClusterFace;
 use crate::issuance_service::IssuanceFace;
 use crate::raft_runtime::RaftRuntime;
 use crate::running::{Addresses, Parts as RunningParts, Running};
+use crate::stopping::Stop;
 use crate::validation_service::ValidationFace;
 use latchkey_config::{LogFormat, TelemetrySettings, ValidationSettings};
 use latchkey_domain::ClusterId;
 use latchkey_kms::{AwaitedFileKms, InsideError, KekFileError, Kms, refuse_inside};
+use latchkey_link::Refusals;
 use latchkey_registry::{Parts, Registry, Timing, pending_founding, store_folder};
 use latchkey_storage::{OpenError, Options, SledStore, Store};
 use latchkey_telemetry::{Clock, SystemClock, serve_metrics};
@@ -116,7 +118,7 @@ impl Validation {
             election_min_ms: raft_settings.election_min_ms,
             election_max_ms: raft_settings.election_max_ms,
         };
-        let parts = Parts { store, kms, clock, secret, timing, founding };
+        let parts = Parts { store, kms, clock: clock.clone(), secret, timing, founding };
         let runtime = RaftRuntime::build().map_err(StartError::Threads)?;
         let started = runtime.handle().spawn(Registry::start(parts)).await;
         let registry = started.expect("starting neither panics nor is cancelled")?;
@@ -125,19 +127,24 @@ impl Validation {
         for probe in [Probe::Validate, Probe::Write] {
             health.set(probe, false).await;
         }
+        let (stop, stopping) = Stop::new();
+        let refusals = Refusals::default();
+        let validation = ValidationFace::new(registry.clone(), refusals.clone(), stopping);
+        let issuance = IssuanceFace::new(registry.clone(), refusals.clone(), clock);
+        let cluster_face = ClusterFace::new(registry.clone(), refusals.clone());
         let raft = raft.limits(Limits::RAFT).descriptors(FILE_DESCRIPTOR_SET).service(registry.raft_service());
         let api = api
             .descriptors(FILE_DESCRIPTOR_SET)
-            .service(bounded!(ValidationServiceServer::new(ValidationFace::new(registry.reader()))))
-            .service(bounded!(IssuanceServiceServer::new(IssuanceFace::new(registry.clone()))))
-            .service(bounded!(ClusterServiceServer::new(ClusterFace::new(registry.clone()))))
+            .service(bounded!(ValidationServiceServer::new(validation)))
+            .service(bounded!(IssuanceServiceServer::new(issuance)))
+            .service(bounded!(ClusterServiceServer::new(cluster_face)))
             .service(registry.registry_service());
         tracing::info!(
             node = settings.node.id, %cluster, region = %settings.node.region,
             api = %addresses.api, raft = %addresses.raft, metrics = %addresses.metrics,
             "replica started"
         );
-        Ok(Running::new(RunningParts { addresses, registry, runtime, api, raft, metrics }))
+        Ok(Running::new(RunningParts { addresses, registry, runtime, stop, refusals, api, raft, metrics }))
     }
 }
 

@@ -4,18 +4,29 @@ use crate::answer::Basis;
 use crate::consistency::{check, strictest};
 use crate::halt::Halt;
 use crate::session::{Session, ground_of, require_claim, verdict};
+use crate::stopping::Stopping;
+use crate::stream::Answers;
 use crate::tally::Tally;
-use latchkey_decision::Decision;
-use latchkey_registry::{Reader, View};
+use latchkey_decision::{Decision, Explanation};
+use latchkey_domain::KeyName;
+use latchkey_link::answers::told;
+use latchkey_link::{ProvenIdentity, Refusals, Time};
+use latchkey_registry::{Reader, Registry, View};
+use latchkey_state::Operation;
 use latchkey_transport::Deadline;
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::validate_key_result::Result as ItemResult;
 use latchkey_wire::pb::v1::validation_service_server::ValidationService;
-use latchkey_wire::request::{BatchItem, Consistency, ValidateKey, read_batch_validate_keys, read_validate_key};
+use latchkey_wire::request::{
+    BatchItem, Consistency, ExplainValidation, ValidateKey, read_batch_validate_keys, read_explain_validation,
+    read_stream_item, read_validate_key,
+};
+use latchkey_wire::verdict::write_explanation;
+use latchkey_wire::violation::FieldViolations;
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
-use tonic::{Extensions, Request, Response, Status};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 
 /// How long a call may wait that came without a deadline, which happens in tests only: transport gives one.
 const WAIT_DEFAULT: Duration = Duration::from_secs(2);
@@ -23,18 +34,31 @@ const WAIT_DEFAULT: Duration = Duration::from_secs(2);
 /// Kept back from the wait, so that the answer says what was missing before the deadline says that time ran out.
 const ANSWER_MARGIN: Duration = Duration::from_millis(10);
 
+/// Methods under which refusals are noted in more than one place.
+const STREAM: &str = "ValidationService/StreamValidateKeys";
+const EXPLAIN: &str = "ValidationService/ExplainValidation";
+
 /// The handlers.
 #[derive(Clone)]
 pub struct ValidationFace {
+    registry: Registry,
     reader: Reader,
     tally: Arc<Tally>,
+    refusals: Refusals,
+    stopping: Stopping,
 }
 
 impl ValidationFace {
-    /// Over the state that `reader` reads.
+    /// Over the replica of this process. What it refuses is gathered; streams end when it is about to stop.
     #[must_use]
-    pub fn new(reader: Reader) -> Self {
-        Self { reader, tally: Arc::new(Tally::new()) }
+    pub fn new(registry: Registry, refusals: Refusals, stopping: Stopping) -> Self {
+        let reader = registry.reader();
+        Self { registry, reader, tally: Arc::new(Tally::new()), refusals, stopping }
+    }
+
+    /// Refuses whoever validates nowhere, and takes note of it.
+    fn require_validator(&self, session: &Session<'_>, method: &'static str) -> Result<(), Halt> {
+        session.require_validator().inspect_err(|halt| halt.note(&self.refusals, session, method))
     }
 
     /// The gate: the only place where a validation waits, and only where its caller asked for it.
@@ -47,6 +71,94 @@ impl ValidationFace {
         Ok(self.reader.view(consistency, left.saturating_sub(ANSWER_MARGIN)).await?)
     }
 
+    /// Whoever opens a stream must be somebody who validates somewhere, as for one key; each item asks again.
+    pub(crate) fn admit(&self, extensions: &Extensions) -> Result<(), Halt> {
+        let view = self.reader.now()?;
+        let age = || view.age();
+        self.require_validator(&Session::open(ground_of(&view), extensions, &age)?, STREAM)
+    }
+
+    /// Answers one item of a stream, on a state of its own.
+    ///
+    /// # Errors
+    /// What ends the stream: its caller is nobody any more, or validates nowhere. What concerns the item is in the
+    /// result, that it cannot be said now who calls included.
+    pub(crate) async fn item(
+        &self,
+        extensions: &Extensions,
+        item: &v1::StreamValidateKeysRequest,
+    ) -> Result<v1::ValidateKeyResult, Halt> {
+        let BatchItem { id, request } = read_stream_item(item);
+        let answer = match request {
+            Ok(asked) => match self.view(asked.consistency, extensions).await {
+                Ok(view) => self.answer_item(extensions, &view, &asked)?,
+                Err(halt) => Err(halt),
+            },
+            Err(violations) => Err(violations.into()),
+        };
+        Ok(item_result(id, answer))
+    }
+
+    fn answer_item(
+        &self,
+        extensions: &Extensions,
+        view: &View,
+        asked: &ValidateKey<'_>,
+    ) -> Result<Result<v1::ValidateKeyResponse, Halt>, Halt> {
+        let age = || view.age();
+        let session = match Session::open(ground_of(view), extensions, &age) {
+            Ok(session) => session,
+            Err(halt @ Halt::Unavailable(_)) => return Ok(Err(halt)),
+            Err(halt) => return Err(halt),
+        };
+        self.require_validator(&session, STREAM)?;
+        let decided = session.decide(asked).and_then(|decision| self.answer(session.basis()?, decision));
+        Ok(decided)
+    }
+
+    async fn explain(
+        &self,
+        request: Request<v1::ExplainValidationRequest>,
+    ) -> Result<v1::ExplainValidationResponse, Status> {
+        let (_, extensions, message) = request.into_parts();
+        let asked = read_explain_validation(&message);
+        let consistency = asked.as_ref().map_or(Consistency::default(), |asked| asked.request.consistency);
+        let view = self.view(consistency, &extensions).await?;
+        let (answer, identity, record) = self.explained(&view, &extensions, asked)?;
+        // What cannot be audited is not told.
+        let (registry, by) = (&self.registry, Time::of(&extensions));
+        let proposed = latchkey_link::Registry::propose(registry, &identity.command(None, record), by).await?;
+        told(proposed).inspect_err(|status| self.refusals.note(&identity, EXPLAIN, status))?;
+        Ok(answer)
+    }
+
+    /// What an explanation tells, to whom, and what says in the audit log that it was told.
+    fn explained(
+        &self,
+        view: &View,
+        extensions: &Extensions,
+        asked: Result<ExplainValidation<'_>, FieldViolations>,
+    ) -> Result<(v1::ExplainValidationResponse, ProvenIdentity, Operation), Halt> {
+        let age = || view.age();
+        let session = Session::open(ground_of(view), extensions, &age)?;
+        let require = |keyspace| {
+            session.require_operator(keyspace).inspect_err(|halt| halt.note(&self.refusals, &session, EXPLAIN))
+        };
+        // Who operates nothing does not learn what is wrong with his request.
+        require(None)?;
+        let ExplainValidation { request, text } = asked?;
+        require(request.keyspace.as_ref())?;
+        let Explanation { verdict, checks } = session.explain(&request)?;
+        let key = verdict
+            .named()
+            .map(|found| KeyName { keyspace: view.state().keyspace_name(found.keyspace), key: found.key.id });
+        let outcome = verdict.outcome();
+        let shown = latchkey_wire::resource::View::new(view.state(), view.now());
+        let answer = write_explanation(&shown, &Explanation { verdict, checks }, session.basis()?.age);
+        let record = latchkey_state::Explanation { key, keyspace: request.keyspace.clone(), outcome, text };
+        Ok((answer, session.proven(), Operation::RecordExplanation(record)))
+    }
+
     async fn one(&self, request: Request<v1::ValidateKeyRequest>) -> Result<v1::ValidateKeyResponse, Halt> {
         let (_, extensions, message) = request.into_parts();
         let asked = read_validate_key(&message);
@@ -55,7 +167,7 @@ impl ValidationFace {
         let age = || view.age();
         // Who is nobody does not learn what is wrong with his request.
         let session = Session::open(ground_of(&view), &extensions, &age)?;
-        session.require_validator()?;
+        self.require_validator(&session, "ValidationService/ValidateKey")?;
         let asked = asked?;
         let decision = session.decide(&asked)?;
         self.answer(session.basis()?, decision)
@@ -70,16 +182,15 @@ impl ValidationFace {
         let view = self.view(consistency, &extensions).await?;
         let age = || view.age();
         let session = Session::open(ground_of(&view), &extensions, &age)?;
-        session.require_validator()?;
+        self.require_validator(&session, "ValidationService/BatchValidateKeys")?;
         let items = items?;
         let decided: Vec<_> = items.iter().map(|item| decide_item(session, item, &view)).collect();
         // Once for all: no answer leaves before the last one is decided.
         let basis = session.basis()?;
-        let results = items.iter().zip(decided).map(|(item, decided)| {
-            let answer = decided.and_then(|decision| self.answer(basis, decision));
-            let result = answer.map_or_else(|halt| ItemResult::Error(item_error(halt)), ItemResult::Response);
-            v1::ValidateKeyResult { id: item.id.to_owned(), result: Some(result) }
-        });
+        let results = items
+            .iter()
+            .zip(decided)
+            .map(|(item, decided)| item_result(item.id, decided.and_then(|decision| self.answer(basis, decision))));
         Ok(results.collect())
     }
 
@@ -96,6 +207,11 @@ fn decide_item<'a>(session: Session<'a>, item: &'a BatchItem<'a>, view: &View) -
     session.decide(asked)
 }
 
+fn item_result(id: &str, answer: Result<v1::ValidateKeyResponse, Halt>) -> v1::ValidateKeyResult {
+    let result = answer.map_or_else(|halt| ItemResult::Error(item_error(halt)), ItemResult::Response);
+    v1::ValidateKeyResult { id: id.to_owned(), result: Some(result) }
+}
+
 /// The error of one item: what the whole call would have been answered.
 fn item_error(halt: Halt) -> tonic_types::Status {
     Tally::count_halt(&halt);
@@ -107,7 +223,7 @@ fn item_error(halt: Halt) -> tonic_types::Status {
     })
 }
 
-fn call_error(halt: Halt) -> Status {
+pub(crate) fn call_error(halt: Halt) -> Status {
     Tally::count_halt(&halt);
     halt.into()
 }
@@ -127,5 +243,23 @@ impl ValidationService for ValidationFace {
     ) -> Result<Response<v1::BatchValidateKeysResponse>, Status> {
         let results = self.batch(request).await.map_err(call_error)?;
         Ok(Response::new(v1::BatchValidateKeysResponse { results }))
+    }
+
+    type StreamValidateKeysStream = Answers;
+
+    async fn stream_validate_keys(
+        &self,
+        request: Request<Streaming<v1::StreamValidateKeysRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        let (_, extensions, items) = request.into_parts();
+        self.admit(&extensions).map_err(call_error)?;
+        Ok(Response::new(Answers::begin(self.clone(), extensions, items, self.stopping.clone())))
+    }
+
+    async fn explain_validation(
+        &self,
+        request: Request<v1::ExplainValidationRequest>,
+    ) -> Result<Response<v1::ExplainValidationResponse>, Status> {
+        self.explain(request).await.map(Response::new)
     }
 }

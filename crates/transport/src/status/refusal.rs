@@ -37,6 +37,11 @@ fn answer(refusal: &Refusal) -> Answer {
         )
         .with("duty", duty)
         .with("scope", scope),
+        // Asked for by something else than its name, which is not repeated: it may be a key text.
+        Refusal::NotFound { kind, name } if name.is_empty() => {
+            let kind = kind.as_str();
+            Answer::new(Code::NotFound, Reason::NotFound, format!("there is no such {kind}")).with("kind", kind)
+        }
         Refusal::NotFound { kind, name } => {
             let kind = kind.as_str();
             Answer::new(Code::NotFound, Reason::NotFound, format!("there is no {kind} {name}"))
