@@ -2,15 +2,20 @@
 
 use crate::seed::{self, Seed, SeedError, SeededKey};
 use crate::{Layout, Ports, first_start};
+use latchkey_audit::{Audit, RunError};
 use latchkey_config::Mistakes;
-use latchkey_issuance::{Issuance, Options};
-use latchkey_kms::{FileKms, KekFileError};
-use latchkey_transport::{ClusterSecret, ClusterSecretError, ServeError};
+use latchkey_issuance::Issuance;
+use latchkey_kms::KekFileError;
+use latchkey_link::service::{self, open_files};
+use latchkey_rotation::Rotation;
+use latchkey_state::FEATURE_LEVEL_NEWEST;
+use latchkey_transport::{ClusterSecretError, ServeError};
 use latchkey_validation::{Running as Replica, StopError, Validation};
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long the one replica may take until it leads and answers. An election takes 3 s at most.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -45,26 +50,40 @@ pub enum DevError {
     /// Validation.
     #[error("validation does not start")]
     Validation(#[from] latchkey_validation::StartError),
-    /// Issuance.
-    #[error("issuance does not start")]
-    Issuance(#[from] latchkey_issuance::StartError),
+    /// A service that holds no state.
+    #[error("{0} does not start")]
+    Service(&'static str, #[source] service::StartError),
+    /// Audit.
+    #[error("audit does not start")]
+    Audit(#[from] latchkey_audit::StartError),
     /// The replica does not come to lead itself.
     #[error("the replica was not ready after {} s; a look at the log with --log info may tell why", READY_WITHIN.as_secs())]
     NotReady,
     /// Validation did not end in peace.
     #[error("validation failed")]
     ValidationEnded(#[from] StopError),
-    /// Issuance did not end in peace.
-    #[error("issuance failed")]
-    IssuanceEnded(#[from] ServeError),
+    /// A service that holds no state did not end in peace.
+    #[error("{0} failed")]
+    ServiceEnded(&'static str, #[source] ServeError),
+    /// Audit did not end in peace.
+    #[error("audit failed")]
+    AuditEnded(#[from] RunError),
 }
 
 /// Every service, serving.
 #[must_use = "dropping it stops the services at once"]
 pub struct Dev {
     replica: Replica,
-    issuance: latchkey_issuance::Running,
+    others: Others,
     first: bool,
+}
+
+/// The services beside the replica. Each is there unless it did not start.
+#[derive(Default)]
+struct Others {
+    issuance: Option<service::Running>,
+    rotation: Option<service::Running>,
+    audit: Option<latchkey_audit::Running>,
 }
 
 impl Dev {
@@ -77,15 +96,14 @@ impl Dev {
         let first = first_start::ensure(layout, ports).await?;
         let settings = first_start::settings(layout, &layout.data(), ports)?;
         let replica = Validation::start(&settings).await?;
-        let issuance = match start_issuance(layout, ports).await {
-            Ok(issuance) => issuance,
-            Err(error) => {
-                // Dropped, it would keep the folder for a while.
-                replica.shutdown().await?;
-                return Err(error);
-            }
-        };
-        let dev = Self { replica, issuance, first };
+        let mut others = Others::default();
+        let started = others.start(layout, ports).await;
+        let dev = Self { replica, others, first };
+        if let Err(error) = started {
+            // Dropped, they would keep their folders and ports for a while.
+            dev.stop().await?;
+            return Err(error);
+        }
         if tokio::time::timeout(READY_WITHIN, dev.ready()).await.is_err() {
             dev.stop().await?;
             return Err(DevError::NotReady);
@@ -112,19 +130,22 @@ impl Dev {
     /// # Errors
     /// [`DevError`], of the service that failed first.
     pub async fn until(self, asked: impl Future<Output = ()>) -> Result<(), DevError> {
-        let Self { mut replica, issuance, .. } = self;
-        let mut failed = Ok(());
-        let asked_or_failed = async {
-            tokio::select! {
-                ended = replica.ended() => failed = ended,
-                () = asked => {}
-            }
+        let Self { mut replica, others, .. } = self;
+        let (stop, stopped) = watch::channel(false);
+        let watching = async {
+            let ended = tokio::select! {
+                ended = replica.ended() => ended,
+                () = asked => Ok(()),
+                () = told(stopped.clone()) => Ok(()),
+            };
+            stop.send_replace(true);
+            ended
         };
-        // Issuance first: its calls in progress still need the replica.
-        let issuance = issuance.until(asked_or_failed).await;
+        // Before the replica: their calls in progress still need it.
+        let (watched, others) = tokio::join!(watching, others.until(&stop));
         let replica = replica.shutdown().await;
-        failed?;
-        issuance?;
+        watched?;
+        others?;
         Ok(replica?)
     }
 
@@ -136,22 +157,65 @@ impl Dev {
         self.until(std::future::ready(())).await
     }
 
-    /// Returns once a key can be made and validated.
+    /// Returns once a key can be made and validated, and the cluster takes every command of this release.
     async fn ready(&self) {
         let registry = self.replica.registry();
-        while !(registry.can_write() && registry.reader().is_fresh()) {
+        let newest = || {
+            let view = registry.reader().now();
+            view.is_ok_and(|view| view.state().progress().feature_level == FEATURE_LEVEL_NEWEST)
+        };
+        while !(registry.can_write() && registry.reader().is_fresh() && newest()) {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 }
 
-async fn start_issuance(layout: &Layout, ports: Ports) -> Result<latchkey_issuance::Running, DevError> {
-    let options = Options {
-        listen: ports.issuance(),
-        metrics_listen: Some(ports.issuance_metrics()),
-        replicas: vec![ports.validation()],
-        secret: ClusterSecret::read(&layout.cluster_secret(), Some(&layout.data()))?,
-        kms: Arc::new(FileKms::open(&layout.kek())?),
-    };
-    Ok(Issuance::start(options).await?)
+impl Others {
+    async fn start(&mut self, layout: &Layout, ports: Ports) -> Result<(), DevError> {
+        let options = |name, listen: SocketAddr, metrics: SocketAddr| {
+            let files = open_files(&layout.cluster_secret(), &layout.kek());
+            let (secret, kms) = files.map_err(|error| DevError::Service(name, error))?;
+            let replicas = vec![ports.validation()];
+            Ok::<_, DevError>(service::Options { listen, metrics_listen: Some(metrics), replicas, secret, kms })
+        };
+        let failed = |name| move |error| DevError::Service(name, error);
+        let issuance = Issuance::start(options("issuance", ports.issuance(), ports.issuance_metrics())?);
+        self.issuance = Some(issuance.await.map_err(failed("issuance"))?);
+        let rotation = Rotation::start(options("rotation", ports.rotation(), ports.rotation_metrics())?);
+        self.rotation = Some(rotation.await.map_err(failed("rotation"))?);
+        let audit = latchkey_audit::Options {
+            service: options("audit", ports.audit(), ports.audit_metrics())?,
+            data_folder: layout.audit(),
+            store: latchkey_audit::store::StoreOptions::default(),
+        };
+        self.audit = Some(Audit::start(audit).await?);
+        Ok(())
+    }
+
+    /// Serves until `stop` says true, or until one of them ends by itself: then it says so to all.
+    async fn until(self, stop: &watch::Sender<bool>) -> Result<(), DevError> {
+        let Self { issuance, rotation, audit } = self;
+        let stateless = async |name, running: Option<service::Running>| {
+            let Some(running) = running else { return Ok(()) };
+            let ended = running.until(told(stop.subscribe())).await;
+            stop.send_replace(true);
+            ended.map_err(|error| DevError::ServiceEnded(name, error))
+        };
+        let audit = async {
+            let Some(running) = audit else { return Ok(()) };
+            let ended = running.until(told(stop.subscribe())).await;
+            stop.send_replace(true);
+            Ok(ended?)
+        };
+        let (issuance, rotation, audit) =
+            tokio::join!(stateless("issuance", issuance), stateless("rotation", rotation), audit);
+        issuance?;
+        rotation?;
+        audit
+    }
+}
+
+/// Returns once it says true, or once nobody can say it any more.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -45,6 +45,8 @@ pub fn text(layout: &Layout, ports: Ports, first: bool, seeded: &[SeededKey]) ->
     for (service, address, metrics) in [
         ("issuance, directory", ports.issuance(), ports.issuance_metrics()),
         ("validation, cluster", ports.validation(), ports.validation_metrics()),
+        ("rotation", ports.rotation(), ports.rotation_metrics()),
+        ("audit", ports.audit(), ports.audit_metrics()),
     ] {
         let _ = writeln!(text, "  {service:<22}{address}   metrics http://{metrics}/metrics");
     }

@@ -24,7 +24,7 @@ async fn start(layout: &Layout) -> (Dev, Ports) {
             Err(error) => failed.push(format!("base {base}: {error}")),
         }
     }
-    panic!("no room for five ports in twenty tries: {failed:?}");
+    panic!("no room for nine ports in twenty tries: {failed:?}");
 }
 
 async fn channel(address: SocketAddr) -> Channel {

@@ -56,11 +56,12 @@ impl KeyTextArguments {
     pub(crate) fn show<T: ShowsKeyText>(&self, context: &Context, answer: &Answer<T>) -> Result<(), CliError> {
         let text = Zeroizing::new(answer.message.key_text().to_owned());
         let mut value = answer.json();
-        if let Some(path) = self.key_text_file.as_ref().filter(|_| !text.is_empty()) {
+        let into_file = self.key_text_file.as_ref().filter(|_| !text.is_empty());
+        if let Some(path) = into_file {
             files::write_private(path, &format!("{}\n", text.as_str()))?;
             hide(&mut value);
         }
-        if context.printer.is_for_programs() {
+        if context.printer.is_for_programs() || text.is_empty() || into_file.is_some() {
             output::print(&context.printer.one(&value))?;
         } else {
             hide(&mut value);
@@ -69,11 +70,12 @@ impl KeyTextArguments {
         }
         match (text.is_empty(), &self.key_text_file) {
             (false, Some(path)) => output::note(&format!("The key text is in {}, for you only.", path.display())),
+            (false, None) if context.printer.is_for_programs() => {
+                output::note("The key text is in keyText. It is not shown again.");
+            }
             (false, None) => {
                 output::note("This is the key text. It is not shown again:");
-                if !context.printer.is_for_programs() {
-                    output::print(&format!("{}\n", text.as_str()))?;
-                }
+                output::print(&format!("{}\n", text.as_str()))?;
             }
             (true, _) if answer.message.replayed() => {
                 output::note("This is the answer of an earlier call; its key text is not shown any more.");

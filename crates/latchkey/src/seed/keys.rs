@@ -77,13 +77,12 @@ impl Mints<'_> {
             data_key: Numbered::new(data_key.number, &*data_key.key),
             pepper: Numbered::new(pepper.number, &pepper.key),
         };
-        let minted = mint.key(&mut SeededEntropy::new(self.word, name));
-        let key_name = KeyName { keyspace: keyspace.clone(), key: minted.key };
-        let made = MadeKey { name: key_name.to_string(), text: minted.text.expose().to_owned() };
+        let (new, text) = mint.key(&mut SeededEntropy::new(self.word, name)).into_new_key(details);
+        let key_name = KeyName { keyspace: keyspace.clone(), key: new.id };
+        let made = MadeKey { name: key_name.to_string(), text: text.expose().to_owned() };
         if answers::key(self.link, &key_name, by).await.is_ok() {
             return Ok(made);
         }
-        let (new, _) = minted.into_new_key(details);
         let operation = Operation::CreateKeys(CreateKeys { keyspace, keys: vec![new], replay: None });
         let command = Command::new(self.root.actor(), draw(&mut OsEntropy), operation);
         let proposed = self.link.propose(&command, by).await.map_err(SeedError::Status)?;

@@ -44,13 +44,10 @@ impl Dev {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(other)?, signal(SignalKind::interrupt()).map_err(other)?);
         let services = Services::start(&layout, ports).await.map_err(other)?;
-        let seeded = match &seed {
-            Some(seed) => services.seed(seed, &layout, ports).await.map_err(other)?,
-            None => Vec::new(),
-        };
-        let env = env_file::text(&layout, ports, std::env::current_exe().ok().as_deref());
-        files::write_private(&layout.env(), &env)?;
-        output::print(&format!("{}\n", guide::text(&layout, ports, services.is_first(), &seeded)))?;
+        if let Err(error) = tell(&services, seed.as_ref(), &layout, ports).await {
+            services.stop().await.map_err(other)?;
+            return Err(error);
+        }
         let asked = async {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -61,6 +58,17 @@ impl Dev {
         telemetry.shutdown();
         Ok(Exit::Done)
     }
+}
+
+/// Applies the seed, leaves the file for shells, and prints what to try.
+async fn tell(services: &Services, seed: Option<&Seed>, layout: &Layout, ports: Ports) -> Result<(), CliError> {
+    let seeded = match seed {
+        Some(seed) => services.seed(seed, layout, ports).await.map_err(other)?,
+        None => Vec::new(),
+    };
+    let env = env_file::text(layout, ports, std::env::current_exe().ok().as_deref());
+    files::write_private(&layout.env(), &env)?;
+    output::print(&format!("{}\n", guide::text(layout, ports, services.is_first(), &seeded)))
 }
 
 fn other(error: impl std::error::Error + Send + Sync + 'static) -> CliError {

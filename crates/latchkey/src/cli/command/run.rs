@@ -37,7 +37,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME", default_value = "LATCHKEY_KEY", value_parser = variable)]
     env: String,
     /// The file with the key text; - is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with = "keyspace", required_unless_present = "keyspace")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["keyspace", "KeyFields"], required_unless_present = "keyspace")]
     key_text_file: Option<PathBuf>,
     /// Make a key here for the command, with what follows, and revoke it at the end.
     #[arg(long, value_name = "TENANT/KEYSPACE")]
@@ -144,6 +144,18 @@ fn variable(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Arguments;
+    use clap::Parser as _;
+
+    #[test]
+    fn what_a_new_key_is_to_be_is_not_ignored_where_none_is_made() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' ')).map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(parse("latchkey run --keyspace a/b --permission x -- env"), Ok(()));
+        assert_eq!(parse("latchkey run --key-text-file k -- env --permission x"), Ok(()));
+        let conflict = Err(clap::error::ErrorKind::ArgumentConflict);
+        assert_eq!(parse("latchkey run --key-text-file k --permission x -- env"), conflict);
+        assert_eq!(parse("latchkey run --key-text-file k --keyspace a/b -- env"), conflict);
+    }
 
     #[tokio::test]
     async fn the_key_text_is_in_the_environment_and_the_exit_code_comes_back() {
