@@ -1,6 +1,5 @@
 //! `ListEntries` and `WatchEntries`. The filter itself is read by whoever searches: what `age` counts from is known there.
 
-use super::filter::order;
 use super::page::{PageTokenInvalid, ReadListError, mark, page_size, read_token, write_token};
 use crate::pb::v1;
 use crate::violation::{FieldViolations, Fields};
@@ -58,13 +57,13 @@ pub fn scope_of_entries(parent: Option<&TenantName>) -> Scope {
 pub fn read_list_entries(request: &v1::ListEntriesRequest) -> Result<ListEntries, ReadListError> {
     let mut fields = Fields::default();
     let parent = fields.take_optional("parent", parent(&request.parent));
-    let order_by = order(&mut fields, &request.order_by, &["sequence"]);
+    let newest_first = fields.take("order_by", newest_first(&request.order_by));
     let page_size = page_size(&mut fields, request.page_size);
     let list = || {
         Some(ListEntries {
             parent: parent?,
             filter: request.filter.clone(),
-            newest_first: order_by?.ends_with(" desc"),
+            newest_first: newest_first?,
             page_size: page_size?,
             after: None,
         })
@@ -86,6 +85,14 @@ pub fn read_watch_entries(request: &v1::WatchEntriesRequest) -> Result<WatchEntr
     let from = request.from_sequence.map(Sequence);
     let watch = parent.map(|parent| WatchEntries { parent, filter: request.filter.clone(), from });
     fields.finish(watch)
+}
+
+fn newest_first(order_by: &str) -> Result<bool, &'static str> {
+    match order_by {
+        "" | "sequence" => Ok(false),
+        "sequence desc" => Ok(true),
+        _ => Err("must be `sequence`, with ` desc` for the newest first, or empty"),
+    }
 }
 
 fn parent(text: &str) -> Option<Result<TenantName, NameError>> {
