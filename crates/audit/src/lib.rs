@@ -1,21 +1,48 @@
 //! The audit service: follows the events of the cluster, keeps them in files of its own, and shows them (rank 8).
 //!
-//! In: [`store`], the files. Out: which events there are (`state`), and the tree over them (`transparency`).
+//! ```text
+//! Follow -> gap? root? -> seal under the tenant's audit key -> one write, one sync -> promise -> Trim
+//!           both stop                                          segments               witness    the cluster forgets
+//!           the service
+//!                                     ListEntries, WatchEntries <- open, check the leaf <- the border between tenants
+//! ```
+//! In: [`store`], the files and what a kill leaves of them; [`Follower`], what is believed and what stops the service; [`Archive`], what
+//! is found and by whom; [`Handlers`], the RPCs over any `Registry`; [`Audit`], the service with its listener, metrics and probes. Out:
+//! which events there are (`state`), the tree over them (`transparency`), the grammar of filters (`policy`).
+//!
+//! # Decisions
+//! **Ordinary files.** Entries are only ever appended and read in order; a file does that with one write and one sync a batch, can be
+//! copied by any tool, and shows by its length what a kill cut off. A database would add its own log to ours.
+//! **Nothing about an entry lies outside its seal** but its number, its tenant's number and its leaf, which hides it. So there is no index
+//! on the disk: summaries of closed segments are made in memory by a walk after each start, and until then a search walks further.
+//! **What cannot be believed ends the process.** A service that went on would trim, and with it the only other copy. Whoever starts it
+//! again without a remedy sees the same end.
+//! **One process a folder, any number of folders**: each follows by itself. Only what all have made durable should be trimmed, so
+//! for now one of them may run.
 
 mod archive;
 mod cluster;
 mod entry;
 mod follow;
+mod handlers;
 mod list;
+mod over_registry;
+mod request;
 mod search;
+mod service;
+mod show;
 pub mod store;
 mod told;
 mod vault;
+mod watch;
 
 pub use archive::{Archive, Found};
 pub use cluster::{AuditKey, Cluster, Event, Events, Followed};
 pub use follow::{Follower, Halt, trim};
+pub use handlers::{Handlers, Opened};
 pub use list::{Cursor, Page, SCAN_ENTRIES_MAX};
+pub use over_registry::OverRegistry;
 pub use search::{Search, Visible};
+pub use service::{Audit, Options, RunError, Running, StartError};
 pub use told::{Actor, Told, ToldError};
 pub use vault::Vault;

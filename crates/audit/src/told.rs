@@ -65,6 +65,21 @@ impl Actor {
 }
 
 impl Told {
+    /// What is shown of an event that a newer cluster wrote in a format that this build does not know.
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self {
+            at: UnixMillis::default(),
+            actor: Actor::Service(String::new()),
+            action: "unreadable".to_owned(),
+            subject: String::new(),
+            tenant: None,
+            reason: None,
+            request: None,
+            facts: Vec::new(),
+        }
+    }
+
     /// Reads the canonical bytes of an event.
     ///
     /// # Errors

@@ -1,0 +1,93 @@
+//! Entries as the API shows them.
+
+use crate::archive::Found;
+use crate::told::{Actor, Told};
+use latchkey_domain::RevocationReason;
+use latchkey_wire::pb::v1;
+use latchkey_wire::pb::v1::entry::actor::Actor as Shown;
+use latchkey_wire::time::write_time;
+
+/// What events call the cluster itself.
+const CLUSTER: &str = "cluster";
+
+/// An entry as the API shows it.
+pub(crate) fn entry(found: Found) -> v1::Entry {
+    let Found { event, told, tenant } = found;
+    let (reason, reason_text) = told.reason.clone().unwrap_or_default();
+    v1::Entry {
+        sequence: event.sequence.0,
+        revision: Some(event.revision.into()),
+        time: Some(write_time(told.at)),
+        actor: Some(v1::entry::Actor { actor: Some(actor(&told)) }),
+        action: told.action,
+        subject: if told.subject == CLUSTER { String::new() } else { told.subject },
+        tenant,
+        reason: reason_number(&reason),
+        reason_text,
+        request_id: told.request.as_ref().map(uuid).unwrap_or_default(),
+        facts: told.facts.into_iter().collect(),
+    }
+}
+
+fn actor(told: &Told) -> Shown {
+    match told.actor.clone() {
+        Actor::Identity(name) => Shown::Identity(name),
+        Actor::Replica(node) => Shown::Replica(node),
+        Actor::Key(name) => Shown::Key(name),
+        Actor::Service(word) => Shown::Service(word),
+    }
+}
+
+/// A word that this build does not know is told as unspecified; the text beside it is told all the same.
+fn reason_number(word: &str) -> i32 {
+    let known = RevocationReason::ALL.into_iter().find(|reason| reason.as_str() == word);
+    known.map_or(v1::RevocationReason::Unspecified, v1::RevocationReason::from).into()
+}
+
+fn uuid(id: &[u8; 16]) -> String {
+    let mut text = String::with_capacity(36);
+    for (at, byte) in id.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Event;
+    use latchkey_domain::{Revision, Sequence, UnixMillis};
+    use latchkey_transparency::Hash;
+
+    #[test]
+    fn an_entry_is_shown_with_all_that_its_event_tells() {
+        let event = Event {
+            sequence: Sequence(7),
+            revision: Revision::new(1, 42),
+            format: 1,
+            bytes: Vec::new(),
+            o: [0; 32],
+            root: Hash::new([0; 32]),
+        };
+        let told = Told {
+            at: UnixMillis::new(1_500),
+            actor: Actor::Replica(3),
+            action: "cluster.bootstrapped".to_owned(),
+            subject: "cluster".to_owned(),
+            tenant: None,
+            reason: Some(("OWNER_LEFT".to_owned(), "gone".to_owned())),
+            request: Some(core::array::from_fn(|at| u8::try_from(at).unwrap())),
+            facts: vec![("cluster".to_owned(), "c1".to_owned())],
+        };
+        let shown = entry(Found { event, told, tenant: String::new() });
+        assert_eq!((shown.sequence, shown.subject.as_str()), (7, ""));
+        assert_eq!(shown.actor.unwrap().actor, Some(Shown::Replica(3)));
+        assert_eq!(shown.reason, i32::from(v1::RevocationReason::OwnerLeft));
+        assert_eq!(shown.request_id, "00010203-0405-0607-0809-0a0b0c0d0e0f");
+        assert_eq!(shown.facts["cluster"], "c1");
+        assert_eq!(reason_number("A_NEWER_WORD"), 0);
+    }
+}

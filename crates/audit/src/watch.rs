@@ -1,0 +1,160 @@
+//! Streams of entries. Each has a task of its own that walks the store from its place on, and a short queue: a caller that does not
+//! keep up is let go, and begins again from the last mark of progress.
+
+use crate::archive::Archive;
+use crate::cluster::Cluster;
+use crate::search::Search;
+use crate::show;
+use latchkey_telemetry::names;
+use latchkey_transport::{Class, Unavailable};
+use latchkey_wire::pb::v1;
+use latchkey_wire::pb::v1::watch_entries_response::Item;
+use metrics::gauge;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::error::SendTimeoutError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{Instant, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status};
+
+/// Streams at once. Each holds a task and a short queue.
+const WATCHES_MAX: usize = 64;
+/// Messages that wait for one caller.
+const QUEUE_MESSAGES_MAX: usize = 64;
+/// How long a full queue is waited for.
+const SLOW_MAX: Duration = Duration::from_secs(10);
+/// Between two marks of progress at most.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a caller proves again who he is: a revoked identity sees nothing after that.
+pub(crate) const PROOF_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What a caller of `WatchEntries` gets.
+pub(crate) type Messages = ReceiverStream<Result<v1::WatchEntriesResponse, Status>>;
+
+/// The streams of one process.
+#[derive(Debug)]
+pub(crate) struct Watches {
+    room: Arc<Semaphore>,
+    stopped: watch::Receiver<bool>,
+}
+
+/// One stream.
+pub(crate) struct Watch<C> {
+    pub(crate) archive: Archive<C>,
+    pub(crate) search: Search,
+    /// The first sequence to look at.
+    pub(crate) from: u64,
+}
+
+impl Watches {
+    pub(crate) fn new(stopped: watch::Receiver<bool>) -> Self {
+        Self { room: Arc::new(Semaphore::new(WATCHES_MAX)), stopped }
+    }
+
+    /// Begins a stream. `proof` is asked every few seconds whether it may go on.
+    pub(crate) fn begin<C, P>(
+        &self,
+        watch: Watch<C>,
+        proof: impl Fn() -> P + Send + Sync + 'static,
+    ) -> Result<Messages, Status>
+    where
+        C: Cluster,
+        P: Future<Output = Result<(), Status>> + Send,
+    {
+        let place = self.room.clone().try_acquire_owned();
+        let place = place.map_err(|_| Status::from(Unavailable::Overloaded { class: Class::List }))?;
+        let (messages, received) = mpsc::channel(QUEUE_MESSAGES_MAX);
+        let mut stopped = self.stopped.clone();
+        tokio::spawn(async move {
+            let _open = Open::new(place);
+            let end = tokio::select! {
+                _ = stopped.wait_for(|stopped| *stopped) => Unavailable::Stopping.into(),
+                () = messages.closed() => return,
+                end = send(watch, &messages, proof) => match end {
+                    Ok(never) => match never {},
+                    Err(end) => end,
+                },
+            };
+            // A caller that went away needs no reason.
+            let _ = timeout(PROGRESS_INTERVAL, messages.send(Err(end))).await;
+        });
+        Ok(ReceiverStream::new(received))
+    }
+}
+
+/// Counts a stream for as long as it is open.
+struct Open(#[expect(dead_code, reason = "held until the stream ends")] OwnedSemaphorePermit);
+
+impl Open {
+    fn new(place: OwnedSemaphorePermit) -> Self {
+        gauge!(names::AUDIT_WATCHERS).increment(1.0);
+        Self(place)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        gauge!(names::AUDIT_WATCHERS).decrement(1.0);
+    }
+}
+
+type Queue = mpsc::Sender<Result<v1::WatchEntriesResponse, Status>>;
+
+async fn send<C: Cluster, P: Future<Output = Result<(), Status>>>(
+    watch: Watch<C>,
+    messages: &Queue,
+    proof: impl Fn() -> P,
+) -> Result<std::convert::Infallible, Status> {
+    let Watch { archive, search, from } = watch;
+    let (mut at, mut grows) = (from, archive.reader().watch());
+    let (mut marked, mut proven) = (Instant::now(), Instant::now());
+    loop {
+        let stored = *grows.borrow_and_update();
+        let caught_up = at >= stored;
+        if !caught_up {
+            at = pass(&archive, &search, at, messages).await?;
+        }
+        if proven.elapsed() >= PROOF_INTERVAL {
+            proven = Instant::now();
+            match proof().await {
+                // Who cannot be asked cannot have said no.
+                Err(error) if error.code() != Code::Unavailable => return Err(error),
+                _ => {}
+            }
+        }
+        if at >= *grows.borrow() || marked.elapsed() >= PROGRESS_INTERVAL {
+            marked = Instant::now();
+            put(messages, Item::NextSequence(at)).await?;
+        }
+        if at >= *grows.borrow() {
+            // An end of the store's life is told by `stopped`.
+            let _ = timeout(PROGRESS_INTERVAL, grows.changed()).await;
+        }
+    }
+}
+
+/// Sends what is looked for of one block, and tells where the next begins.
+async fn pass<C: Cluster>(archive: &Archive<C>, search: &Search, at: u64, messages: &Queue) -> Result<u64, Status> {
+    let Some(segment) = archive.reader().segment(at) else { return Ok(at) };
+    if segment.summary().is_some_and(|summary| !search.may_be_in(summary)) {
+        return Ok(segment.next());
+    }
+    let Some(block) = archive.block(at).await? else { return Ok(at) };
+    for (sequence, frame) in (block.first..).zip(&block.frames).skip_while(|(sequence, _)| *sequence < at) {
+        if let Some(found) = archive.find(search, sequence, frame, Instant::now() + PROOF_INTERVAL).await? {
+            put(messages, Item::Entry(show::entry(found))).await?;
+        }
+    }
+    Ok(block.first + block.frames.len() as u64)
+}
+
+async fn put(messages: &Queue, item: Item) -> Result<(), Status> {
+    let message = v1::WatchEntriesResponse { item: Some(item) };
+    match messages.send_timeout(Ok(message), SLOW_MAX).await {
+        Ok(()) => Ok(()),
+        Err(SendTimeoutError::Timeout(_) | SendTimeoutError::Closed(_)) => {
+            Err(Unavailable::Overloaded { class: Class::List }.into())
+        }
+    }
+}
