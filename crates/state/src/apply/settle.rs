@@ -6,31 +6,19 @@ use super::rotation;
 use super::subject::Subject;
 use super::transaction::Transaction;
 use crate::event::Action;
-use crate::key::Key;
-use crate::state::State;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use latchkey_domain::{KeyId, KeyspaceNumber, RotationState, UnixMillis};
+use latchkey_domain::{KeyId, KeyspaceNumber};
 
 /// Keys that one record settles. What remains is due still, and the leader asks again.
 const SETTLED_PER_COMMAND_MAX: usize = 1_000;
 
 pub(super) fn settle(transaction: &mut Transaction<'_>) -> Answer {
-    let due: Vec<_> = due(transaction.state(), transaction.now()).take(SETTLED_PER_COMMAND_MAX).collect();
+    let due: Vec<_> = transaction.state().keys_due(transaction.now()).take(SETTLED_PER_COMMAND_MAX).collect();
     for (keyspace, id) in due {
         settle_key(transaction, keyspace, id);
     }
     Answer::Done
-}
-
-fn due(state: &State, now: UnixMillis) -> impl Iterator<Item = (KeyspaceNumber, KeyId)> {
-    state.all_keys().filter(move |key| is_due(state, key, now)).map(|key| (key.keyspace, key.id))
-}
-
-fn is_due(state: &State, key: &Key, now: UnixMillis) -> bool {
-    let rotation = rotation::in_progress(state, key);
-    rotation.is_some_and(|rotation| rotation.state_at(now) == RotationState::Completed)
-        || key.details.as_ref().and_then(|details| details.restriction.as_ref()).is_some_and(|one| one.ends_at <= now)
 }
 
 fn settle_key(transaction: &mut Transaction<'_>, keyspace: KeyspaceNumber, id: KeyId) {

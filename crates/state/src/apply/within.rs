@@ -59,10 +59,7 @@ pub(super) fn role_name(state: &State, tenant: &Slug, number: RoleNumber) -> Str
 
 /// Refuses where so much more would be more than the keyspace may hold.
 pub(super) fn need_room(state: &State, keyspace: &Keyspace, versions: u64, metadata_bytes: u64) -> Result<(), Refusal> {
-    if keyspace.settings.versions_max == u64::MAX && keyspace.settings.metadata_bytes_max == u64::MAX {
-        return Ok(());
-    }
-    let usage = usage(state, keyspace);
+    let usage = state.usage(keyspace.number);
     let settings = &keyspace.settings;
     for (quota, limit, used, more) in [
         (Quota::VersionsOfKeyspace, settings.versions_max, usage.versions, versions),
@@ -74,19 +71,6 @@ pub(super) fn need_room(state: &State, keyspace: &Keyspace, versions: u64, metad
         }
     }
     Ok(())
-}
-
-struct Usage {
-    versions: u64,
-    metadata_bytes: u64,
-}
-
-fn usage(state: &State, keyspace: &Keyspace) -> Usage {
-    let bytes = |key: &Arc<Key>| key.details.as_ref().map_or(0, |details| details.metadata.bytes() as u64);
-    state.keys_of(keyspace.number, None).fold(Usage { versions: 0, metadata_bytes: 0 }, |usage, key| Usage {
-        versions: usage.versions + key.versions.len() as u64,
-        metadata_bytes: usage.metadata_bytes + bytes(key),
-    })
 }
 
 /// The parent of a key.

@@ -1,15 +1,21 @@
 //! What is proved of the state machine. `rules` holds one test for each of the ten rules; the others go into detail.
 #![expect(clippy::unwrap_used, reason = "a test that finds nothing has failed")]
 
+mod changing;
+mod children;
 mod clock;
 mod cuts;
 mod expiry;
 mod golden;
 mod grants;
 mod keyring;
+mod layers;
+mod life;
 mod loading;
+mod marks;
 mod measure;
 mod repeats;
 mod revocation;
+mod rotating;
 mod rules;
 mod support;

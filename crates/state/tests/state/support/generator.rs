@@ -2,10 +2,11 @@
 //! pools, so that commands meet each other.
 
 use super::build::{
-    as_request, bootstrap, by, by_replica, command, create_keyspace, create_owner, create_tenant, identity, key_name,
-    keyspace, later, new_key, owner, permissions, readings, ring_key, scope, settings, slug, tenant, terms, text,
-    version_id,
+    as_request, bootstrap, by, by_replica, command, create_keys, create_keyspace, create_owner, create_tenant,
+    identity, key_id, key_name, keyspace, later, new_key, owner, permissions, readings, ring_key, scope, settings,
+    slug, tenant, terms, text, version_id,
 };
+use super::generate_life::{operation_on_life, operation_on_life_of_replica, roles_and_parent};
 use latchkey_domain::{
     DurationMillis, Duty, Grant, KeyspaceNumber, Metadata, NodeId, OwnerName, Purpose, ReasonText, RevocationReason,
     RingNumber, TenantNumber, UnixMillis,
@@ -60,12 +61,28 @@ impl Reading {
 
 /// Up to `steps_max` records.
 pub(crate) fn history(steps_max: usize) -> impl Strategy<Value = Vec<Step>> {
-    vec(step(), 1..=steps_max)
+    (prop::bool::weighted(0.9), vec(step(), 1..=steps_max)).prop_map(|(with_keys, steps)| {
+        // What happens to keys happens rarely where each has to be made first.
+        with_keys.then(some_keys).into_iter().chain(steps).collect()
+    })
+}
+
+/// Three keys in `acme/live`, the last a child of the first.
+fn some_keys() -> Step {
+    let parent = Some(key_id(0));
+    let terms = terms(&["orders:*"]);
+    let keys = vec![
+        // The version 0 is that of the first key of `root`.
+        NewKey { version: version_id(70), terms, ..new_key(0) },
+        NewKey { holder: HolderName::Owner(owner("acme/shop")), roles: vec![slug("standard")], ..new_key(1) },
+        NewKey { parent, ..new_key(2) },
+    ];
+    Step { command: by("system/root", create_keys("acme/live", keys)), stamp: Reading::Ahead(0), readings: Vec::new() }
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let request = option::weighted(0.5, (0..6_u8, 0..5_u8));
-    let level = prop_oneof![60 => Just(1), 1 => Just(0), 1 => Just(2), 1 => Just(u32::MAX)];
+    let level = prop_oneof![60 => Just(2), 1 => Just(0), 1 => Just(1), 1 => Just(u32::MAX)];
     (call(), request, level, any::<[u8; 32]>(), stamp(), vec(reading(), 0..5)).prop_map(
         |(call, request, level, opening, stamp, readings)| {
             let command = match request {
@@ -135,6 +152,7 @@ fn operation_of_replica() -> BoxedStrategy<Operation> {
         2 => prop_oneof![4 => Just(3), 4 => 0..40_u32, 1 => Just(u32::MAX)]
             .prop_map(|number| Operation::DropRingKey(RingNumber(number))),
         1 => prop_oneof![0..4_u32, Just(u32::MAX)].prop_map(Operation::RaiseFeatureLevel),
+        6 => operation_on_life_of_replica(),
     ]
     .boxed()
 }
@@ -152,7 +170,8 @@ fn operation() -> BoxedStrategy<Operation> {
             .prop_map(|(path, keys, replay)| {
                 Operation::CreateKeys(CreateKeys { keyspace: keyspace(path), keys, replay })
             }),
-        12 => revocation(),
+        8 => revocation(),
+        40 => operation_on_life(),
         3 => (cut_scope(), reason()).prop_map(|(scope, reason)| {
             Operation::Cut(Cut { scope, reason, text: ReasonText::default() })
         }),
@@ -164,16 +183,16 @@ fn tenant_id() -> impl Strategy<Value = &'static str> {
     select(vec!["acme", "initech", "initech", "system"])
 }
 
-fn keyspace_path() -> impl Strategy<Value = &'static str> {
+pub(super) fn keyspace_path() -> impl Strategy<Value = &'static str> {
     let others = vec!["acme/test", "globex/live", "initech/new", "system/management", "system/new"];
     prop_oneof![5 => Just("acme/live"), 4 => Just("acme/new"), 3 => select(others)]
 }
 
-fn owner_path() -> impl Strategy<Value = &'static str> {
+pub(super) fn owner_path() -> impl Strategy<Value = &'static str> {
     select(vec!["acme/shop", "acme/bank", "globex/shop", "system/shop"])
 }
 
-fn identity_path() -> impl Strategy<Value = &'static str> {
+pub(super) fn identity_path() -> impl Strategy<Value = &'static str> {
     select(vec!["system/root", "system/ann", "acme/issuer", "acme/admin", "acme/eve", "globex/operator"])
 }
 
@@ -182,11 +201,11 @@ fn any_grant() -> impl Strategy<Value = Grant> {
     (select(Duty::ALL.to_vec()), scopes).prop_map(|(duty, path)| Grant { duty, scope: scope(path) })
 }
 
-fn span() -> impl Strategy<Value = DurationMillis> {
+pub(super) fn span() -> impl Strategy<Value = DurationMillis> {
     prop_oneof![8 => 0..48 * 3_600_000_u64, 1 => Just(0), 1 => Just(u64::MAX)].prop_map(DurationMillis::new)
 }
 
-fn time() -> impl Strategy<Value = UnixMillis> {
+pub(super) fn time() -> impl Strategy<Value = UnixMillis> {
     prop_oneof![8 => 1_800_000_000_000..1_800_200_000_000_u64, 1 => Just(0), 1 => Just(u64::MAX)]
         .prop_map(UnixMillis::new)
 }
@@ -229,9 +248,11 @@ fn new_keys() -> BoxedStrategy<NewKey> {
         option::weighted(0.2, time()),
         words,
         pepper,
-        metadata,
+        (metadata, roles_and_parent()),
     )
-        .prop_map(|(id, other, same, holder, expiry, not_before, word, pepper, metadata)| NewKey {
+        .prop_map(|(id, other, same, holder, expiry, not_before, word, pepper, (metadata, (roles, parent)))| NewKey {
+            roles,
+            parent,
             version: version_id(if same { id } else { other }),
             pepper: RingNumber(pepper),
             holder,
@@ -257,7 +278,7 @@ fn revocation() -> impl Strategy<Value = Operation> {
     })
 }
 
-fn reason() -> impl Strategy<Value = RevocationReason> {
+pub(super) fn reason() -> impl Strategy<Value = RevocationReason> {
     select(RevocationReason::ALL.to_vec())
 }
 
