@@ -188,13 +188,15 @@ fn the_manual_names_every_reason_with_its_code() {
 }
 
 #[test]
-fn the_manual_names_every_service_and_method() {
+fn the_manual_names_every_service_and_method_and_the_retry_policy_every_service() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
     let manual = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let policy = std::fs::read_to_string(root.join("retry.json")).unwrap();
     let table = manual.split("## Services").nth(1).unwrap().split("\n## ").next().unwrap();
     for file in our_files().iter().filter(|file| file.package() == "latchkey.v1") {
         for service in &file.service {
             assert!(table.contains(&format!("| `{}` |", service.name())), "{}", service.name());
+            assert!(policy.contains(&format!("\"latchkey.v1.{}\"", service.name())), "{}", service.name());
             // The directory has five methods for each of five kinds, which the table says in words.
             for method in service.method.iter().filter(|_| service.name() != "DirectoryService") {
                 assert!(table.contains(&format!("`{}`", method.name())), "{}", method.name());
