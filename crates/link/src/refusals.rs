@@ -86,8 +86,8 @@ impl Refusals {
         }
     }
 
-    /// Writes what is gathered now.
-    pub(crate) async fn write(&self, registry: &impl Registry, service: &Slug, entropy: &mut (impl Entropy + Send)) {
+    /// Writes what is gathered now: for whoever is about to stop.
+    pub async fn write(&self, registry: &impl Registry, service: &Slug, entropy: &mut (impl Entropy + Send)) {
         loop {
             let refusals = self.gathered().give(Instant::now());
             if refusals.is_empty() {

@@ -10,10 +10,10 @@ pub use select::select;
 
 use crate::{Query, rehearse};
 use latchkey_domain::{
-    DurationMillis, IdentityName, KeyName, KeyspaceName, NameError, OwnerName, Refusal, ResourceKind, RoleName,
-    RotationName, TenantName, UnixMillis,
+    IdentityName, KeyName, KeyspaceName, NameError, OwnerName, Refusal, ResourceKind, RoleName, RotationName,
+    TenantName, UnixMillis,
 };
-use latchkey_state::{Keyspace, State};
+use latchkey_state::State;
 use latchkey_transport::Rejection;
 use latchkey_wire::pb::internal::v1::query_response::Answer;
 use latchkey_wire::refusal::write_refusal;
@@ -85,11 +85,4 @@ fn name<T>(parsed: Result<T, NameError>) -> Result<T, Status> {
 
 fn not_found(kind: ResourceKind, name: &impl Display) -> Answer {
     Answer::Refusal(write_refusal(&Refusal::NotFound { kind, name: name.to_string() }))
-}
-
-/// How long a replica may answer for a keyspace after it last heard: the longest bound that counts still.
-#[must_use]
-pub fn bound_at(keyspace: &Keyspace, now: UnixMillis) -> DurationMillis {
-    let before = keyspace.staleness_before.filter(|(_, until)| now < *until).map(|(bound, _)| bound);
-    before.unwrap_or_default().max(keyspace.staleness_max)
 }

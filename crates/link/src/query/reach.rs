@@ -1,6 +1,6 @@
 //! What a revocation of a whole scope would reach.
 
-use super::{bound_at, name, not_found};
+use super::{name, not_found};
 use latchkey_domain::{KeyName, KeyspaceName, OwnerName, ResourceKind, RoleName, TenantName};
 use latchkey_state::{Holder, Key, Keyspace};
 use latchkey_wire::pb::internal::v1 as pb;
@@ -43,7 +43,7 @@ fn count<'a>(
     let state = view.state;
     let mut reach = pb::Reach::default();
     for keyspace in keyspaces {
-        reach.bound_ms = reach.bound_ms.max(bound_at(keyspace, view.now).millis());
+        reach.bound_ms = reach.bound_ms.max(keyspace.bound_at(view.now).millis());
         let keys = state.keys_of(keyspace.number, None);
         for key in keys.filter(|key| within(key) && !state.key_worth(key, view.now).is_dead()) {
             reach.key_count += 1;

@@ -1,9 +1,9 @@
 //! The keys that a filter selects.
 
 use super::listing::key_filter;
-use super::{bound_at, name};
+use super::name;
 use crate::Selected;
-use latchkey_domain::{KeyspaceName, Refusal, ResourceKind, UnixMillis};
+use latchkey_domain::{KeyId, KeyspaceName, Refusal, ResourceKind, UnixMillis};
 use latchkey_state::State;
 use latchkey_transport::status;
 use tonic::Status;
@@ -18,8 +18,10 @@ pub fn select(state: &State, now: UnixMillis, keyspace: &str, filter: &str) -> R
         let name = parsed.to_string();
         return Err(status::refused(&Refusal::NotFound { kind: ResourceKind::Keyspace, name }));
     };
-    let matches = key_filter(state, filter)?;
-    let living = |key: &&std::sync::Arc<latchkey_state::Key>| !state.key_worth(key, now).is_dead();
-    let keys = state.keys_of(keyspace.number, None).filter(living).filter(|key| matches(key, now));
-    Ok(Selected { revision: state.revision(), keys: keys.map(|key| key.id).collect(), bound: bound_at(keyspace, now) })
+    let filter = key_filter(state, filter)?;
+    let matching = state.select_keys(keyspace.number, &filter, now, None, usize::MAX).into_iter();
+    let living =
+        |id: &KeyId| state.key_at(keyspace.number, *id).is_some_and(|key| !state.key_worth(key, now).is_dead());
+    let keys = matching.filter(living).collect();
+    Ok(Selected { revision: state.revision(), keys, bound: keyspace.bound_at(now) })
 }
