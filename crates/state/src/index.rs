@@ -6,7 +6,7 @@ use crate::key::{Holder, Key};
 use crate::records::{Keyspace, Owner, Role, Rotation, ScopeCut, Tenant};
 use imbl::{OrdMap, OrdSet};
 use latchkey_domain::{
-    Grant, IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, RoleNumber, RotationId, Scope, UnixMillis,
+    Grant, IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, RoleNumber, RotationId, RotationState, Scope, UnixMillis,
 };
 
 /// What a key belongs to besides its keyspace.
@@ -123,7 +123,7 @@ impl Index {
             return;
         }
         way.set(&mut self.rotating, (keyspace, rotation.overlap_ends_at.unwrap_or(UnixMillis::LAST), key, id));
-        if let Some(end) = rotation.overlap_ends_at.filter(|_| rotation.state.overlaps()) {
+        if let Some(end) = rotation.overlap_ends_at.filter(|_| rotation.state == RotationState::Overlap) {
             way.set(&mut self.due, (end, keyspace, key, Due::Overlap));
         }
     }

@@ -19,6 +19,7 @@ mod hash;
 mod index;
 mod invariants;
 mod key;
+pub mod listing;
 mod load;
 mod records;
 mod row;

@@ -413,6 +413,19 @@ impl State {
         self.keys.range((start, Included((keyspace, KeyId::HIGHEST)))).map(|(_, key)| key)
     }
 
+    /// The keys of a keyspace from the last to the first, beginning before `before`.
+    pub(crate) fn keys_before(
+        &self,
+        keyspace: KeyspaceNumber,
+        before: Option<KeyId>,
+    ) -> impl Iterator<Item = &Arc<Key>> {
+        let end = match before {
+            Some(key) => Excluded((keyspace, key)),
+            None => Included((keyspace, KeyId::HIGHEST)),
+        };
+        self.keys.range((Included((keyspace, KeyId::LOWEST)), end)).rev().map(|(_, key)| key)
+    }
+
     /// The same terms as a neighbour in the keyspace holds them. Most keys of a keyspace may do the same, and a million
     /// of them live in memory.
     pub(crate) fn shared_terms(&self, keyspace: KeyspaceNumber, id: KeyId, terms: &Terms) -> Option<&Arc<Terms>> {

@@ -68,7 +68,7 @@ macro_rules! etag {
             #[must_use]
             pub fn etag(&self) -> String {
                 match self.changed {
-                    Some(Change { revision: Revision { epoch, index }, .. }) => format!("{epoch}-{index}"),
+                    Some(change) => change.etag(),
                     None => format!("n{}", self.number.0),
                 }
             }

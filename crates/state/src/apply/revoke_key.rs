@@ -7,13 +7,13 @@ use super::subject::Subject;
 use super::transaction::Transaction;
 use crate::command::{Actor, RevokeKey};
 use crate::event::Action;
-use crate::key::{Key, Revocation};
+use crate::key::Revocation;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{Refusal, ResourceKind, Revision, VersionId};
+use latchkey_domain::{Refusal, ResourceKind, VersionId};
 
 pub(super) fn revoke_key(transaction: &mut Transaction<'_>, operation: &RevokeKey) -> Result<Answer, Refusal> {
     let mut subject = Subject::find(transaction.state(), &operation.key, operation.etag.as_deref())?;
@@ -79,14 +79,5 @@ pub(super) fn bring_forward(current: &mut Option<Box<Revocation>>, asked: &Revoc
             *current = Some(Box::new(asked.clone()));
             true
         }
-    }
-}
-
-impl Key {
-    /// Changes whenever the key does, its versions aside.
-    #[must_use]
-    pub fn etag(&self) -> String {
-        let Revision { epoch, index } = self.changed().revision;
-        format!("{epoch}-{index}")
     }
 }

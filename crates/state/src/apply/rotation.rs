@@ -13,8 +13,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use latchkey_domain::{
-    Quota, ReasonText, Refusal, Revision, RevocationReason, RotationId, RotationName, RotationState, UnixMillis,
-    VersionId,
+    Quota, ReasonText, Refusal, RevocationReason, RotationId, RotationName, RotationState, UnixMillis, VersionId,
 };
 
 /// Versions of one key, dead ones included. The row of a key is read and written whole.
@@ -27,8 +26,7 @@ impl Rotation {
     /// Changes whenever the rotation does.
     #[must_use]
     pub fn etag(&self) -> String {
-        let Revision { epoch, index } = self.changed.revision;
-        format!("{epoch}-{index}")
+        self.changed.etag()
     }
 
     /// How far it is at `now`: an overlap that is over by the clock is over, whether or not that is written down yet.

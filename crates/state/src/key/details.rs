@@ -2,6 +2,8 @@
 
 use super::Revocation;
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use latchkey_domain::{
     KeyId, Metadata, NetworkSet, PermissionSet, Purpose, ReasonText, Revision, RotationId, UnixMillis,
 };
@@ -63,4 +65,13 @@ pub struct Change {
     pub revision: Revision,
     /// When that was.
     pub at: UnixMillis,
+}
+
+impl Change {
+    /// The etag of a record that last changed here.
+    #[must_use]
+    pub(crate) fn etag(self) -> String {
+        let Revision { epoch, index } = self.revision;
+        format!("{epoch}-{index}")
+    }
 }

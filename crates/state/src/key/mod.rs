@@ -17,6 +17,7 @@ pub use revocation::Revocation;
 pub use version::{SEALED_INNER_BYTES, SealedInner, Version, VersionDetails};
 pub use versions::Versions;
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use latchkey_domain::{
     DisplayName, IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, Revision, RotationId, Terms, UnixMillis, VersionId,
@@ -84,6 +85,12 @@ impl Key {
     pub fn changed(&self) -> Change {
         let changed = self.details.as_ref().and_then(|details| details.changed);
         changed.unwrap_or(Change { revision: self.created, at: self.created_at })
+    }
+
+    /// Changes whenever the key does, its versions aside.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        self.changed().etag()
     }
 
     /// Set once it is revoked.

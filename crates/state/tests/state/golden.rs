@@ -69,7 +69,8 @@ fn plain_event() -> Event {
 /// What level 2 brought, in files of its own: those of level 1 must not change.
 #[test]
 fn the_bytes_of_rows_of_level_2_do_not_change() {
-    let change = Some(Change { revision: Revision::new(1, 12), at: later(START, 9) });
+    let moved = Change { revision: Revision::new(1, 12), at: later(START, 9) };
+    let change = Some(moved);
     let text = || ReasonText::parse("found").unwrap();
     let cut = |marked| {
         let (revision, at, reason) = (Revision::new(1, 9), later(START, 8), RevocationReason::Compromised);
@@ -136,7 +137,7 @@ fn the_bytes_of_rows_of_level_2_do_not_change() {
         overlap: None,
         overlap_ends_at: None,
         created_at: START,
-        changed: change.unwrap(),
+        changed: moved,
         ended_at: None,
         text: ReasonText::default(),
     };

@@ -3,13 +3,13 @@
 use latchkey_crypto::Digest;
 use latchkey_domain::{
     ClusterId, DisplayName, DurationMillis, Duty, Environment, Grant, IdentityName, KeyId, KeyName, KeyspaceName,
-    Metadata, NodeId, OwnerName, PermissionPattern, PermissionSet, Prefix, Purpose, ReasonText, RevocationReason,
-    RingNumber, Scope, Slug, TenantName, Terms, UnixMillis, VersionId,
+    Metadata, MethodSet, NodeId, OwnerName, PermissionPattern, PermissionSet, Prefix, Purpose, ReasonText,
+    RevocationReason, RingNumber, RoleName, Scope, Slug, TenantName, Terms, UnixMillis, VersionId,
 };
 use latchkey_state::{
-    Actor, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateTenant, Cut, CutScope,
-    Expiry, HolderName, KeyspaceSettings, NewKey, NewRingKey, Operation, RequestMark, RevokeKey, RingPurpose,
-    StalenessPolicy, WrappedKey, bootstrap_ring,
+    Actor, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateRole, CreateTenant, Cut,
+    CutScope, Delete, DirectoryName, Expiry, HolderName, KeyspaceSettings, NewKey, NewRingKey, Operation, RequestMark,
+    RevokeKey, RingPurpose, StalenessPolicy, WrappedKey, bootstrap_ring,
 };
 
 /// When the clusters of the tests are made.
@@ -236,4 +236,23 @@ pub(crate) fn ring_key(purpose: RingPurpose) -> NewRingKey {
 /// Readings of the nodes 1, 2, 3, ...
 pub(crate) fn readings(times: &[UnixMillis]) -> Operation {
     Operation::AdvanceClock { readings: (1..).map(NodeId).zip(times.iter().copied()).collect() }
+}
+
+/// From `tenant/role`.
+pub(crate) fn role(path: &str) -> RoleName {
+    let (tenant, id) = path.split_once('/').unwrap();
+    RoleName::new(slug(tenant), slug(id))
+}
+
+pub(crate) fn create_role(path: &str, patterns: &[&str]) -> Operation {
+    Operation::CreateRole(CreateRole {
+        name: role(path),
+        display_name: text("A role"),
+        permissions: permissions(patterns),
+        methods: MethodSet::default(),
+    })
+}
+
+pub(crate) fn delete(name: DirectoryName) -> Operation {
+    Operation::Delete(Delete { name, etag: None })
 }
