@@ -8,7 +8,7 @@ use crate::state::State;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use latchkey_domain::{Grant, IdentityName, Refusal, ResourceKind, Revision, SYSTEM_TENANT, TenantName, TenantNumber};
+use latchkey_domain::{Grant, IdentityName, Refusal, ResourceKind, SYSTEM_TENANT, TenantName, TenantNumber};
 
 /// The id of the first identity, in the system tenant.
 pub(super) const ROOT: &str = "root";
