@@ -1,17 +1,14 @@
 //! `RevokeKey`: served by issuance and by validation alike, so that a key dies without issuance.
 
-use crate::answers::{self, told, unexpected};
-use crate::{Authorized, ProvenIdentity, Query, Registry, Time, fields_invalid, identify, regions, wait_for};
-use latchkey_domain::{
-    Duty, IdentityName, KeyName, Refusal, ResourceKind, Revision, Scope, UnixMillis, VersionId, VersionName, covers,
-};
+use crate::answers::{self, rehearse, told, unexpected};
+use crate::{Authorized, ProvenIdentity, Registry, Time, fields_invalid, identify, regions, wait_for};
+use latchkey_domain::{Duty, IdentityName, KeyName, Revision, Scope, VersionId, VersionName, covers};
 use latchkey_state::{Command, Operation};
 use latchkey_transport::status;
 use latchkey_wire::applied::Told;
-use latchkey_wire::pb::internal::v1::{self as pb, query_response::Answer};
 use latchkey_wire::pb::v1;
 use latchkey_wire::request::{RevokeKey, Wait, read_revoke_key};
-use latchkey_wire::time::{read_time, write_time};
+use latchkey_wire::time::read_time;
 use tokio::time::Instant;
 use tonic::{Code, Request, Response, Status};
 
@@ -33,12 +30,14 @@ pub async fn revoke_key(
     let by = Time::waiting(&extensions, asked.wait);
     let scope = scope_of_key(registry, &asked.operation.key, &identity, &REVOKERS, by).await?;
     let authorized = Authorized::check(asked, identity, &REVOKERS, &scope)?;
-    let answer = if authorized.request().validate_only {
-        rehearse(registry, authorized.request(), by).await?
+    let actor = authorized.actor();
+    let (RevokeKey { operation, request, validate_only, wait }, _) = authorized.into_parts();
+    let command = Command { request, ..Command::new(actor, opening, Operation::RevokeKey(operation)) };
+    let answer = if validate_only {
+        let (told, revision) = rehearse(registry, &Command { request: None, ..command }, by).await?;
+        let Told::Revoked { key, version, .. } = told else { return Err(unexpected("a revocation")) };
+        shown(key, version, revision)?
     } else {
-        let actor = authorized.actor();
-        let (RevokeKey { operation, request, wait, .. }, _) = authorized.into_parts();
-        let command = Command { request, ..Command::new(actor, opening, Operation::RevokeKey(operation)) };
         carry_out_revocation(registry, &command, wait, by).await?
     };
     Ok(Response::new(answer))
@@ -89,49 +88,6 @@ pub async fn carry_out_revocation(
     Ok(v1::RevokeKeyResponse { regions: regions(&replicas, ends_later), replayed, ..shown })
 }
 
-/// Shows what would be. Nothing is proposed; whether the caller may and whether the etag is current was checked.
-async fn rehearse(registry: &impl Registry, asked: &RevokeKey, by: Instant) -> Result<v1::RevokeKeyResponse, Status> {
-    let operation = &asked.operation;
-    let (mut key, revision) = answers::key(registry, &operation.key, by).await?;
-    if operation.etag.as_deref().is_some_and(|etag| etag != key.etag) {
-        return Err(status::refused(&Refusal::EtagMismatch { current: key.etag }));
-    }
-    let now = time_of_cluster(registry, by).await?;
-    let at = now.plus(operation.grace);
-    let revocation = v1::Revocation {
-        reason: v1::RevocationReason::from(operation.reason).into(),
-        reason_text: operation.text.to_string(),
-        revoke_time: Some(write_time(at)),
-    };
-    match operation.version {
-        None => {
-            bring_forward(&mut key.revocation, revocation);
-            if at <= now {
-                key.set_state(v1::key::State::Revoked);
-            }
-        }
-        Some(id) => {
-            let name = VersionName { key: operation.key.clone(), version: id }.to_string();
-            let Some(version) = key.versions.iter_mut().find(|version| version.name == name) else {
-                return Err(status::refused(&Refusal::NotFound { kind: ResourceKind::Version, name }));
-            };
-            bring_forward(&mut version.revocation, revocation);
-            if at <= now {
-                version.set_state(v1::version::State::Revoked);
-            }
-        }
-    }
-    shown(key, operation.version, revision)
-}
-
-/// As the state machine does: sooner, never later.
-fn bring_forward(current: &mut Option<v1::Revocation>, asked: v1::Revocation) {
-    let time = |revocation: &v1::Revocation| revocation.revoke_time.map(|time| (time.seconds, time.nanos));
-    if current.as_ref().is_none_or(|current| time(current) > time(&asked)) {
-        *current = Some(asked);
-    }
-}
-
 /// The answer without its regions.
 fn shown(key: v1::Key, version: Option<VersionId>, revision: Revision) -> Result<v1::RevokeKeyResponse, Status> {
     let covered = |one: &&v1::Version| {
@@ -161,11 +117,4 @@ fn shown(key: v1::Key, version: Option<VersionId>, revision: Revision) -> Result
 
 fn is_revoked(version: &v1::Version) -> bool {
     version.state() == v1::version::State::Revoked
-}
-
-async fn time_of_cluster(registry: &impl Registry, by: Instant) -> Result<UnixMillis, Status> {
-    match answers::read(registry, Query::Material(pb::MaterialQuery { scope: None }), by).await? {
-        (Answer::Material(material), _) => Ok(UnixMillis::new(material.now_unix_ms)),
-        _ => Err(unexpected("material")),
-    }
 }

@@ -32,7 +32,7 @@ pub async fn suspend_key(
     let (AwaitedWrite { operation, request, validate_only, wait }, _) = authorized.into_parts();
     let command = Command { request, ..Command::new(actor, opening, Operation::SuspendKey(operation)) };
     let answer = if validate_only {
-        let (told, revision) = rehearse(registry, &command, by).await?;
+        let (told, revision) = rehearse(registry, &Command { request: None, ..command }, by).await?;
         let Told::Key { key, .. } = told else { return Err(unexpected("a suspension")) };
         v1::SuspendKeyResponse { key: Some(key), revision: Some(revision.into()), ..Default::default() }
     } else {

@@ -1,8 +1,10 @@
 //! `RevokeKey` and `RevokeKeys`.
 
 use crate::house::{House, KEYSPACE, is, key, why};
+use latchkey_domain::DurationMillis;
 use latchkey_link::Registry as _;
 use latchkey_wire::pb::v1;
+use latchkey_wire::pb::v1::create_key_request::Expiry;
 use latchkey_wire::pb::v1::region_status::Acceptance;
 use latchkey_wire::pb::v1::revoke_keys_request::{Selection, Target};
 use prost_types::Duration;
@@ -172,6 +174,27 @@ async fn keys_that_match_a_filter_are_revoked_as_the_dry_run_named_them_or_not_a
     assert_eq!(root.keys.revoke_keys(rehearsal).await.unwrap().into_inner().key_count, 0, "dead keys never match");
     let (_, mut auditor) = house.identity("auditor", &[(v1::Duty::Auditor, "")]).await;
     assert_eq!(why(auditor.keys.revoke_keys(selection("")).await), is(Code::PermissionDenied, "PERMISSION_DENIED"));
+}
+
+#[tokio::test]
+async fn what_is_dead_by_a_cut_or_by_its_time_is_revoked_again_without_harm() {
+    let house = House::new().await;
+    let mut root = house.root();
+    let cut = root.keys.create_key(key()).await.unwrap().into_inner();
+    let owner = Target::Scope("tenants/acme/owners/shop".to_owned());
+    root.keys.revoke_keys(revoke_all(owner)).await.unwrap();
+    let expiry = Some(Expiry::Lifetime(Duration { seconds: 30, nanos: 0 }));
+    let expired = root.keys.create_key(v1::CreateKeyRequest { expiry, ..key() }).await.unwrap().into_inner();
+    house.registry.advance(DurationMillis::from_secs(30));
+    for made in [cut, expired] {
+        for name in [made.key.unwrap().name, made.version] {
+            let rehearsal = v1::RevokeKeyRequest { validate_only: true, ..revoke(&name) };
+            let shown = root.keys.revoke_key(rehearsal).await.unwrap().into_inner();
+            let revoked = root.keys.revoke_key(revoke(&name)).await.unwrap().into_inner();
+            assert!(shown.immediate && revoked.immediate, "{name}");
+            assert_eq!(shown.revoke_time, revoked.revoke_time);
+        }
+    }
 }
 
 /// The name of root's own key.
