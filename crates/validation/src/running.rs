@@ -9,9 +9,13 @@ use latchkey_registry::Registry;
 use latchkey_telemetry::{Endpoint, OsEntropy};
 use latchkey_transport::{Health, Probe, ServeError, Server};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
+
+/// How long writing the last refusals may take.
+const LAST_WRITE_MAX: Duration = Duration::from_millis(500);
 
 /// Where a replica really listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,7 @@ pub struct Running {
     addresses: Addresses,
     registry: Registry,
     stop: Stop,
+    refusals: Refusals,
     api: Listener,
     raft: Listener,
     health: Health,
@@ -100,10 +105,10 @@ impl Running {
         let health = api.health();
         let mut tasks = JoinSet::new();
         tasks.spawn(probes::run(registry.clone(), health.clone()));
-        tasks.spawn(write_refusals(registry.clone(), refusals));
+        tasks.spawn(write_refusals(registry.clone(), refusals.clone()));
         let raft = Listener::run(raft, runtime.handle());
         let api = Listener::run(api, &Handle::current());
-        Self { addresses, registry, stop, api, raft, health, tasks, metrics, runtime }
+        Self { addresses, registry, stop, refusals, api, raft, health, tasks, metrics, runtime }
     }
 
     /// Where it really listens.
@@ -134,13 +139,16 @@ impl Running {
     /// # Errors
     /// [`StopError`], the first; everything has stopped all the same.
     pub async fn shutdown(self) -> Result<(), StopError> {
-        let Self { registry, stop, api, raft, health, mut tasks, metrics, runtime, .. } = self;
+        let Self { registry, stop, refusals, api, raft, health, mut tasks, metrics, runtime, .. } = self;
         tasks.shutdown().await;
         for probe in [Probe::Validate, Probe::Write] {
             health.set(probe, false).await;
         }
         stop.begin();
         let api = api.stop().await;
+        // Nobody waits long for a process that stops: what finds no leader in time is lost, as in a crash.
+        let last = async { refusals.write(&registry, &service(), &mut OsEntropy).await };
+        drop(tokio::time::timeout(LAST_WRITE_MAX, last).await);
         let replica = runtime.handle().spawn(registry.shutdown()).await;
         let raft = raft.stop().await;
         drop((metrics, runtime));
@@ -152,6 +160,10 @@ impl Running {
 
 /// Refusals go into the audit log for as long as the replica serves.
 async fn write_refusals(registry: Registry, refusals: Refusals) {
-    let service = Slug::parse("validation").expect("the word of a service is a slug");
-    refusals.write_into(&registry, &service, &mut OsEntropy).await;
+    refusals.write_into(&registry, &service(), &mut OsEntropy).await;
+}
+
+/// As whom they are written.
+fn service() -> Slug {
+    Slug::parse("validation").expect("the word of a service is a slug")
 }

@@ -1,6 +1,7 @@
 //! One replica, from `init` to a restart, over gRPC.
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+mod auditing;
 mod explaining;
 mod house;
 mod revoking;
@@ -58,7 +59,14 @@ async fn a_replica_is_made_answers_revokes_and_remembers_over_a_restart() {
     revoking::a_key_is_revoked_without_issuance(&channel, &root, &validator).await;
     streaming::a_stream_ends_with_the_key_of_its_caller(stream, &root).await;
     revoking::a_key_is_suspended_without_issuance(&channel, &root, &auditor).await;
-    revoking::whoever_holds_a_key_revokes_it_by_its_text(&channel, &root, &operator).await;
+    let revoked = revoking::whoever_holds_a_key_revokes_it_by_its_text(&channel, &root, &operator).await;
+    let key_texts = [&*root, &*validator, &*auditor, &*operator];
+    auditing::it_names_who_was_refused_who_looked_and_which_key_revoked_itself(
+        running.registry(),
+        &revoked,
+        &key_texts,
+    )
+    .await;
 
     let (_items, answers) = streaming::opened(&channel, &root, &root).await;
     let told = tokio::spawn(streaming::a_stream_is_told_that_the_process_stops(answers));

@@ -42,13 +42,14 @@ async fn revoke_by_text(channel: &Channel, key_text: &str) -> Result<v1::RevokeK
     IssuanceServiceClient::new(channel.clone()).revoke_key(Request::new(request)).await.map(tonic::Response::into_inner)
 }
 
-pub(crate) async fn whoever_holds_a_key_revokes_it_by_its_text(channel: &Channel, root: &str, found: &str) {
+/// The name of the key that was revoked.
+pub(crate) async fn whoever_holds_a_key_revokes_it_by_its_text(channel: &Channel, root: &str, found: &str) -> String {
     let revoked = revoke_by_text(channel, found).await.unwrap();
     assert!(revoked.immediate && !revoked.regions.is_empty());
     let key = revoked.key.unwrap();
     assert_eq!((key.state(), key.owner.as_str()), (v1::key::State::Revoked, ""), "whose it was is not told");
     let validated = validate(channel, root, ask(found)).await;
-    assert_eq!((validated.outcome(), validated.key), (v1::Outcome::Revoked, key.name));
+    assert_eq!((validated.outcome(), &validated.key), (v1::Outcome::Revoked, &key.name));
 
     let unknown = revoke_by_text(channel, &stranger()).await.unwrap_err();
     let told = (unknown.code(), unknown.message(), reason(&unknown));
@@ -68,4 +69,5 @@ pub(crate) async fn whoever_holds_a_key_revokes_it_by_its_text(channel: &Channel
     let named = v1::RevokeKeyRequest { name: "nobody".to_owned(), ..Default::default() };
     let named = IssuanceServiceClient::new(channel.clone()).revoke_key(by(root, named)).await.unwrap_err();
     assert_eq!(named.code(), Code::InvalidArgument, "who proves an identity is not counted");
+    key.name
 }
