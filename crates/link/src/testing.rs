@@ -120,7 +120,15 @@ impl MemoryRegistry {
     }
 
     /// Carries out a command and tells what became of it, as a replica writes it.
-    pub fn carry_out(&self, command: &Command) -> pb::Applied {
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` while there is no leader.
+    pub fn carry_out(&self, command: &Command) -> Result<pb::Applied, Status> {
+        drop(self.led()?);
+        Ok(self.write(command))
+    }
+
+    fn write(&self, command: &Command) -> pb::Applied {
         let mut inner = self.inner();
         let revision = Revision::new(1, inner.state.revision().index + 1);
         let (now, mut command) = (inner.now, command.clone());
@@ -132,7 +140,7 @@ impl MemoryRegistry {
     }
 
     fn apply(&self, command: &Command) -> Proposed {
-        read_applied(self.carry_out(command)).expect("what was written is read")
+        read_applied(self.write(command)).expect("what was written is read")
     }
 
     fn inner(&self) -> MutexGuard<'_, InMemory> {

@@ -81,7 +81,7 @@ impl RegistryService for Replica {
         }
         self.proposals.fetch_add(1, Ordering::Relaxed);
         let command = read_command(&request.command.unwrap()).unwrap();
-        let applied = self.registry.carry_out(&command);
+        let applied = self.registry.carry_out(&command)?;
         if self.manner == Manner::BreaksOff {
             // The next one leads from now on, as after a crash.
             self.leader.store(2, Ordering::Relaxed);

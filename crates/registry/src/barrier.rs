@@ -5,7 +5,6 @@ use crate::propose::ProposeError;
 use crate::registry::{Registry, ReplicaStatus};
 use crate::types::Member;
 use latchkey_domain::{DurationMillis, NodeId};
-use latchkey_link::query::bound_at;
 use latchkey_telemetry::names;
 use latchkey_transport::Unavailable;
 use metrics::histogram;
@@ -23,7 +22,7 @@ impl Registry {
     /// The longest bound of any keyspace: for what reaches over several.
     fn longest_bound(&self) -> DurationMillis {
         let state = self.core().state();
-        let bounds = state.keyspaces().iter().map(|keyspace| bound_at(keyspace, state.clock()));
+        let bounds = state.keyspaces().iter().map(|keyspace| keyspace.bound_at(state.clock()));
         bounds.max().unwrap_or_default()
     }
 

@@ -87,6 +87,8 @@ pub struct PendingFounding {
     /// The first command, sealed: opening it needs the KEK, which may be away.
     pub(crate) sealed: Vec<u8>,
     pub(crate) log_key: IntroducedKey,
+    /// The feature level to found at; absent: as the command says.
+    pub(crate) feature_level: Option<u32>,
     path: PathBuf,
 }
 
@@ -162,12 +164,22 @@ pub fn pending_founding(data_folder: &Path) -> Result<Option<PendingFounding>, I
         Err(source) => return Err(InitError::File { path, source }),
     };
     match read_founding(&bytes) {
-        Ok((members, log_key, sealed)) => Ok(Some(PendingFounding { members, sealed, log_key, path })),
+        Ok((members, log_key, sealed)) => {
+            Ok(Some(PendingFounding { members, sealed, log_key, feature_level: None, path }))
+        }
         Err(source) => Err(InitError::Damaged { path, source }),
     }
 }
 
 impl PendingFounding {
+    /// Founds at an older feature level: for tests of how it is raised.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn at_feature_level(mut self, level: u32) -> Self {
+        self.feature_level = Some(level);
+        self
+    }
+
     /// The cluster is founded. A file that stays does no harm: the command would be refused.
     pub(crate) fn discard(self) {
         if let Err(error) = fs::remove_file(&self.path) {

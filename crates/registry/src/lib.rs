@@ -31,6 +31,7 @@ mod outbox;
 mod peers;
 mod propose;
 mod raft_service;
+mod rates;
 mod read_index;
 mod reader;
 mod registry;

@@ -6,7 +6,7 @@ use crate::state_machine::chain;
 use crate::types::{IntroducedKey, LogCommand, Member};
 use latchkey_domain::{NodeId, RingNumber};
 use latchkey_kms::OsEntropy;
-use latchkey_state::{Applied, Command, Operation, RingPurpose, bootstrap_ring};
+use latchkey_state::{Applied, Changes, Command, Operation, RingPurpose, bootstrap_ring};
 use latchkey_storage::Space;
 use latchkey_telemetry::names;
 use latchkey_transport::Unavailable;
@@ -57,6 +57,9 @@ impl Registry {
             return Err(unavailable.into());
         }
         self.check_space(&command)?;
+        if let Some(refused) = self.check_rate(&command) {
+            return Ok(refused);
+        }
         command.at = match self.inner.leadership.stamp() {
             Ok(at) => at,
             Err(unavailable) => return Err(self.elsewhere().unwrap_or(unavailable.into())),
@@ -66,12 +69,33 @@ impl Registry {
 
     /// What ends something passes while there is any room at all.
     fn check_space(&self, command: &Command) -> Result<(), ProposeError> {
-        let ends = matches!(command.operation, Operation::RevokeKey(_) | Operation::Cut(_)) || command.is_of_replica();
+        // Trimming makes room.
+        let ends = command.operation.is_emergency()
+            || command.is_of_replica()
+            || matches!(command.operation, Operation::Trim(_));
         match self.inner.core.store.space() {
             Space::Enough => Ok(()),
             Space::Low if ends => Ok(()),
             Space::Low | Space::Full => Err(Unavailable::DiskFull.into()),
         }
+    }
+
+    /// The refusal of a tenant that writes too much. It is no record: that would be one write more.
+    fn check_rate(&self, command: &Command) -> Option<Arc<Applied>> {
+        if !self.leads() {
+            return None;
+        }
+        let core = &self.inner.core;
+        let state = core.state();
+        let refusal = self.inner.rates.take(&state, command, core.clock.boottime_millis()).err()?;
+        Some(Arc::new(Applied {
+            answer: Err(refusal),
+            revision: state.revision(),
+            repeated: false,
+            changes: Changes::new(),
+            entries: Vec::new(),
+            more_to_sweep: false,
+        }))
     }
 
     /// Carries out a command whose time does not come from this replica's clock alone.
@@ -99,6 +123,7 @@ impl Registry {
             ProposeError::Unavailable(Unavailable::Locked)
         })?;
         command.at = self.inner.leadership.stamp()?;
+        command.feature_level = pending.feature_level.unwrap_or(command.feature_level);
         self.write(bootstrap_ring::LOG, &command, within).await
     }
 

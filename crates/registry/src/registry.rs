@@ -5,6 +5,7 @@ use crate::leadership::{Known, Leadership};
 use crate::peers::Peers;
 use crate::propose::ProposeError;
 use crate::raft_service::RaftFace;
+use crate::rates::Rates;
 use crate::reader::Reader;
 use crate::registry_service::RegistryFace;
 use crate::renewal::Renewal;
@@ -47,6 +48,10 @@ pub(crate) struct Inner {
     pub(crate) reader: Reader,
     /// How long this replica is silent when it stands down: until the others have surely elected.
     pub(crate) stand_down: Duration,
+    /// How long a leader rests between two searches of all keys for dead ones.
+    pub(crate) search_interval: Mutex<Duration>,
+    /// What each tenant has written lately, where this replica leads.
+    pub(crate) rates: Rates,
     /// The log key of a cluster that this replica founds: until the state lists it, each record brings it along.
     pub(crate) founding_key: Option<IntroducedKey>,
     pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -147,6 +152,16 @@ impl Registry {
 
     pub(crate) fn kms(&self) -> &dyn Kms {
         self.inner.kms.as_ref()
+    }
+
+    pub(crate) fn search_interval(&self) -> Duration {
+        *self.inner.search_interval.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Searches for dead keys more often: for tests, which have no hour.
+    #[doc(hidden)]
+    pub fn set_search_interval(&self, interval: Duration) {
+        *self.inner.search_interval.lock().unwrap_or_else(PoisonError::into_inner) = interval;
     }
 
     pub(crate) fn leadership(&self) -> &Leadership {

@@ -9,6 +9,7 @@ use crate::lease::Lease;
 use crate::log_store::LogStore;
 use crate::network::Network;
 use crate::peers::Peers;
+use crate::rates::Rates;
 use crate::read_index::ReadIndex;
 use crate::reader::Reader;
 use crate::registry::{Inner, Registry, stand_down};
@@ -40,6 +41,9 @@ const APPEND_RECORDS_MAX: u64 = 300;
 
 /// How long the sending and installing of a whole snapshot may take: a million keys and slow links.
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(600);
+
+/// How long a leader rests between two searches of all keys for dead ones.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// How raft is timed. The relations between these are checked where the settings are read.
 #[derive(Clone, Copy, Debug)]
@@ -128,8 +132,22 @@ impl Registry {
         let writer = Mutex::new(Some(writer));
         let founding_key = founding.as_ref().map(|pending| pending.log_key.clone());
         let stand_down = stand_down(timing);
-        let inner =
-            Inner { core, raft, kms, peers, secret, leadership, reader, stand_down, founding_key, tasks, writer };
+        let rates = Rates::default();
+        let inner = Inner {
+            core,
+            raft,
+            kms,
+            peers,
+            secret,
+            leadership,
+            reader,
+            stand_down,
+            search_interval: Mutex::new(SEARCH_INTERVAL),
+            rates,
+            founding_key,
+            tasks,
+            writer,
+        };
         let registry = Self { inner: Arc::new(inner) };
         registry.own(serve_rounds);
         registry.own(renewal.run());

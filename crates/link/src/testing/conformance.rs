@@ -197,6 +197,12 @@ async fn a_selection_is_of_one_revision_and_its_name_is_that_of_its_set(registry
     assert_eq!(registry.select(&management, "", by()).await.expect("again").name(), all.name());
     let fewer = Selected { keys: Vec::new(), ..all.clone() };
     assert_ne!(fewer.name(), all.name());
+    let owned = registry.select(&management, r#"owner = "tenants/system/identities/root""#, by()).await;
+    assert_eq!(owned.expect("a filter").keys, all.keys);
+    let others = registry.select(&management, r#"owner = "tenants/system/identities/nobody""#, by()).await;
+    assert_eq!(others.expect("a filter").keys, []);
+    let damaged = registry.select(&management, "owner ~ nobody", by()).await.expect_err("that is no filter");
+    assert_eq!(damaged.code(), Code::InvalidArgument);
     let none = KeyspaceName::parse("tenants/system/keyspaces/none").expect("a name");
     assert_eq!(registry.select(&none, "", by()).await.expect_err("it is not there").code(), Code::NotFound);
 }

@@ -1,6 +1,8 @@
 //! Replicas in this process: real storage, real consensus, loopback.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod three;
+
 use latchkey_domain::{ClusterId, DurationMillis, NodeId, UnixMillis};
 use latchkey_kms::testing::SwitchableKms;
 use latchkey_registry::{
@@ -20,6 +22,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub const TIMING: Timing = Timing { heartbeat_ms: 100, election_min_ms: 400, election_max_ms: 800 };
+pub const SEARCH_INTERVAL: Duration = Duration::from_millis(200);
 pub const WITHIN: Duration = Duration::from_secs(30);
 
 /// A wall clock that is wrong by as much as one wishes; boot time is the machine's.
@@ -46,6 +49,8 @@ pub struct Ground {
     pub secret: ClusterSecret,
     pub members: BTreeMap<NodeId, Member>,
     pub cluster: ClusterId,
+    /// The feature level to found at; absent: the newest.
+    pub feature_level: Option<u32>,
 }
 
 /// One replica that serves.
@@ -86,7 +91,7 @@ impl Ground {
         for id in 2..=replicas {
             init_replica(&folder.path().join(id.to_string()), NodeId(id), cluster).expect("a new folder");
         }
-        Self { folder, kms, secret, members, cluster }
+        Self { folder, kms, secret, members, cluster, feature_level: None }
     }
 
     pub fn data(&self, node: NodeId) -> PathBuf {
@@ -109,6 +114,10 @@ impl Ground {
     pub async fn start_with(&self, node: NodeId, clock: Arc<WrongClock>) -> Replica {
         let store: Arc<dyn Store> = Arc::new(self.open_store(node));
         let founding = pending_founding(&self.data(node)).expect("readable");
+        let founding = founding.map(|founding| match self.feature_level {
+            Some(level) => founding.at_feature_level(level),
+            None => founding,
+        });
         let parts = Parts {
             store,
             kms: self.kms.clone(),
@@ -118,6 +127,7 @@ impl Ground {
             founding,
         };
         let registry = Registry::start(parts).await.expect("a replica that starts");
+        registry.set_search_interval(SEARCH_INTERVAL);
         let member = &self.members[&node];
         let mut replica = Replica { registry, clock, stops: Vec::new(), servers: Vec::new() };
         let raft = Server::bind(member.raft_address.parse().expect("an address")).await.expect("a free port");

@@ -1,4 +1,6 @@
-//! What a leader does without being asked: founds the cluster, moves the clock, renews the replay keys.
+//! What a leader does without being asked: founds the cluster, moves the clock, renews the replay keys, keeps up.
+
+mod upkeep;
 
 use crate::init::PendingFounding;
 use crate::propose::ProposeError;
@@ -12,6 +14,7 @@ use latchkey_state::{Actor, Command, NewRingKey, Operation, REPLAY_KEY_LIFE, REP
 use latchkey_transport::Unavailable;
 use std::time::Duration;
 use tracing::{debug, info, warn};
+use upkeep::Upkeep;
 
 /// How often a leader looks whether something is due.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -29,10 +32,11 @@ const WITHIN: Duration = Duration::from_secs(5);
 pub(crate) async fn run(registry: Registry, mut founding: Option<PendingFounding>) {
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut idle, mut skewed) = (Idle::default(), 0_u32);
+    let (mut idle, mut skewed, mut upkeep) = (Idle::default(), 0_u32, Upkeep::default());
     loop {
         ticks.tick().await;
         if !registry.leads() || registry.core().unavailable().is_some() {
+            upkeep = Upkeep::default();
             continue;
         }
         // A leader whose clock is wrong refuses every write; the others' may be right.
@@ -43,7 +47,11 @@ pub(crate) async fn run(registry: Registry, mut founding: Option<PendingFounding
             registry.stand_down().await;
             continue;
         }
-        if let Err(error) = look(&registry, &mut founding, &mut idle).await {
+        let looked = match look(&registry, &mut founding, &mut idle).await {
+            Ok(()) if registry.core().state().cluster().is_some() => upkeep.step(&registry).await,
+            looked => looked,
+        };
+        if let Err(error) = looked {
             debug!(?error, "a leader's duty waits");
         }
     }

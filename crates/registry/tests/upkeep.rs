@@ -1,0 +1,256 @@
+//! What a leader does because time has passed, and what becomes of the audit log: over three replicas.
+
+mod support;
+
+use latchkey_crypto::draw;
+use latchkey_domain::{
+    DisplayName, DurationMillis, Environment, KeyspaceName, Metadata, NetworkSet, NodeId, PermissionSet, Prefix,
+    Purpose, ReasonText, RevocationReason, RingNumber, Sequence, Slug, Terms,
+};
+use latchkey_kms::OsEntropy;
+use latchkey_link::{FollowItem, Following, Material, Registry as _};
+use latchkey_minting::contexts::RingKind;
+use latchkey_minting::{DrawnKey, KeyDetails, Mint, Numbered};
+use latchkey_state::{
+    Actor, Command, CreateKeys, CreateKeyspace, CreateTenant, Cut, CutScope, Expiry, FEATURE_LEVEL_NEWEST, HolderName,
+    KeyspaceSettings, Operation, StalenessPolicy, State, Worth,
+};
+use std::time::Duration;
+use support::three::{carry_out, leader, owner, propose, same_state, three};
+use support::{Ground, Replica, WITHIN};
+use tokio::time::Instant;
+use tokio_stream::StreamExt as _;
+
+fn by() -> Instant {
+    Instant::now() + WITHIN
+}
+
+fn keyspace_name() -> KeyspaceName {
+    KeyspaceName::parse("tenants/acme/keyspaces/live").expect("a name")
+}
+
+/// Makes a tenant with a keyspace that keeps dead keys for one second.
+async fn make_keyspace(ground: &Ground, replicas: &[&Replica]) {
+    let (material, registry) = (Material::new(ground.kms.clone()), &replicas[0].registry);
+    let drawn = DrawnKey::draw(&mut OsEntropy, ground.cluster, RingKind::Tenant);
+    let audit = DrawnKey::draw(&mut OsEntropy, ground.cluster, RingKind::Audit);
+    let operation = CreateTenant {
+        tenant: keyspace_name().parent().tenant,
+        display_name: DisplayName::default(),
+        tenant_key: material.wrap(&drawn, by()).await.expect("the KEK is here"),
+        audit_key: audit.wrapped_under(Numbered::new(RingNumber(0), drawn.key()), &mut OsEntropy),
+    };
+    let made = carry_out(replicas, Operation::CreateTenant(operation)).await;
+    replicas[0].until("it knows the tenant", |registry| registry.core().state().revision() >= made.revision).await;
+    let tenant = material.tenant(registry, &keyspace_name().parent(), by()).await.expect("a replica answers");
+    let tenant_key = material.tenant_key(&tenant, by()).await.expect("the KEK is here");
+    let drawn = DrawnKey::draw(&mut OsEntropy, ground.cluster, RingKind::Keyspace);
+    let data_key = drawn.wrapped_under(Numbered::new(tenant_key.number, &*tenant_key.key), &mut OsEntropy);
+    let settings = KeyspaceSettings {
+        display_name: DisplayName::default(),
+        prefix: Prefix::parse("live").expect("a prefix"),
+        environment: Environment::parse("staging").expect("an environment"),
+        allowed_permissions: PermissionSet::default(),
+        default_lifetime: None,
+        maximum_lifetime: None,
+        networks: NetworkSet::default(),
+        staleness_max: None,
+        staleness_policy: StalenessPolicy::Refuse,
+        dead_retention: DurationMillis::from_secs(1),
+        keys_max: u64::MAX,
+        allowed_roles: Box::default(),
+        versions_max: u64::MAX,
+        metadata_bytes_max: u64::MAX,
+        self_revocation_off: false,
+    };
+    let operation = CreateKeyspace { name: keyspace_name(), settings, data_key };
+    let made = carry_out(replicas, Operation::CreateKeyspace(Box::new(operation))).await;
+    replicas[0].until("it knows the keyspace", |registry| registry.core().state().revision() >= made.revision).await;
+}
+
+/// Makes keys that live for so long, in records of 500.
+async fn make_keys(ground: &Ground, replicas: &[&Replica], count: usize, expiry: Expiry) {
+    let (material, registry) = (Material::new(ground.kms.clone()), &replicas[0].registry);
+    let of = material.keyspace(registry, &keyspace_name(), by()).await.expect("a replica answers");
+    let data_key = material.data_key(&of, by()).await.expect("the KEK is here");
+    let pepper = material.pepper(&of.tenant.cluster, by()).await.expect("the KEK is here");
+    let mint = Mint {
+        cluster: ground.cluster,
+        tenant: of.tenant.tenant.number,
+        prefix: &of.keyspace.settings.prefix,
+        data_key: Numbered::new(data_key.number, &*data_key.key),
+        pepper: Numbered::new(pepper.number, &pepper.key),
+    };
+    let details = KeyDetails {
+        holder: HolderName::None,
+        display_name: DisplayName::default(),
+        purpose: Purpose::default(),
+        terms: Terms::default(),
+        roles: Vec::new(),
+        parent: None,
+        metadata: Metadata::default(),
+        not_before: None,
+        expiry,
+    };
+    for _ in 0..count / 500 {
+        let keys = (0..500).map(|_| mint.key(&mut OsEntropy).into_new_key(details.clone()).0).collect();
+        let operation = CreateKeys { keyspace: keyspace_name(), keys, replay: None };
+        carry_out(replicas, Operation::CreateKeys(operation)).await;
+    }
+}
+
+/// How many keys there are, how many of them are revoked each by itself, and whether the cut is marked.
+fn keys(state: &State) -> (usize, usize, bool) {
+    let Some(keyspace) = state.keyspace(&keyspace_name()) else { return (0, 0, false) };
+    let keys = || state.keys_of(keyspace.number, None);
+    let marked = keyspace.cut.as_ref().is_some_and(|cut| cut.marked);
+    (keys().count(), keys().filter(|key| key.revocation().is_some()).count(), marked)
+}
+
+async fn stop(replicas: Vec<Replica>) {
+    for replica in replicas {
+        replica.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_feature_level_rises_once_every_replica_has_said_that_it_knows_the_next() {
+    let mut ground = Ground::found(3).await;
+    ground.feature_level = Some(1);
+    let mut replicas = vec![ground.start(NodeId(1)).await, ground.start(NodeId(2)).await];
+    for replica in &replicas {
+        replica.until("it is fresh", |registry| registry.reader().is_fresh()).await;
+        replica.until("it is founded", |registry| registry.core().state().cluster().is_some()).await;
+    }
+    let level = |replica: &Replica| replica.registry.core().state().progress().feature_level;
+    // The third may be of an older build, for all that the leader knows.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(replicas.iter().all(|replica| level(replica) == 1));
+    replicas.push(ground.start(NodeId(3)).await);
+    for replica in &replicas {
+        let raised = |registry: &latchkey_registry::Registry| {
+            registry.core().state().progress().feature_level == FEATURE_LEVEL_NEWEST
+        };
+        replica.until("the level is raised", raised).await;
+    }
+    same_state(&replicas.iter().collect::<Vec<_>>()).await;
+    stop(replicas).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_marks_of_a_cut_are_finished_by_the_next_leader() {
+    let (ground, mut replicas) = three().await;
+    let all: Vec<_> = replicas.iter().collect();
+    make_keyspace(&ground, &all).await;
+    make_keys(&ground, &all, 3_000, Expiry::Default).await;
+    let cut = Cut {
+        scope: CutScope::Keyspace(keyspace_name()),
+        reason: RevocationReason::Compromised,
+        text: ReasonText::default(),
+    };
+    carry_out(&all, Operation::Cut(cut)).await;
+    // All are dead at once; that each of them is written down as revoked takes several records.
+    let state = all[leader(&replicas)].registry.core().state().clone();
+    let keyspace = state.keyspace(&keyspace_name()).expect("it was made").number;
+    assert!(state.keys_of(keyspace, None).all(|key| matches!(state.key_worth(key, state.clock()), Worth::Revoked(_))));
+    let gone = replicas.remove(leader(&replicas));
+    let node = gone.registry.node();
+    gone.stop().await;
+
+    // Nobody takes them away meanwhile: they are kept for a second from the cut on, and marking is quicker than a pass.
+    let back = ground.start(node).await;
+    replicas.push(back);
+    for replica in &replicas {
+        let marked = |registry: &latchkey_registry::Registry| {
+            let (count, revoked, marked) = keys(&registry.core().state());
+            marked && count == revoked
+        };
+        replica.until("each key is marked", marked).await;
+    }
+    same_state(&replicas.iter().collect::<Vec<_>>()).await;
+    replicas[0].registry.core().state().check_invariants().expect("the invariants hold");
+    stop(replicas).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_have_been_dead_for_long_enough_leave() {
+    let (ground, replicas) = three().await;
+    let all: Vec<_> = replicas.iter().collect();
+    make_keyspace(&ground, &all).await;
+    make_keys(&ground, &all, 500, Expiry::After(DurationMillis::from_secs(1))).await;
+    make_keys(&ground, &all, 500, Expiry::Default).await;
+    for replica in &replicas {
+        let left = |registry: &latchkey_registry::Registry| keys(&registry.core().state()).0 == 500;
+        replica.until("the dead are gone", left).await;
+    }
+    same_state(&all).await;
+    let state = replicas[0].registry.core().state().clone();
+    let keyspace = state.keyspace(&keyspace_name()).expect("it stays");
+    assert_eq!(keyspace.keys, 500);
+    state.check_invariants().expect("the invariants hold");
+    stop(replicas).await;
+}
+
+/// The next events, until nothing more is there.
+async fn events(following: &mut Following) -> Vec<u64> {
+    let mut sequences = Vec::new();
+    loop {
+        let item = tokio::time::timeout(WITHIN, following.next()).await.expect("a mark of progress each second");
+        match item.expect("following has no end").expect("a replica that answers") {
+            FollowItem::Event(event) => sequences.push(event.sequence.0),
+            FollowItem::Progress { .. } if sequences.is_empty() => {}
+            FollowItem::Progress { .. } => return sequences,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_audit_has_leaves_the_outbox_of_every_replica_and_the_rest_is_followed_without_a_gap() {
+    let (ground, mut replicas) = three().await;
+    let all: Vec<_> = replicas.iter().collect();
+    for count in 0..1_500 {
+        propose(&all, &owner(&format!("first-{count}"))).await;
+    }
+    let size = replicas[0].registry.core().state().progress().frontier.size();
+    let mut following = replicas[0].registry.follow(Sequence(0), by()).await.expect("nothing was trimmed");
+    let mut seen = Vec::new();
+    while (seen.len() as u64) < size {
+        seen.extend(events(&mut following).await);
+    }
+    assert_eq!(seen, (0..seen.len() as u64).collect::<Vec<_>>());
+
+    // More than one batch of removals.
+    let audit = Actor::Service(Slug::parse("audit").expect("a word"));
+    let through = Sequence(size - 11);
+    let trimmed = propose(&all, &Command::new(audit, draw(&mut OsEntropy), Operation::Trim(through))).await;
+    assert!(trimmed.answer.is_ok(), "{:?}", trimmed.answer);
+    for replica in &replicas {
+        // An idle replica removes them too, and the marks of its rows stay what they were.
+        replica.until("the outbox is short", |registry| registry.entries_on_disk() < 500).await;
+    }
+    let refused = replicas[1].registry.follow(Sequence(0), by()).await.expect("a stream").next().await;
+    assert!(matches!(refused, Some(Err(status)) if status.code() == tonic::Code::FailedPrecondition));
+
+    // A restart goes on where audit stands, with what came before and after it.
+    let last = replicas.remove(2);
+    let node = last.registry.node();
+    let from = through.0 + 1;
+    last.stop().await;
+    let rest: Vec<_> = replicas.iter().collect();
+    for count in 0..50 {
+        propose(&rest, &owner(&format!("second-{count}"))).await;
+    }
+    let back = ground.start(node).await;
+    let end = replicas[0].registry.core().state().progress().frontier.size();
+    back.until("it caught up", |registry| registry.core().state().progress().frontier.size() >= end).await;
+    assert!(back.registry.entries_on_disk() < 500, "what was trimmed does not come back");
+    let mut following = back.registry.follow(Sequence(from), by()).await.expect("it has these");
+    let mut seen = Vec::new();
+    while (seen.len() as u64) < end - from {
+        seen.extend(events(&mut following).await);
+    }
+    assert_eq!(seen, (from..from + seen.len() as u64).collect::<Vec<_>>());
+    replicas.push(back);
+    same_state(&replicas.iter().collect::<Vec<_>>()).await;
+    stop(replicas).await;
+}
