@@ -1,6 +1,7 @@
 //! A call that failed, as the services told it: the reason, its facts, the fields that are wrong, and what to do now.
 
 use crate::cli::exit::Exit;
+use crate::cli::names;
 use crate::cli::service::Service;
 use latchkey_wire::pb::v1::ErrorReason as Reason;
 use serde_json::{Value, json};
@@ -130,6 +131,24 @@ impl CallError {
             Reason::PermissionNotAllowed => {
                 "choose among the permissions of the keyspace: latchkey keyspace show KEYSPACE".to_owned()
             }
+            Reason::NotEmpty => format!("revoke or delete its {} first", self.fact("holds")),
+            Reason::ExceedsKey => {
+                format!("ask for less: {} must lie within what the other key has", self.fact("field"))
+            }
+            Reason::ParentNotAllowed => format!("choose {} as the parent", self.fact("expected")),
+            Reason::RoleNotAllowed => {
+                "choose among the roles of the keyspace: latchkey keyspace show KEYSPACE".to_owned()
+            }
+            Reason::KeyRevoked | Reason::KeyExpired => "make a new key: a dead one does not change".to_owned(),
+            Reason::RotationInProgress => {
+                format!("latchkey rotation show {} tells how far it is", names::short(self.fact("rotation")))
+            }
+            Reason::RotationState => {
+                format!("latchkey rotation show {} tells what came of it", names::short(self.fact("rotation")))
+            }
+            Reason::SelfRevocationOff => "ask whoever issues keys there to revoke it".to_owned(),
+            Reason::TooManyAttempts => "wait a minute".to_owned(),
+            Reason::AuditStopped => "look at the log of audit: its disk is full, or an operator has to act".to_owned(),
             Reason::AuditBehind => {
                 "audit is too far behind: start it or look at its log; revoking works all the same".to_owned()
             }

@@ -18,7 +18,7 @@ use tonic::{Code, Status};
 
 pub(super) const VIEW: View = View {
     columns: &[
-        Column::new("SEQUENCE", "sequence", Shape::Plain),
+        Column::new("SEQUENCE", "sequence", Shape::Number),
         Column::new("TIME", "time", Shape::Plain),
         Column::new("ACTION", "action", Shape::Plain),
         Column::new("ACTOR", "actor", Shape::Actor),

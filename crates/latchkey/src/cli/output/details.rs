@@ -8,6 +8,9 @@ use crate::cli::{moment, names};
 use comfy_table::Cell;
 use serde_json::Value;
 
+/// Items of a list that are longer stand on a line each.
+const ITEM_CHARS_MAX: usize = 20;
+
 /// All fields.
 pub(super) fn text(value: &Value, look: Look) -> String {
     let mut lines = Vec::new();
@@ -62,6 +65,12 @@ fn words(name: &str) -> String {
 }
 
 fn shown(value: &Value, look: Look) -> String {
+    if let Value::Array(items) = value {
+        let items: Vec<String> = items.iter().map(|item| names::short(&plain(item))).collect();
+        // Long ones read better below each other.
+        let long = items.iter().any(|item| item.len() > ITEM_CHARS_MAX);
+        return items.join(if long { "\n" } else { ", " });
+    }
     let text = plain(value);
     if let Some(span) = span(&text) {
         return span;
@@ -84,6 +93,7 @@ mod tests {
             "name": "tenants/acme/keyspaces/orders/keys/0000000000000001",
             "displayName": "shop",
             "permissions": ["orders:read", "orders:write"],
+            "sample": ["tenants/acme/keyspaces/b/keys/0000000000000001", "tenants/acme/keyspaces/b/keys/0000000000000002"],
             "createTime": "2023-11-14T22:13:20Z",
             "revocation": {"reason": "COMPROMISED"},
             "versions": [{"name": "tenants/acme/keyspaces/orders/keys/0000000000000001/versions/0000000000000002", "state": "ACTIVE"}],
@@ -93,6 +103,8 @@ mod tests {
 name          acme/orders/0000000000000001
 display name  shop
 permissions   orders:read, orders:write
+sample        acme/b/0000000000000001
+              acme/b/0000000000000002
 create time   2023-11-14T22:13:20Z (2m ago)
 revocation
   reason      COMPROMISED

@@ -9,8 +9,9 @@ use serde_json::Value;
 /// Widest where nobody looks: a file or a pipe wants whole lines.
 const WIDTH_UNBOUNDED: u16 = 2_000;
 
-/// Of a column whose rows are still to come: a moment fits, and most names.
-const COLUMN_WIDTH: usize = 22;
+/// Of a column whose rows are still to come: moments and actions fit, and the names of most keys.
+const COLUMN_WIDTH: usize = 24;
+const NAME_WIDTH: usize = 32;
 
 /// What a table has to know of its reader.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +57,8 @@ pub(super) fn line(view: &View, item: &Value, first: bool, look: Look) -> String
     let row = |cells: Vec<String>| {
         let last = cells.len().saturating_sub(1);
         let padded = cells.iter().enumerate().map(|(index, cell)| {
-            let width = view.columns[index].header.len().max(COLUMN_WIDTH);
+            let column = &view.columns[index];
+            let width = column.header.len().max(if column.shape == Shape::Name { NAME_WIDTH } else { COLUMN_WIDTH });
             if index == last { cell.clone() } else { format!("{cell:<width$}") }
         });
         padded.collect::<Vec<_>>().join("  ") + "\n"
@@ -146,6 +148,6 @@ acme/orders/0000000000000002  REVOKED  2m ago
         let first = line(&VIEW, &rows()[0], true, look(None, false));
         let second = line(&VIEW, &rows()[1], false, look(None, false));
         assert_eq!((first.lines().count(), second.lines().count()), (2, 1));
-        assert_eq!(first.lines().next().unwrap().find("STATE"), Some(24));
+        assert_eq!(first.lines().next().unwrap().find("STATE"), Some(34));
     }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Shape {
     Age,
     /// How many.
     Count,
+    /// A number; where it is left out it is 0.
+    Number,
     /// `epoch:index`.
     Revision,
     /// Duties and what they are on: `issuer:acme/orders`, as the arguments take them.
@@ -56,14 +58,18 @@ impl Column {
     pub(crate) fn cell(&self, row: &Value, now: UnixMillis) -> String {
         let value = self.path.split('.').try_fold(row, |value, name| value.get(name));
         let text = value.map(|value| self.shape.write(value, now)).unwrap_or_default();
-        if text.is_empty() { "-".to_owned() } else { text }
+        match (text.is_empty(), self.shape) {
+            (false, _) => text,
+            (true, Shape::Number) => "0".to_owned(),
+            (true, _) => "-".to_owned(),
+        }
     }
 }
 
 impl Shape {
     fn write(self, value: &Value, now: UnixMillis) -> String {
         match self {
-            Self::Plain | Self::Word => plain(value),
+            Self::Plain | Self::Word | Self::Number => plain(value),
             Self::Name => match value {
                 Value::Array(items) => {
                     items.iter().map(|item| names::short(&plain(item))).collect::<Vec<_>>().join(", ")
@@ -146,6 +152,7 @@ mod tests {
         assert_eq!(cell("permissions", Shape::Count), "2");
         assert_eq!(cell("at", Shape::Age), "1m ago");
         assert_eq!(cell("revision", Shape::Revision), "1:42");
+        assert_eq!(cell("sequence", Shape::Number), "0");
         assert_eq!(cell("inner.word", Shape::Word), "ACTIVE");
         let grants =
             json!({"grants": [{"duty": "ROOT"}, {"duty": "ISSUER", "scope": "tenants/acme/keyspaces/orders"}]});

@@ -1,0 +1,292 @@
+//! The command line against every service: each command once, as a person or a script uses it.
+
+mod world;
+
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use world::World;
+
+#[test]
+fn every_command_does_what_it_says() {
+    let world = World::start();
+    outcomes_of_the_seed(&world);
+    directory(&world);
+    let key = making_and_reading(&world);
+    changing(&world, &key);
+    rotating(&world, &key);
+    revoking(&world, &key);
+    auditing(&world);
+    running(&world);
+    profiles(&world);
+    looking_around(&world);
+    refusals(&world);
+    assert_eq!(world.left(), Vec::<String>::new(), "these were never carried out");
+    assert_eq!(world.end(), Some(0), "dev ends in peace");
+}
+
+fn outcomes_of_the_seed(world: &World) {
+    let question = "--keyspace acme/orders --permission-query orders:read";
+    for (name, outcome) in [
+        ("valid", "VALID"),
+        ("malformed", "MALFORMED"),
+        ("unknown", "NOT_FOUND"),
+        ("elsewhere", "WRONG_KEYSPACE"),
+        ("revoked", "REVOKED"),
+        ("suspended", "SUSPENDED"),
+        ("later", "NOT_YET_VALID"),
+        ("expired", "EXPIRED"),
+        ("network", "NETWORK_NOT_ALLOWED"),
+        ("method", "METHOD_NOT_ALLOWED"),
+        ("resource", "RESOURCE_NOT_ALLOWED"),
+        ("powerless", "INSUFFICIENT_PERMISSIONS"),
+    ] {
+        let told = world.run(&format!("validate SEED/{name}.key {question} --output json"));
+        let answer: Value = serde_json::from_str(&told.out).expect("JSON");
+        assert_eq!(answer["outcome"], outcome, "{name}: {}", told.err);
+        assert_eq!(told.code, if outcome == "VALID" { 0 } else { 3 }, "{name}");
+        let mode = fs::metadata(world.file(&format!("dev/secrets/seed/{name}.key")))
+            .expect("it is there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    let explained = world.ended(&format!("explain SEED/powerless.key {question} --reason 'ticket 7'"), 3).out;
+    assert!(explained.contains("INSUFFICIENT_PERMISSIONS") && explained.contains("FAILED"), "{explained}");
+}
+
+fn directory(world: &World) {
+    world.done("tenant create initech --display-name 'Initech Inc'");
+    world.done("tenant update initech --keyspaces-max 1");
+    assert_eq!(world.json("tenant show initech")["quotas"]["keyspaces"], 1);
+    assert!(world.done("tenant list").contains("Initech Inc"));
+
+    world.done("keyspace create initech/api --prefix init --environment staging --default-lifetime 30d");
+    world.done("keyspace update initech/api --display-name API --clear default_lifetime");
+    let keyspace = world.json("keyspace show initech/api");
+    assert_eq!((&keyspace["displayName"], keyspace.get("defaultLifetime")), (&Value::from("API"), None));
+    assert!(world.done("keyspace list initech").contains("init"));
+    world.ended("keyspace create initech/second --prefix init2 --environment staging", 1);
+
+    world.done("owner create initech/bill --contact bill@initech.example");
+    world.done("owner update bill --tenant initech --display-name Bill");
+    assert!(world.done("owner show initech/bill").contains("Bill"));
+    assert!(world.done("owner list initech").contains("bill@initech.example"));
+
+    world.done("role create initech/reader --permission 'docs:read'");
+    world.done("role update initech/reader --method GET");
+    assert_eq!(world.json("role show initech/reader")["methods"][0], "GET");
+    assert!(world.done("role list initech").contains("read-only"));
+
+    world.done("identity create initech/bot --grant validator:initech");
+    world.done("identity update initech/bot --grant issuer:initech/api");
+    assert!(world.done("identity list initech").contains("issuer:initech/api"));
+    assert_eq!(world.json("identity show initech/bot")["grants"][0]["duty"], "ISSUER");
+
+    for (kind, name) in
+        [("identity", "bot"), ("role", "reader"), ("owner", "bill"), ("keyspace", "api"), ("tenant", "")]
+    {
+        let full = format!("{kind} delete initech/{name}");
+        world.done(full.trim_end_matches('/'));
+        world.ended(full.replace("delete", "show").trim_end_matches('/'), 4);
+    }
+}
+
+/// The short name of a key of `acme/orders`, whose text lies in `orders.key`.
+fn making_and_reading(world: &World) -> String {
+    let told = world.ended("key create acme/orders --permission orders:read --permission orders:write --owner shop", 0);
+    assert!(told.out.starts_with("acme_orders_") && told.out.lines().count() == 1, "only the text: {}", told.out);
+    assert!(told.err.contains("not shown again"), "{}", told.err);
+    assert!(!told.err.contains(told.out.trim()), "the text is on standard output only");
+
+    let told = world.ended("key create acme/orders --dry-run --permission orders:read", 0);
+    assert!(told.err.contains("Nothing was changed") && !told.out.contains("acme_orders_"), "{told:?}");
+
+    let line = "key create acme/orders --permission orders:read --permission orders:write --owner shop --lifetime 1h \
+                --display-name nightly --metadata team=a --key-text-file FOLDER/orders.key --output json";
+    let made: Value = serde_json::from_str(&world.done(line)).expect("JSON");
+    assert_eq!(made.get("keyText"), None, "it is in the file");
+    let path = world.file("orders.key");
+    assert_eq!(fs::metadata(&path).expect("it was written").permissions().mode() & 0o777, 0o600);
+    world.done("validate FOLDER/orders.key");
+    let input = fs::read_to_string(&path).expect("it was written");
+    let told = world.run_with("validate --permission-query orders:write -o yaml", &[], &input);
+    assert!(told.code == 0 && told.out.starts_with("outcome: VALID\n"), "{told:?}");
+
+    let full = made["key"]["name"].as_str().expect("it has a name").to_owned();
+    assert_eq!(world.json(&format!("key show {full}"))["metadata"]["team"], "a");
+    let listed = world.done("key list acme/orders --owner shop --state active --order-by 'create_time desc' --limit 1");
+    assert!(listed.contains("nightly") && listed.lines().count() == 2, "{listed}");
+    full.replace("tenants/", "").replace("keyspaces/", "").replace("keys/", "")
+}
+
+fn changing(world: &World, key: &str) {
+    world.done(&format!("key update {key} --purpose reports --clear metadata"));
+    let shown = world.json(&format!("key show {key}"));
+    assert_eq!((&shown["purpose"], shown.get("metadata")), (&Value::from("reports"), None));
+
+    let outcome = |question: &str| {
+        let told = world.run(&format!("validate FOLDER/orders.key --fully-consistent {question} -o json"));
+        let answer: Value = serde_json::from_str(&told.out).expect("JSON");
+        answer["outcome"].as_str().expect("a word").to_owned()
+    };
+    world.done(&format!("key suspend {key} --reason 'looked at'"));
+    assert_eq!(outcome(""), "SUSPENDED");
+    world.done(&format!("key resume {key}"));
+    assert_eq!(outcome(""), "VALID");
+    world.done(&format!("key restrict {key} --permission orders:read --for 10m"));
+    assert_eq!(outcome("-p orders:write"), "INSUFFICIENT_PERMISSIONS");
+    world.done(&format!("key resume {key} --reason 'nothing was wrong'"));
+    assert_eq!(outcome("-p orders:write"), "VALID");
+}
+
+fn rotating(world: &World, key: &str) {
+    let rotate = |more: &str| {
+        let told = world.ended(&format!("key rotate {key} --key-text-file FOLDER/next.key -o json {more}"), 0);
+        let answer: Value = serde_json::from_str(&told.out).expect("JSON");
+        answer["rotation"]["name"].as_str().expect("it has a name").to_owned()
+    };
+    let first = rotate("--overlap 1h");
+    assert_eq!(world.json(&format!("rotation show {first}"))["state"], "OVERLAP");
+    for text in ["orders.key", "next.key"] {
+        world.done(&format!("validate FOLDER/{text} --fully-consistent"));
+    }
+    assert!(
+        world.json("validate FOLDER/orders.key --fully-consistent").get("rotation").is_some(),
+        "the old one is told"
+    );
+    world.ended(&format!("key rotate {key}"), 1);
+    assert!(world.done("rotation list acme/orders").contains("OVERLAP"));
+    world.done(&format!("rotation roll-back {first} --overlap 0s --reason 'not delivered'"));
+    world.ended("validate FOLDER/next.key --fully-consistent", 3);
+
+    let standby = world.json(&format!("rotation prepare {key} --key-text-file FOLDER/standby.key"));
+    let name = standby["rotation"]["name"].as_str().expect("it has a name");
+    world.ended("validate FOLDER/standby.key --fully-consistent", 3);
+    world.done(&format!("rotation cancel {name} --reason 'not needed'"));
+
+    let second = rotate("--overlap 1h");
+    world.done(&format!("rotation complete {second}"));
+    world.ended("validate FOLDER/orders.key --fully-consistent", 3);
+    world.done("validate FOLDER/next.key --fully-consistent");
+    assert!(world.done(&format!("rotation list {key}")).contains("ROLLED_BACK"));
+}
+
+fn revoking(world: &World, key: &str) {
+    let told = world.ended(&format!("key revoke {key} --reason unused --dry-run"), 0);
+    assert!(told.out.contains("versions"), "{}", told.out);
+    world.done("validate FOLDER/next.key --fully-consistent");
+    world.done(&format!("key revoke {key} --reason compromised --reason-text 'found in a log'"));
+    world.ended("validate FOLDER/next.key --fully-consistent", 3);
+
+    // Whoever holds a key may end it, without an identity.
+    world.done("key create acme/orders --key-text-file FOLDER/own.key");
+    let told = world.run_with("key revoke --key-text-file FOLDER/own.key", &[("LATCHKEY_KEY_FILE", "")], "");
+    assert_eq!(told.code, 0, "{}", told.err);
+    world.ended("validate FOLDER/own.key --fully-consistent", 3);
+
+    for _ in 0..3 {
+        world.done("key create acme/billing --owner warehouse --key-text-file FOLDER/many.key");
+    }
+    let scope = "key revoke-all --scope tenants/acme/owners/warehouse --reason owner-left";
+    assert!(world.done(&format!("{scope} --dry-run")).contains('3'));
+    let told = world.ended(scope, 2);
+    assert!(told.err.contains("3 keys") && told.err.contains("--yes"), "{}", told.err);
+    world.done("validate FOLDER/many.key --fully-consistent");
+    world.done(&format!("{scope} --yes"));
+    world.ended("validate FOLDER/many.key --fully-consistent", 3);
+
+    world.done("key create acme/billing --display-name 'batch 1' --key-text-file FOLDER/batch.key");
+    let filter = "key revoke-all --keyspace acme/billing --filter 'display_name = \"batch*\"' --reason unused --yes";
+    assert_eq!(world.json(filter)["keyCount"], "1");
+    world.ended("validate FOLDER/batch.key --fully-consistent", 3);
+}
+
+fn auditing(world: &World) {
+    // What was done a moment ago is stored a moment later.
+    let mut listed = String::new();
+    for _ in 0..100 {
+        listed = world.done("audit list acme --action 'key.*' --limit 0");
+        if listed.contains("owner") || listed.contains("key.revoked") {
+            break;
+        }
+    }
+    assert!(listed.contains("key.created") && listed.contains("system/root"), "{listed}");
+    assert!(listed.contains("found in a log"), "{listed}");
+    let entries = world.json("audit list --oldest-first --limit 5");
+    assert_eq!(entries["entries"].as_array().map(Vec::len), Some(5), "{entries}");
+
+    // It ends when its reader does.
+    let program = env!("CARGO_BIN_EXE_latchkey");
+    let script = format!("{program} audit tail --from-sequence 0 --output json | head -n 3");
+    let tailed = world.run_with(&format!("run --key-text-file FOLDER/own.key -- sh -c '{script}'"), &[], "");
+    assert_eq!((tailed.code, tailed.out.lines().count()), (0, 3), "{tailed:?}");
+    for line in tailed.out.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok_and(|entry| entry.get("action").is_some()), "{line}");
+    }
+    world.ended("audit tail --filter nonsense", 2);
+}
+
+fn running(world: &World) {
+    let told = world.ended("run --keyspace acme/orders --permission orders:read --env K -- sh -c 'echo $K; exit 9'", 9);
+    fs::write(world.file("ran.key"), &told.out).expect("it can be written");
+    assert!(told.out.starts_with("acme_orders_"), "{told:?}");
+    let told = world.ended("validate FOLDER/ran.key --fully-consistent -o json", 3);
+    assert!(told.out.contains("REVOKED"), "{}", told.out);
+    world.ended("run --key-text-file FOLDER/ran.key -- /nothing/there", 127);
+}
+
+fn profiles(world: &World) {
+    let alone = [("LATCHKEY_KEY_FILE", ""), ("LATCHKEY_ISSUANCE_ADDRESS", "")];
+    world.done("login --profile gateway --key-file SEED/acme.gateway.key");
+    let told = world.run_with("--profile gateway validate SEED/valid.key", &alone, "");
+    assert_eq!(told.code, 0, "{}", told.err);
+    let told = world.run_with("--profile gateway key list acme/orders", &alone, "");
+    assert_eq!(told.code, 5, "a validator reads nothing: {}", told.err);
+    assert!(told.err.contains("do: ask somebody"), "{}", told.err);
+
+    let file = world.file(".config/latchkey/config.toml");
+    assert_eq!(fs::metadata(&file).expect("it was written").permissions().mode() & 0o777, 0o600);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("it is ours");
+    let told = world.ended("tenant list", 2);
+    assert!(told.err.contains("chmod 600"), "{}", told.err);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    world.done("logout --profile gateway");
+    assert!(!file.exists(), "nothing is left in it");
+
+    let wrong = fs::read_to_string(world.file("dev/secrets/seed/unknown.key")).expect("the seed wrote it");
+    let told = world.run_with("login --key-file -", &[], &wrong);
+    assert_eq!(told.code, 5, "a key of nobody is not kept: {}", told.err);
+    assert!(!told.err.contains(wrong.trim()), "{}", told.err);
+}
+
+fn looking_around(world: &World) {
+    let status = world.done("cluster status");
+    assert!(status.contains("SERVING") && status.contains("leader"), "{status}");
+    let told = world.ended("doctor", 0);
+    assert!(told.err.contains("All is well") && told.out.contains("system/root"), "{told:?}");
+    let told = world.ended("doctor --audit-address 127.0.0.1:1 --output json", 3);
+    assert!(told.out.contains("\"well\": false") && told.out.contains("start audit"), "{}", told.out);
+
+    assert!(world.done("completions bash").contains("revoke-all"));
+    world.ended("man FOLDER/man", 0);
+    assert!(world.file("man/latchkey-key-rotate.1").exists());
+}
+
+fn refusals(world: &World) {
+    let told = world.ended("key show acme/orders/0000000000000000", 4);
+    assert!(told.err.contains("NOT_FOUND") && told.err.contains("do: latchkey key list"), "{}", told.err);
+    let told = world.ended("key create acme/orders --permission billing:read", 1);
+    assert!(told.err.contains("PERMISSION_NOT_ALLOWED") && told.err.contains("do: choose"), "{}", told.err);
+    let told = world.ended("key create acme/orders --permission 'not a word' --network nowhere", 2);
+    assert!(told.err.contains("field permissions[0]") && told.err.contains("field networks[0]"), "{}", told.err);
+    let told = world.ended("key create orders", 2);
+    assert!(told.err.contains("TENANT/KEYSPACE") && told.err.contains("LATCHKEY_TENANT"), "{}", told.err);
+    let told = world.ended("tenant list --issuance-address 127.0.0.1:1", 6);
+    assert!(told.err.contains("nobody answers") && told.err.contains("--issuance-address"), "{}", told.err);
+    let told = world.ended("tenant list --issuance-address 127.0.0.1:1 --output json", 6);
+    assert_eq!(serde_json::from_str::<Value>(&told.err).expect("JSON")["error"]["exit"], 6);
+    let told = world.run_with("tenant list", &[("LATCHKEY_KEY_FILE", "")], "");
+    assert!(told.code == 5 && told.err.contains("IDENTITY_MISSING") && told.err.contains("login"), "{told:?}");
+    world.ended("key frobnicate", 2);
+}
