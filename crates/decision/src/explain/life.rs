@@ -25,7 +25,7 @@ pub(super) fn push_checks(checks: &mut Vec<Check>, records: &Records<'_>, ground
     for (outcome, passed) in CHECKS {
         let before = checks.len();
         for fault in faults.iter().filter(|fault| outcome_of(**fault) == outcome) {
-            let (record, detail) = tell(*fault, records, found);
+            let (record, detail) = tell(*fault, records, ground.now, found);
             checks.push(Check::failed(outcome, record, detail));
         }
         if checks.len() == before {
@@ -34,13 +34,17 @@ pub(super) fn push_checks(checks: &mut Vec<Check>, records: &Records<'_>, ground
     }
 }
 
-fn tell(fault: Worth, records: &Records<'_>, found: Found<'_>) -> (String, String) {
+fn tell(fault: Worth, records: &Records<'_>, now: UnixMillis, found: Found<'_>) -> (String, String) {
     let Found { key, version, .. } = found;
     let of = |by| records.key_of(by);
     match fault {
         Worth::Accepted => (records.version(), String::new()),
         Worth::Revoked(By::Version) => (records.version(), revoked(version.revocation())),
-        Worth::Revoked(By::Parent) => (records.by(By::Parent), revoked(of(By::Parent).and_then(Key::revocation))),
+        Worth::Revoked(By::Parent) => {
+            // One whose grace runs is not what keeps the child from being accepted.
+            let revocation = of(By::Parent).and_then(Key::revocation).filter(|one| one.effective_at <= now);
+            (records.by(By::Parent), revoked(revocation))
+        }
         Worth::Revoked(By::Key) => (records.key(), revoked(key.revocation())),
         Worth::Revoked(by) => (records.by(by), cut(records)),
         Worth::Suspended(by) => (records.by(by), suspended(of(by))),
