@@ -104,6 +104,10 @@ impl Life {
         let (key, oracle) = (self.key(), &self.oracle);
         let ids: Vec<_> = key.versions.iter().map(|version| version.id).collect();
         assert_eq!(ids, oracle.versions.iter().map(|version| version_id(version.number)).collect::<Vec<_>>());
+        // Also where the end of the key hides that of the version: what is shown must not be rounded up.
+        let retire = |version: &latchkey_state::Version| version.retires_at().map_or(u64::MAX, UnixMillis::millis);
+        let retire_times: Vec<_> = key.versions.iter().map(retire).collect();
+        assert_eq!(retire_times, oracle.versions.iter().map(|version| version.retires_at).collect::<Vec<_>>());
         let ends = oracle.ends().into_iter().flat_map(|end| [end.saturating_sub(1), end]);
         let times = ends.chain([oracle.now]).filter(|time| *time >= oracle.now);
         for time in times {
@@ -123,6 +127,9 @@ impl Life {
             let name = RotationName { key: key_name(KEY, CHILD), rotation: rotation_id(expected.number) };
             let rotation = self.state.rotation(&name).unwrap();
             assert_eq!(rotation.state, state_of(expected.turn));
+            if let Turn::Overlap { ends_at } = expected.turn {
+                assert_eq!(rotation.overlap_ends_at, Some(UnixMillis::new(ends_at)));
+            }
             let in_progress = (!rotation.state.is_final()).then_some(rotation.id);
             assert_eq!(key.rotation(), in_progress);
         }
