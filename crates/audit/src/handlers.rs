@@ -15,6 +15,7 @@ use latchkey_transport::{Unavailable, status};
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::audit_service_server::AuditService;
 use latchkey_wire::violation::FieldViolations;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -42,6 +43,12 @@ impl<R: Registry> Handlers<R> {
     #[must_use]
     pub fn new(entrance: Entrance<R>, opened: Opened<R>, stopped: watch::Receiver<bool>) -> Self {
         Self { entrance, opened, watches: Arc::new(Watches::new(stopped)) }
+    }
+
+    /// The mark to set before streams are ended since the log cannot go on: their callers are told so.
+    #[must_use]
+    pub fn halted(&self) -> Arc<AtomicBool> {
+        self.watches.halted()
     }
 
     async fn list(&self, call: Call<ListEntries>) -> Result<v1::ListEntriesResponse, Status> {

@@ -18,6 +18,7 @@ use metrics::gauge;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -112,8 +113,13 @@ impl Audit {
             let registry = entrance.registry().clone();
             let opened = Opened::default();
             let handlers = Handlers::new(entrance, opened.clone(), stopped.clone());
+            let halted = handlers.halted();
             let keeper = Keeper { registry, kms, opened, data_folder, options: store, stopped };
-            keeping = Some(tokio::spawn(keeper.keep(found)));
+            keeping = Some(tokio::spawn(async move {
+                let kept = keeper.keep(found).await;
+                halted.store(kept.is_err(), Ordering::Relaxed);
+                kept
+            }));
             server.service(AuditServiceServer::new(handlers).max_decoding_message_size(PUBLIC_MESSAGE_BYTES_MAX))
         });
         let service = match service.await {

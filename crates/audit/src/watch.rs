@@ -11,6 +11,7 @@ use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::watch_entries_response::Item;
 use metrics::gauge;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -37,6 +38,8 @@ pub(crate) type Messages = ReceiverStream<Result<v1::WatchEntriesResponse, Statu
 pub(crate) struct Watches {
     room: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
+    /// Whether the log cannot go on, which comes before `stopped`.
+    halted: Arc<AtomicBool>,
 }
 
 /// One stream.
@@ -49,7 +52,12 @@ pub(crate) struct Watch<C> {
 
 impl Watches {
     pub(crate) fn new(stopped: watch::Receiver<bool>) -> Self {
-        Self { room: Arc::new(Semaphore::new(WATCHES_MAX)), stopped }
+        Self { room: Arc::new(Semaphore::new(WATCHES_MAX)), stopped, halted: Arc::default() }
+    }
+
+    /// The mark to set before streams are ended since the log cannot go on.
+    pub(crate) fn halted(&self) -> Arc<AtomicBool> {
+        self.halted.clone()
     }
 
     /// Begins a stream. `proof` is asked every few seconds whether it may go on.
@@ -65,11 +73,14 @@ impl Watches {
         let place = self.room.clone().try_acquire_owned();
         let place = place.map_err(|_| Status::from(Unavailable::Overloaded { class: Class::List }))?;
         let (messages, received) = mpsc::channel(QUEUE_MESSAGES_MAX);
-        let mut stopped = self.stopped.clone();
+        let (mut stopped, halted) = (self.stopped.clone(), self.halted.clone());
         tokio::spawn(async move {
             let _open = Open::new(place);
             let end = tokio::select! {
-                _ = stopped.wait_for(|stopped| *stopped) => Unavailable::Stopping.into(),
+                _ = stopped.wait_for(|stopped| *stopped) => {
+                    let halted = halted.load(Ordering::Relaxed);
+                    Status::from(if halted { Unavailable::AuditStopped } else { Unavailable::Stopping })
+                }
                 () = messages.closed() => return,
                 end = send(watch, &messages, proof) => match end {
                     Ok(never) => match never {},

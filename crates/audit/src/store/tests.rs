@@ -207,6 +207,25 @@ fn a_folder_belongs_to_one_process_and_one_cluster() {
 }
 
 #[test]
+fn the_bytes_of_a_folder_are_a_contract() {
+    let folder = folder();
+    let mut store = opened(folder.path());
+    let frame = Frame { leaf: Hash::new([0xAA; 32]), tenant: Some(TenantNumber(3)), sealed: vec![0xBB; 4] };
+    store.writer.append(&[frame]).unwrap();
+    store.writer.promise().unwrap();
+    drop(store);
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let header = format!("01{}{}b558114c", "c1".repeat(16), "00".repeat(8));
+    let entry = format!("000000287587029b{}00000003bbbbbbbb", "aa".repeat(32));
+    let segment = fs::read(folder.path().join("segment-00000000000000000000")).unwrap();
+    assert_eq!(hex(&segment), header + &entry);
+    let witness = fs::read(folder.path().join("witness")).unwrap();
+    let slot = |next: &str, crc: &str| format!("01{}{next}{crc}", "c1".repeat(16));
+    assert_eq!(hex(&witness[..29]), slot("0000000000000001", "c25f21da"));
+    assert_eq!(hex(&witness[4_096..]), slot("0000000000000000", "b558114c"));
+}
+
+#[test]
 fn a_newer_format_is_refused_by_name() {
     let folder = folder();
     drop(opened(folder.path()));
