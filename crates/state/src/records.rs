@@ -127,6 +127,15 @@ pub struct KeyspaceSettings {
     pub self_revocation_off: bool,
 }
 
+impl KeyspaceSettings {
+    pub(crate) fn is_of_level_2(&self) -> bool {
+        !self.allowed_roles.is_empty()
+            || self.versions_max != u64::MAX
+            || self.metadata_bytes_max != u64::MAX
+            || self.self_revocation_off
+    }
+}
+
 /// The keys of one API in one environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {

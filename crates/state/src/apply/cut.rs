@@ -13,13 +13,21 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use latchkey_domain::{BuiltInRole, Refusal, ResourceKind};
 
+/// The level from which a cut keeps when and why it was.
+const DETAILS_LEVEL: u32 = 2;
+
 pub(super) fn cut(transaction: &mut Transaction<'_>, operation: &Cut) -> Result<Answer, Refusal> {
-    let cut = Some(Box::new(ScopeCut {
-        revision: transaction.revision(),
-        at: transaction.now(),
-        reason: operation.reason,
-        text: operation.text.clone(),
-        marked: false,
+    let revision = transaction.revision();
+    // Builds of two ages run side by side at level 1, and the older ones keep the revision alone.
+    let cut = Some(Box::new(match transaction.progress().feature_level < DETAILS_LEVEL {
+        true => ScopeCut::of_level_1(revision),
+        false => ScopeCut {
+            revision,
+            at: transaction.now(),
+            reason: operation.reason,
+            text: operation.text.clone(),
+            marked: false,
+        },
     }));
     let state = transaction.state();
     let (row, subject, tenant) = match &operation.scope {

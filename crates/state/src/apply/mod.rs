@@ -262,7 +262,7 @@ impl Command {
 
     /// A command of the level that its operation needs, not yet stamped.
     #[must_use]
-    pub const fn new(actor: Actor, opening: [u8; 32], operation: Operation) -> Self {
+    pub fn new(actor: Actor, opening: [u8; 32], operation: Operation) -> Self {
         Self {
             at: latchkey_domain::UnixMillis::new(0),
             feature_level: operation.feature_level(),

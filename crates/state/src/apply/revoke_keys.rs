@@ -49,6 +49,9 @@ pub(super) fn mark_revoked(transaction: &mut Transaction<'_>, operation: &MarkRe
     for (keyspace, id) in &operation.keys {
         let Some(subject) = Subject::at(transaction.state(), *keyspace, *id) else { continue };
         if scope.reaches(&subject) {
+            // A cut of level 1 does not know when it was: no earlier than the key was made, at any rate.
+            let at = revocation.effective_at.max(subject.key.created_at);
+            let revocation = Revocation { effective_at: at, asked_at: at, ..revocation.clone() };
             let fact = ("scope", scope.name.clone());
             count += u64::from(revoke(transaction, subject, &revocation, fact));
         }

@@ -155,9 +155,13 @@ impl Operation {
     /// The lowest feature level that knows it. The first command of a cluster brings the newest: all its replicas are
     /// of one build then.
     #[must_use]
-    pub const fn feature_level(&self) -> u32 {
+    pub fn feature_level(&self) -> u32 {
         match self {
             Self::Bootstrap(_) => FEATURE_LEVEL_NEWEST,
+            // What an older build reads of these is less than what they say.
+            Self::CreateKeys(operation) if operation.keys.iter().any(NewKey::is_of_level_2) => 2,
+            Self::CreateKeyspace(operation) if operation.settings.is_of_level_2() => 2,
+            Self::Cut(Cut { scope: CutScope::Role(_), .. }) => 2,
             Self::AdvanceClock { .. }
             | Self::CreateTenant(_)
             | Self::CreateKeyspace(_)
@@ -389,6 +393,10 @@ pub struct NewKey {
 }
 
 impl NewKey {
+    fn is_of_level_2(&self) -> bool {
+        !self.roles.is_empty() || self.parent.is_some()
+    }
+
     /// Its first version, made at `at`.
     #[must_use]
     pub fn first_version(&self, at: UnixMillis) -> Version {

@@ -2,12 +2,12 @@
 
 use crate::support::{
     HOUR, START, World, by_replica, by_root, create_keys, cut, key_name, keyspace, later, new_key, owned_key, owner,
-    readings, revoke, tenant,
+    readings, revoke, stamped, tenant,
 };
 use latchkey_domain::{DurationMillis, KeyId, KeyspaceNumber, Quota, Refusal, Revision, VersionId};
 use latchkey_state::{
-    Answer, CutScope, HolderName, KEYS_PER_COMMAND_MAX, MarkRevoked, NewKey, Operation, RevokeKey, RevokedScope, RowId,
-    State,
+    Answer, Command, CutScope, HolderName, KEYS_PER_COMMAND_MAX, MarkRevoked, NewKey, Operation, RevokeKey,
+    RevokedScope, RowId, ScopeCut, State,
 };
 use std::time::{Duration, Instant};
 
@@ -69,6 +69,30 @@ fn nothing_is_marked_that_was_not_cut_and_never_more_than_a_record_may() {
     let refusal = world.refused(by_replica(mark(scope, vec![one; KEYS_PER_COMMAND_MAX + 1], false)));
     assert_eq!(refusal, Refusal::QuotaExceeded { quota: Quota::KeysOfCommand, limit: KEYS_PER_COMMAND_MAX as u64 });
     world.refused(by_root(mark(scope, vec![one], true)));
+}
+
+#[test]
+fn a_cut_of_level_1_keeps_its_revision_alone_and_is_marked_all_the_same() {
+    let first = Operation::Bootstrap(Box::new(crate::support::bootstrap()));
+    let mut world = World::default();
+    world.done(Command { feature_level: 1, ..stamped(by_replica(first), START) });
+    world.done(by_root(crate::support::create_tenant("acme")));
+    world.done(by_root(crate::support::create_keyspace(KEY, crate::support::settings("acme_live"))));
+    world.done(by_root(create_keys(KEY, vec![new_key(1)])));
+    world.done(by_root(cut(CutScope::Keyspace(keyspace(KEY)))));
+    let live = world.state.keyspace(&keyspace(KEY)).unwrap();
+    let revision = world.state.revision();
+    assert_eq!(live.cut.as_deref(), Some(&ScopeCut::of_level_1(revision)));
+    // What an older build would read otherwise asks for the newer level by itself.
+    let with_role = NewKey { roles: vec![crate::support::slug("standard")], ..new_key(2) };
+    let refusal = world.refused(by_root(create_keys(KEY, vec![with_role])));
+    assert_eq!(refusal, Refusal::FeatureLevel { needed: 2, current: 1 });
+
+    world.done(by_replica(Operation::RaiseFeatureLevel(2)));
+    let live = number_of(&world.state, KEY);
+    world.done(by_replica(mark(RevokedScope::Keyspace(live), vec![(live, key_name(KEY, 1).key)], true)));
+    let key = world.state.key(&key_name(KEY, 1)).unwrap();
+    assert_eq!(key.revocation().unwrap().effective_at, START);
 }
 
 #[test]
