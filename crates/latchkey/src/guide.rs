@@ -57,7 +57,11 @@ pub fn text(layout: &Layout, ports: Ports, first: bool, seeded: &[SeededKey]) ->
         }
     }
     let _ = writeln!(text, "\nIn another terminal the command line, as root:\n");
-    let _ = writeln!(text, "  . {}\n  latchkey doctor\n  latchkey help\n", layout.env().display());
+    let _ = writeln!(
+        text,
+        "  . {}\n  latchkey doctor\n  latchkey help    # what there is, and what to begin with\n",
+        layout.env().display()
+    );
     let _ = writeln!(text, "The same without it (go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest):\n");
     text + &commands(&layout.root_key(), ports) + "\nCtrl-C ends it; the data stays.\n"
 }

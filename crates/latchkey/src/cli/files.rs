@@ -6,7 +6,7 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Stands for standard input.
@@ -50,23 +50,58 @@ pub(crate) fn open_to_others(metadata: &fs::Metadata) -> Option<u32> {
 /// # Errors
 /// [`CliError::File`].
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), CliError> {
-    let failed = |verb, path: &Path, source| CliError::File { verb, path: path.to_owned(), source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed("make", folder, error))?;
-    // Beside it and then in its place: whoever reads finds the old file or the new one, and never a mode of before.
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let beside = folder.join(name);
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    let named = written.and_then(|()| fs::rename(&beside, path));
-    named.map_err(|error| {
-        // It may not be there; then there is nothing to tidy.
-        let _ = fs::remove_file(&beside);
-        failed("write", path, error)
-    })
+    let folder = folder_of(path);
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| CliError::File { verb: "make", path: folder.to_owned(), source })?;
+    Reserved::new(path)?.fill(text)
+}
+
+/// A place for a secret that does not exist yet: whatever keeps a file from being written is found before the secret is
+/// made. Dropped without being filled, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    file: File,
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+impl Reserved {
+    /// Makes the file under another name, for its owner only. Its folder must be there.
+    ///
+    /// # Errors
+    /// [`CliError::File`].
+    pub(crate) fn new(path: &Path) -> Result<Self, CliError> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.new", std::process::id()));
+        let beside = folder_of(path).join(name);
+        let refused = |source| CliError::File { verb: "write", path: path.to_owned(), source };
+        if path.is_dir() {
+            return Err(refused(io::ErrorKind::IsADirectory.into()));
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(refused)?;
+        Ok(Self { file, beside, path: path.to_owned() })
+    }
+
+    /// Writes it and gives it its name: whoever reads finds the old file or the new one, and never a mode of before.
+    ///
+    /// # Errors
+    /// [`CliError::File`].
+    pub(crate) fn fill(mut self, text: &str) -> Result<(), CliError> {
+        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
+        let named = written.and_then(|()| fs::rename(&self.beside, &self.path));
+        named.map_err(|source| CliError::File { verb: "write", path: self.path.clone(), source })
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        // Where it got its name it is not there any more, and nothing is to be tidied.
+        let _ = fs::remove_file(&self.beside);
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Reads a key text from a file, or from standard input where `source` is `-`. `what` is told to whoever types it.
@@ -139,5 +174,17 @@ mod tests {
         let names: Vec<_> = fs::read_dir(folder.path().join("deep/er")).unwrap().collect();
         assert_eq!(names.len(), 1);
         assert_eq!(fs::read_to_string(folder.path().join("deep/er/key")).unwrap(), "2");
+    }
+
+    #[test]
+    fn a_place_that_is_none_is_found_before_and_one_that_stays_empty_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Reserved::new(&folder.path().join("no/such/key")).is_err());
+        assert!(Reserved::new(folder.path()).is_err());
+        let path = folder.path().join("key");
+        write_private(&path, "before").unwrap();
+        drop(Reserved::new(&path).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -3,7 +3,7 @@
 use crate::cli::api::Answer;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::files;
+use crate::cli::files::Reserved;
 use crate::cli::output;
 use clap::Args;
 use latchkey_wire::pb::v1 as pb;
@@ -50,25 +50,48 @@ macro_rules! shows_key_text {
 
 shows_key_text!(pb::CreateKeyResponse, pb::RotateKeyResponse, pb::PrepareStandbyResponse);
 
+/// Where the text goes, held ready before there is one: a text that cannot be written would be lost.
+#[derive(Debug)]
+pub(crate) struct KeyTextPlace {
+    file: Option<(Reserved, PathBuf)>,
+}
+
 impl KeyTextArguments {
+    /// Makes ready.
+    ///
+    /// # Errors
+    /// [`CliError::File`]: nothing can be written there.
+    pub(crate) fn reserve(&self) -> Result<KeyTextPlace, CliError> {
+        let reserve = |path: &PathBuf| Ok::<_, CliError>((Reserved::new(path)?, path.clone()));
+        Ok(KeyTextPlace { file: self.key_text_file.as_ref().map(reserve).transpose()? })
+    }
+}
+
+impl KeyTextPlace {
     /// Prints the answer. For people the key text stands alone on standard output, and all the rest on standard error, so
     /// that `latchkey key create ... | vault kv put ... -` gets the text and nothing else.
-    pub(crate) fn show<T: ShowsKeyText>(&self, context: &Context, answer: &Answer<T>) -> Result<(), CliError> {
+    pub(crate) fn show<T: ShowsKeyText>(self, context: &Context, answer: &Answer<T>) -> Result<(), CliError> {
         let text = Zeroizing::new(answer.message.key_text().to_owned());
         let mut value = answer.json();
-        let into_file = self.key_text_file.as_ref().filter(|_| !text.is_empty());
-        if let Some(path) = into_file {
-            files::write_private(path, &format!("{}\n", text.as_str()))?;
+        let written = match self.file {
+            Some((file, path)) if !text.is_empty() => {
+                // A disk that is full by now is no reason to lose it: then it is printed.
+                let filled = file.fill(&format!("{}\n", text.as_str()));
+                filled.inspect_err(|error| output::note(error.text().trim_end())).is_ok().then_some(path)
+            }
+            _ => None,
+        };
+        if written.is_some() {
             hide(&mut value);
         }
-        if context.printer.is_for_programs() || text.is_empty() || into_file.is_some() {
+        if context.printer.is_for_programs() || text.is_empty() || written.is_some() {
             output::print(&context.printer.one(&value))?;
         } else {
             hide(&mut value);
             // A person at a terminal sees both streams; a pipe takes the text alone.
             output::note(context.printer.one(&value).trim_end());
         }
-        match (text.is_empty(), &self.key_text_file) {
+        match (text.is_empty(), written) {
             (false, Some(path)) => output::note(&format!("The key text is in {}, for you only.", path.display())),
             (false, None) if context.printer.is_for_programs() => {
                 output::note("The key text is in keyText. It is not shown again.");

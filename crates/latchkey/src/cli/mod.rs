@@ -105,6 +105,7 @@ pub fn definition() -> clap::Command {
 impl Arguments {
     async fn run(self, format: output::Format) -> Result<Exit, CliError> {
         let Self { global, task } = self;
+        let global = global.or_environment(|name| env::var(name).ok());
         let look = Look {
             colour: output::wants_colour(env::var("NO_COLOR").ok().as_deref()),
             width: output::terminal_width(),

@@ -11,30 +11,31 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// What every command that calls a service takes. clap itself puts flags before the environment.
+/// What every command that calls a service takes. The variables are read by [`Self::or_environment`] and not by clap, which
+/// would show them in the usage of every mistake.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Connection and output")]
 pub(crate) struct GlobalArguments {
-    /// Which profile of the profile file to use; `latchkey login` writes it.
-    #[arg(long, global = true, env = "LATCHKEY_PROFILE", hide_env_values = true, value_name = "NAME")]
+    /// Which profile of the profile file to use; `latchkey login` writes it [env: LATCHKEY_PROFILE].
+    #[arg(long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
-    /// The file with your management key; - reads it from standard input.
-    #[arg(long, global = true, env = "LATCHKEY_KEY_FILE", hide_env_values = true, value_name = "FILE")]
+    /// The file with your management key; - reads it from standard input [env: LATCHKEY_KEY_FILE].
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) key_file: Option<String>,
-    /// The tenant of names that leave it out.
-    #[arg(long, global = true, env = "LATCHKEY_TENANT", hide_env_values = true, value_name = "TENANT")]
+    /// The tenant of names that leave it out [env: LATCHKEY_TENANT].
+    #[arg(long, global = true, value_name = "TENANT")]
     pub(crate) tenant: Option<String>,
-    /// Where issuance is reached: keys and the directory [default: 127.0.0.1:7710].
-    #[arg(long, global = true, env = "LATCHKEY_ISSUANCE_ADDRESS", hide_env_values = true, value_name = "HOST:PORT")]
+    /// Where issuance is reached: keys and the directory [env: LATCHKEY_ISSUANCE_ADDRESS] [default: 127.0.0.1:7710].
+    #[arg(long, global = true, value_name = "HOST:PORT")]
     pub(crate) issuance_address: Option<String>,
-    /// Where a replica of validation is reached [default: 127.0.0.1:7720].
-    #[arg(long, global = true, env = "LATCHKEY_VALIDATION_ADDRESS", hide_env_values = true, value_name = "HOST:PORT")]
+    /// Where a replica of validation is reached [env: LATCHKEY_VALIDATION_ADDRESS] [default: 127.0.0.1:7720].
+    #[arg(long, global = true, value_name = "HOST:PORT")]
     pub(crate) validation_address: Option<String>,
-    /// Where rotation is reached [default: 127.0.0.1:7730].
-    #[arg(long, global = true, env = "LATCHKEY_ROTATION_ADDRESS", hide_env_values = true, value_name = "HOST:PORT")]
+    /// Where rotation is reached [env: LATCHKEY_ROTATION_ADDRESS] [default: 127.0.0.1:7730].
+    #[arg(long, global = true, value_name = "HOST:PORT")]
     pub(crate) rotation_address: Option<String>,
-    /// Where audit is reached [default: 127.0.0.1:7740].
-    #[arg(long, global = true, env = "LATCHKEY_AUDIT_ADDRESS", hide_env_values = true, value_name = "HOST:PORT")]
+    /// Where audit is reached [env: LATCHKEY_AUDIT_ADDRESS] [default: 127.0.0.1:7740].
+    #[arg(long, global = true, value_name = "HOST:PORT")]
     pub(crate) audit_address: Option<String>,
     /// How long a call may take, with all its tries.
     #[arg(long, global = true, value_name = "SPAN", default_value = "15s", value_parser = span::parse)]
@@ -45,6 +46,22 @@ pub(crate) struct GlobalArguments {
 }
 
 impl GlobalArguments {
+    /// With the variables of the environment for what no flag says.
+    pub(crate) fn or_environment(self, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let or = |given: Option<String>, name: &str| given.or_else(|| variable(name));
+        Self {
+            profile: or(self.profile, "LATCHKEY_PROFILE"),
+            key_file: or(self.key_file, "LATCHKEY_KEY_FILE"),
+            tenant: or(self.tenant, "LATCHKEY_TENANT"),
+            issuance_address: or(self.issuance_address, Service::Issuance.variable()),
+            validation_address: or(self.validation_address, Service::Validation.variable()),
+            rotation_address: or(self.rotation_address, Service::Rotation.variable()),
+            audit_address: or(self.audit_address, Service::Audit.variable()),
+            timeout: self.timeout,
+            output: self.output,
+        }
+    }
+
     pub(crate) fn address(&self, service: Service) -> Option<&str> {
         let given = match service {
             Service::Issuance => &self.issuance_address,
@@ -92,7 +109,7 @@ impl std::fmt::Debug for KeySource {
 }
 
 impl Settings {
-    /// Of the arguments, the environment (which clap has read into them) and the profile file.
+    /// Of the arguments, with what the environment added to them, and the profile file.
     ///
     /// # Errors
     /// [`CliError`].
@@ -202,6 +219,18 @@ mod tests {
         assert_eq!(settings.tenant.as_deref(), Some("acme"));
         assert_eq!(settings.key, KeySource::Profile(Zeroizing::new("lkm_text".to_owned())));
         assert!(!format!("{settings:?}").contains("lkm_text"));
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_environment_and_that_before_the_profile() {
+        let given = arguments(|given| given.issuance_address = Some("flag:1".to_owned()));
+        let given = given.or_environment(|name| name.ends_with("_ADDRESS").then(|| "variable:2".to_owned()));
+        let settings = Settings::of(&given, &profiles()).unwrap();
+        let told = Service::ALL.map(|service| settings.address(service).to_owned());
+        assert_eq!(told, ["flag:1", "variable:2", "variable:2", "variable:2"]);
+        let all = GlobalArguments::default().or_environment(|name| Some(name.to_owned()));
+        let named = [all.profile, all.key_file, all.tenant, all.audit_address].map(Option::unwrap);
+        assert_eq!(named, ["LATCHKEY_PROFILE", "LATCHKEY_KEY_FILE", "LATCHKEY_TENANT", "LATCHKEY_AUDIT_ADDRESS"]);
     }
 
     #[test]

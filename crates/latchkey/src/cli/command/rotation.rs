@@ -164,8 +164,9 @@ async fn prepare(task: Prepare, context: &Context) -> Result<(), CliError> {
         wait_for: wait.wait_for(),
         wait_timeout: wait.wait_timeout(),
     };
+    let place = shown.reserve()?;
     let answer = context.api.waiting(wait.wait()).prepare_standby(request).await?;
-    shown.show(context, &answer)
+    place.show(context, &answer)
 }
 
 async fn complete(task: Step, context: &Context) -> Result<(), CliError> {

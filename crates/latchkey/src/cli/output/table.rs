@@ -2,7 +2,7 @@
 
 use super::colour;
 use super::view::{Shape, View};
-use comfy_table::{Cell, ContentArrangement, Table, presets};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, presets};
 use latchkey_domain::UnixMillis;
 use serde_json::Value;
 
@@ -48,6 +48,12 @@ pub(super) fn text(view: &View, items: &[Value], look: Look) -> String {
     table.set_header(view.columns.iter().map(|column| column.header));
     for item in items {
         table.add_row(cells(view, item, look));
+    }
+    for (column, shown) in view.columns.iter().zip(table.column_iter_mut()) {
+        // Names are there to be copied, and states to be searched for: other columns make room.
+        if matches!(column.shape, Shape::Name | Shape::Word) {
+            shown.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     finished(&mut table)
 }
@@ -131,10 +137,11 @@ acme/orders/0000000000000002  REVOKED  2m ago
     }
 
     #[test]
-    fn no_line_is_wider_than_the_terminal() {
-        let narrow = text(&VIEW, &rows(), look(Some(36), false));
-        assert!(narrow.lines().all(|line| line.len() <= 36), "{narrow}");
+    fn no_line_is_wider_than_the_terminal_and_no_name_is_broken() {
+        let narrow = text(&VIEW, &rows(), look(Some(44), false));
+        assert!(narrow.lines().all(|line| line.len() <= 44), "{narrow}");
         assert!(narrow.lines().count() > 3, "{narrow}");
+        assert!(narrow.contains("acme/orders/0000000000000002  REVOKED"), "{narrow}");
     }
 
     #[test]

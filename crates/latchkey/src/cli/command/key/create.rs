@@ -129,8 +129,9 @@ impl Create {
             wait_timeout: wait.wait_timeout(),
             ..fields.request(context, keyspace)?
         };
+        let place = shown.reserve()?;
         let answer = context.api.waiting(wait.wait()).create_key(request).await?;
-        shown.show(context, &answer)
+        place.show(context, &answer)
     }
 }
 

@@ -42,7 +42,8 @@ impl Rotate {
             wait_for: wait.wait_for(),
             wait_timeout: wait.wait_timeout(),
         };
+        let place = shown.reserve()?;
         let answer = context.api.waiting(wait.wait()).rotate_key(request).await?;
-        shown.show(context, &answer)
+        place.show(context, &answer)
     }
 }
