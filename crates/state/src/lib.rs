@@ -12,6 +12,7 @@ extern crate alloc;
 
 pub mod apply;
 mod command;
+mod decode;
 mod directory;
 mod encode;
 mod event;
@@ -36,6 +37,7 @@ pub use command::{
     RevokedScope, RoleChanges, RotateKey, RotationStep, SUBJECT_BYTES_MAX, StepRotation, SuspendKey, TenantChanges,
     UpdateIdentity, UpdateKey, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant, WrappedKey, bootstrap_ring,
 };
+pub use decode::{DecodedEvent, EventError};
 pub use directory::{Directory, Listed, NO_TENANT};
 pub use event::{Action, EVENT_FORMAT, Entry, Event};
 pub use hash::{HashedAt, StateHash};

@@ -6,6 +6,7 @@ mod children;
 mod clock;
 mod cuts;
 mod directory;
+mod events;
 mod expiry;
 mod golden;
 mod grants;

@@ -108,9 +108,9 @@ fn overlap() -> impl Strategy<Value = DurationMillis> {
 
 fn step() -> impl Strategy<Value = RotationStep> {
     prop_oneof![
-        Just(RotationStep::Complete),
-        Just(RotationStep::Cancel),
-        option::of(overlap()).prop_map(|overlap| RotationStep::RollBack { overlap }),
+        1 => Just(RotationStep::Complete),
+        1 => Just(RotationStep::Cancel),
+        3 => option::of(overlap()).prop_map(|overlap| RotationStep::RollBack { overlap }),
     ]
 }
 

@@ -3,9 +3,10 @@
 
 use super::build::{
     as_request, bootstrap, by, by_replica, command, create_keys, create_keyspace, create_owner, create_tenant,
-    identity, key_id, key_name, keyspace, later, new_key, owner, permissions, readings, ring_key, scope, settings,
-    slug, tenant, terms, text, version_id,
+    identity, key_id, key_name, keyspace, later, new_key, owner, permissions, readings, ring_key, role, scope,
+    settings, slug, tenant, terms, text, version_id,
 };
+use super::generate_directory::{operation_on_directory, upkeep};
 use super::generate_life::{operation_on_life, operation_on_life_of_replica, roles_and_parent};
 use latchkey_domain::{
     DurationMillis, Duty, Grant, KeyspaceNumber, Metadata, NodeId, OwnerName, Purpose, ReasonText, RevocationReason,
@@ -122,6 +123,7 @@ fn call() -> BoxedStrategy<Command> {
         6 => operation().prop_map(|operation| by("system/root", operation)),
         3 => (identity_path(), operation()).prop_map(|(who, operation)| by(who, operation)),
         3 => operation_of_replica().prop_map(by_replica),
+        2 => upkeep().prop_map(|(actor, operation)| command(actor, operation)),
         1 => (any_actor(), prop_oneof![operation(), operation_of_replica()])
             .prop_map(|(actor, operation)| command(actor, operation)),
     ]
@@ -132,6 +134,8 @@ fn any_actor() -> impl Strategy<Value = Actor> {
     prop_oneof![
         any::<u64>().prop_map(|node| Actor::Replica(NodeId(node))),
         identity_path().prop_map(|path| Actor::Identity(identity(path))),
+        (keyspace_path(), 0..8_u8).prop_map(|(path, key)| Actor::Key(key_name(path, key))),
+        select(vec!["audit", "issuance"]).prop_map(|word| Actor::Service(slug(word))),
     ]
 }
 
@@ -172,6 +176,7 @@ fn operation() -> BoxedStrategy<Operation> {
             }),
         8 => revocation(),
         40 => operation_on_life(),
+        20 => operation_on_directory(),
         3 => (cut_scope(), reason()).prop_map(|(scope, reason)| {
             Operation::Cut(Cut { scope, reason, text: ReasonText::default() })
         }),
@@ -179,7 +184,7 @@ fn operation() -> BoxedStrategy<Operation> {
     .boxed()
 }
 
-fn tenant_id() -> impl Strategy<Value = &'static str> {
+pub(super) fn tenant_id() -> impl Strategy<Value = &'static str> {
     select(vec!["acme", "initech", "initech", "system"])
 }
 
@@ -196,7 +201,7 @@ pub(super) fn identity_path() -> impl Strategy<Value = &'static str> {
     select(vec!["system/root", "system/ann", "acme/issuer", "acme/admin", "acme/eve", "globex/operator"])
 }
 
-fn any_grant() -> impl Strategy<Value = Grant> {
+pub(super) fn any_grant() -> impl Strategy<Value = Grant> {
     let scopes = select(vec!["", "acme", "globex", "acme/live", "system", "system/management"]);
     (select(Duty::ALL.to_vec()), scopes).prop_map(|(duty, path)| Grant { duty, scope: scope(path) })
 }
@@ -287,6 +292,7 @@ fn cut_scope() -> impl Strategy<Value = CutScope> {
         tenant_id().prop_map(|id| CutScope::Tenant(tenant(id))),
         keyspace_path().prop_map(|path| CutScope::Keyspace(keyspace(path))),
         owner_path().prop_map(|path| CutScope::Owner(owner(path))),
+        select(vec!["acme/clerk", "acme/admin"]).prop_map(|path| CutScope::Role(role(path))),
     ]
 }
 

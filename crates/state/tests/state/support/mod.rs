@@ -1,6 +1,7 @@
 //! What the tests share: builders of commands, a world that checks every record, and a generator of histories.
 
 mod build;
+mod generate_directory;
 mod generate_life;
 mod generator;
 mod oracle;

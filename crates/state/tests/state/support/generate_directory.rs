@@ -1,0 +1,122 @@
+//! Histories of the directory: changes, roles, deletions, what audit has, and who was refused.
+
+use super::build::{
+    create_role, identity, key_id, key_name, keyspace, owner, permissions, role, settings, slug, tenant, text,
+};
+use super::generator::{any_grant, identity_path, keyspace_path, owner_path, span, tenant_id};
+use latchkey_domain::{KeyspaceName, KeyspaceNumber, Method, MethodSet, Outcome, ReasonText, Sequence};
+use latchkey_state::{
+    Actor, Delete, DirectoryName, Explanation, GatheredRefusal, IdentityChanges, KeyspaceChanges, Operation,
+    OwnerChanges, RoleChanges, TenantChanges, TenantQuotas, UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateRole,
+    UpdateTenant,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// What identities ask of the directory.
+pub(super) fn operation_on_directory() -> BoxedStrategy<Operation> {
+    prop_oneof![
+        2 => (tenant_id(), quotas(), etag()).prop_map(|(id, quotas, etag)| {
+            let changes = TenantChanges { display_name: Some(text("Another")), quotas };
+            Operation::UpdateTenant(UpdateTenant { name: tenant(id), changes, etag })
+        }),
+        4 => (keyspace_path(), keyspace_changes(), etag()).prop_map(|(path, changes, etag)| {
+            Operation::UpdateKeyspace(Box::new(UpdateKeyspace { name: keyspace(path), changes, etag }))
+        }),
+        2 => (owner_path(), etag()).prop_map(|(path, etag)| {
+            let changes = OwnerChanges { display_name: None, contacts: Some(vec![text("keys@example.com")]) };
+            Operation::UpdateOwner(UpdateOwner { name: owner(path), changes, etag })
+        }),
+        2 => (identity_path(), vec(any_grant(), 0..3), etag()).prop_map(|(path, grants, etag)| {
+            let changes = IdentityChanges { display_name: Some(text("Another")), grants: Some(grants) };
+            Operation::UpdateIdentity(UpdateIdentity { name: identity(path), changes, etag })
+        }),
+        4 => role_path().prop_map(|path| create_role(path, &["orders:*"])),
+        3 => (role_path(), etag()).prop_map(|(path, etag)| {
+            let methods = MethodSet::from_values([Method::parse("GET").unwrap()]).unwrap();
+            let changes = RoleChanges { permissions: Some(permissions(&["a"])), methods: Some(methods), display_name: None };
+            Operation::UpdateRole(UpdateRole { name: role(path), changes, etag })
+        }),
+        10 => (directory_name(), etag()).prop_map(|(name, etag)| Operation::Delete(Delete { name, etag })),
+        1 => (keyspace_path(), 0..8_u8, any::<bool>()).prop_map(|(path, key, found)| {
+            let key = found.then(|| key_name(path, key));
+            let keyspace = (path != "system/new").then(|| keyspace(path));
+            let (outcome, text) = (Outcome::Revoked, ReasonText::parse("because").unwrap());
+            Operation::RecordExplanation(Explanation { key, keyspace, outcome, text })
+        }),
+    ]
+    .boxed()
+}
+
+/// What replicas and services ask on their own account.
+pub(super) fn upkeep() -> BoxedStrategy<(Actor, Operation)> {
+    // All that the pools can name: what is dead for long enough among them is taken.
+    let dead = (0..7_u32).flat_map(|keyspace| (0..8_u8).map(move |key| (KeyspaceNumber(keyspace), key_id(key))));
+    let dead = Just(Operation::RemoveDead(dead.collect()));
+    let refusals = vec((identity_path(), select(vec!["", "tenants/acme", "nonsense"])), 0..3).prop_map(|refusals| {
+        let gathered = |(path, subject): (&str, &str)| GatheredRefusal {
+            identity: identity(path),
+            method: "IssuanceService/CreateKey".to_owned(),
+            reason: "PERMISSION_DENIED".to_owned(),
+            subject: subject.to_owned(),
+            count: 1,
+        };
+        Operation::RecordRefusals(refusals.into_iter().map(gathered).collect())
+    });
+    let trim = prop_oneof![1 => 0..200_u64, 4 => Just(u64::MAX)].prop_map(|through| Operation::Trim(Sequence(through)));
+    let by_service = |operation| (Actor::Service(slug("audit")), operation);
+    prop_oneof![
+        8 => dead.prop_map(|operation| (Actor::Replica(latchkey_domain::NodeId(1)), operation)),
+        2 => refusals.prop_map(by_service),
+        1 => trim.prop_map(by_service),
+    ]
+    .boxed()
+}
+
+fn role_path() -> impl Strategy<Value = &'static str> {
+    prop_oneof![6 => Just("acme/clerk"), 1 => select(vec!["acme/auditor", "acme/read-only", "globex/clerk"])]
+}
+
+fn directory_name() -> impl Strategy<Value = DirectoryName> {
+    prop_oneof![
+        3 => tenant_id().prop_map(|id| DirectoryName::Tenant(tenant(id))),
+        2 => keyspace_path().prop_map(|path| DirectoryName::Keyspace(keyspace(path))),
+        1 => Just(DirectoryName::Keyspace(KeyspaceName::management())),
+        2 => owner_path().prop_map(|path| DirectoryName::Owner(owner(path))),
+        2 => role_path().prop_map(|path| DirectoryName::Role(role(path))),
+        2 => identity_path().prop_map(|path| DirectoryName::Identity(identity(path))),
+    ]
+}
+
+fn quotas() -> impl Strategy<Value = Option<TenantQuotas>> {
+    option::weighted(
+        0.3,
+        (option::of(0..4_u32), option::of(0..4_u32)).prop_map(|(keyspaces_max, roles_max)| TenantQuotas {
+            keyspaces_max,
+            roles_max,
+            ..TenantQuotas::default()
+        }),
+    )
+}
+
+fn keyspace_changes() -> impl Strategy<Value = KeyspaceChanges> {
+    let retention = option::of(select(vec![0, 0, 60_000, 90 * 86_400_000_u64]));
+    (option::of(option::of(span())), option::of(option::of(span())), retention, any::<bool>(), any::<bool>()).prop_map(
+        |(staleness_max, maximum_lifetime, retention, off, clerks_only)| KeyspaceChanges {
+            staleness_max,
+            maximum_lifetime,
+            dead_retention: retention.map(latchkey_domain::DurationMillis::new),
+            self_revocation_off: Some(off),
+            allowed_roles: clerks_only.then(|| Box::from([slug("clerk")])),
+            display_name: Some(settings("x").display_name),
+            ..KeyspaceChanges::default()
+        },
+    )
+}
+
+/// Mostly none: an etag that is guessed is seldom right.
+fn etag() -> impl Strategy<Value = Option<Box<str>>> {
+    option::weighted(0.15, select(vec!["n1", "n2", "1-30", ""]).prop_map(Into::into))
+}
