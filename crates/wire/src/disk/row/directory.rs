@@ -8,15 +8,14 @@ use crate::disk::{DecodeError, parsed, required, span, time};
 use crate::pb::disk::v1 as disk;
 use crate::words;
 use latchkey_domain::{
-    DisplayName, DurationMillis, IdentityNumber, KeyspaceNumber, OwnerNumber, ReasonText, RevocationReason, RingNumber,
-    RoleNumber, Slug, TenantNumber, UnixMillis,
+    DisplayName, DurationMillis, IdentityNumber, KeyspaceNumber, OwnerNumber, ReasonText, RingNumber, RoleNumber, Slug,
+    TenantNumber, UnixMillis,
 };
 use latchkey_state::{Change, Identity, Keyspace, Owner, Role, ScopeCut, Tenant, TenantQuotas};
 
 /// The details of a cut, where they are known: feature level 1 kept none.
 fn write_cut(cut: &ScopeCut) -> Option<disk::CutDetails> {
-    let unknown = cut.at == UnixMillis::new(0) && cut.text.is_empty() && !cut.marked;
-    (!unknown || cut.reason != RevocationReason::Other).then(|| disk::CutDetails {
+    (*cut != ScopeCut::of_level_1(cut.revision)).then(|| disk::CutDetails {
         at_unix_ms: cut.at.millis(),
         reason: disk::RevocationReason::from(cut.reason).into(),
         text: cut.text.to_string(),
@@ -31,13 +30,7 @@ fn read_cut(
     let cut = match (revision.map(read_revision), details) {
         (None, None) => return Ok(None),
         (None, Some(_)) => return Err(DecodeError::new("cut", "details without a revision")),
-        (Some(revision), None) => ScopeCut {
-            revision,
-            at: UnixMillis::new(0),
-            reason: RevocationReason::Other,
-            text: ReasonText::default(),
-            marked: false,
-        },
+        (Some(revision), None) => ScopeCut::of_level_1(revision),
         (Some(revision), Some(details)) => ScopeCut {
             revision,
             at: time(details.at_unix_ms, "cut.at")?,

@@ -247,20 +247,4 @@ fn scope_of_cut(cut: &CutScope) -> Scope {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_uuid_is_written_as_everybody_expects_it() {
-        let bytes = [0x55, 0x0e, 0x84, 0, 0xe2, 0x9b, 0x41, 0xd4, 0xa7, 0x16, 0x44, 0x66, 0x55, 0x44, 0, 0];
-        assert_eq!(written(bytes), "550e8400-e29b-41d4-a716-446655440000");
-        assert_eq!(uuid(bytes), bytes);
-    }
-
-    #[test]
-    fn each_record_of_an_operation_is_remembered_under_an_id_of_its_own() {
-        let ids: std::collections::BTreeSet<_> = (0..100).map(|part| mark_of_part([7; 16], part)).collect();
-        assert_eq!(ids.len(), 100);
-        assert!(!ids.contains(&mark_of_part([8; 16], 0)));
-    }
-}
+mod tests;
