@@ -286,7 +286,12 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
             let done = work(&mut writer);
             (writer, done)
         });
-        let (writer, done) = done.await.expect("the writer does not panic, and nobody aborts it");
+        let (writer, done) = match done.await {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime is being dropped, and this task with it: nothing comes after.
+            Err(_) => std::future::pending().await,
+        };
         self.writer = Some(writer);
         done
     }

@@ -12,8 +12,10 @@ const CLUSTER: &str = "cluster";
 
 /// An entry as the API shows it.
 pub(crate) fn entry(found: Found) -> v1::Entry {
-    let Found { event, told, tenant } = found;
-    let (reason, reason_text) = told.reason.clone().unwrap_or_default();
+    let Found { event, mut told, tenant } = found;
+    // Where no word belongs to the action, the event tells the text among its facts.
+    let (reason, reason_text) =
+        told.reason.take().unwrap_or_else(|| (String::new(), take(&mut told.facts, "reason_text").unwrap_or_default()));
     v1::Entry {
         sequence: event.sequence.0,
         revision: Some(event.revision.into()),
@@ -27,6 +29,11 @@ pub(crate) fn entry(found: Found) -> v1::Entry {
         request_id: told.request.as_ref().map(uuid).unwrap_or_default(),
         facts: told.facts.into_iter().collect(),
     }
+}
+
+fn take(facts: &mut Vec<(String, String)>, name: &str) -> Option<String> {
+    let at = facts.iter().position(|(word, _)| word == name)?;
+    Some(facts.remove(at).1)
 }
 
 fn actor(told: &Told) -> Shown {
@@ -82,6 +89,13 @@ mod tests {
             request: Some(core::array::from_fn(|at| u8::try_from(at).unwrap())),
             facts: vec![("cluster".to_owned(), "c1".to_owned())],
         };
+        let plain = Told {
+            reason: None,
+            facts: vec![("lifted".to_owned(), "suspension".to_owned()), ("reason_text".to_owned(), "well".to_owned())],
+            ..told.clone()
+        };
+        let plain = entry(Found { event: event.clone(), told: plain, tenant: String::new() });
+        assert_eq!((plain.reason, plain.reason_text.as_str(), plain.facts.len()), (0, "well", 1));
         let shown = entry(Found { event, told, tenant: String::new() });
         assert_eq!((shown.sequence, shown.subject.as_str()), (7, ""));
         assert_eq!(shown.actor.unwrap().actor, Some(Shown::Replica(3)));
