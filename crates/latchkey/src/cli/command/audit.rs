@@ -16,18 +16,21 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use tonic::{Code, Status};
 
+const SEQUENCE: Column = Column::new("SEQUENCE", "sequence", Shape::Number);
+const TIME: Column = Column::new("TIME", "time", Shape::Time);
+const ACTION: Column = Column::new("ACTION", "action", Shape::Word);
+const SUBJECT: Column = Column::new("SUBJECT", "subject", Shape::Name);
+const ACTOR: Column = Column::new("ACTOR", "actor", Shape::Actor);
+const REASON: Column = Column::new("REASON", "reason", Shape::Word);
+const WHY: Column = Column::new("WHY", "reasonText", Shape::Plain);
+
 pub(super) const VIEW: View = View {
-    columns: &[
-        Column::new("SEQUENCE", "sequence", Shape::Number),
-        Column::new("TIME", "time", Shape::Plain),
-        Column::new("ACTION", "action", Shape::Plain),
-        Column::new("ACTOR", "actor", Shape::Actor),
-        Column::new("SUBJECT", "subject", Shape::Name),
-        Column::new("REASON", "reason", Shape::Plain),
-        Column::new("WHY", "reasonText", Shape::Plain),
-    ],
+    columns: &[SEQUENCE, Column::new("WHEN", "time", Shape::Age), ACTION, SUBJECT, ACTOR, REASON, WHY, TIME],
     none: "No entry matches.",
 };
+
+/// While one watches, all is new.
+pub(super) const TAIL: View = View { columns: &[SEQUENCE, TIME, ACTION, SUBJECT, ACTOR, REASON, WHY], none: "" };
 
 /// Between two tries to watch again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -191,7 +194,7 @@ async fn watch(
             Some(Item::Entry(entry)) => {
                 request.from_sequence = Some(entry.sequence + 1);
                 let value = Answer { message: entry, name: "Entry" }.json();
-                output::print(&context.printer.row(&VIEW, &value, *first))?;
+                output::print(&context.printer.row(&TAIL, &value, *first))?;
                 *first = false;
             }
             Some(Item::NextSequence(next)) => request.from_sequence = Some(next),

@@ -113,7 +113,7 @@ mod tests {
     use prost_reflect::Kind;
 
     /// Every table, with the message that a row of it shows.
-    const VIEWS: [(&str, &View); 10] = [
+    const VIEWS: [(&str, &View); 11] = [
         ("Key", &key::VIEW),
         ("Tenant", &tenant::VIEW),
         ("Keyspace", &keyspace::VIEW),
@@ -122,6 +122,7 @@ mod tests {
         ("Identity", &identity::VIEW),
         ("Rotation", &rotation::VIEW),
         ("Entry", &audit::VIEW),
+        ("Entry", &audit::TAIL),
         ("Replica", &cluster::VIEW),
         ("ValidationCheck", &explain::VIEW),
     ];

@@ -1,8 +1,8 @@
 //! Rows below headings, as wide as the terminal at most.
 
 use super::colour;
-use super::view::{Shape, View};
-use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, presets};
+use super::view::{NOTHING, Shape, View};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use latchkey_domain::UnixMillis;
 use serde_json::Value;
 
@@ -12,6 +12,12 @@ const WIDTH_UNBOUNDED: u16 = 2_000;
 /// Of a column whose rows are still to come: moments and actions fit, and the names of most keys.
 const COLUMN_WIDTH: usize = 24;
 const NAME_WIDTH: usize = 32;
+
+/// A text that wraps keeps at least this width, so that words stay whole.
+const WRAPPED_WIDTH_MIN: usize = 14;
+
+/// Between two columns.
+const COLUMN_GAP: usize = 2;
 
 /// What a table has to know of its reader.
 #[derive(Clone, Copy, Debug)]
@@ -44,18 +50,48 @@ pub(super) fn text(view: &View, items: &[Value], look: Look) -> String {
     if items.is_empty() {
         return format!("{}\n", view.none);
     }
+    let rows: Vec<Vec<String>> =
+        items.iter().map(|item| view.columns.iter().map(|column| column.cell(item, look.now)).collect()).collect();
+    let shown = fitting(view, &rows, usize::from(look.width.unwrap_or(WIDTH_UNBOUNDED)));
     let mut table = look.table();
-    table.set_header(view.columns.iter().map(|column| column.header));
-    for item in items {
-        table.add_row(cells(view, item, look));
+    table.set_header(shown.iter().map(|index| view.columns[*index].header));
+    for row in &rows {
+        table.add_row(shown.iter().map(|index| cell(view.columns[*index].shape, &row[*index])).collect::<Vec<_>>());
     }
-    for (column, shown) in view.columns.iter().zip(table.column_iter_mut()) {
-        // Names are there to be copied, and states to be searched for: other columns make room.
-        if matches!(column.shape, Shape::Name | Shape::Word) {
-            shown.set_constraint(ColumnConstraint::ContentWidth);
-        }
+    for (index, column) in shown.iter().zip(table.column_iter_mut()) {
+        let natural = natural_width(view, &rows, *index);
+        column.set_constraint(if view.columns[*index].shape.may_wrap() {
+            let least = natural.min(WRAPPED_WIDTH_MIN);
+            ColumnConstraint::LowerBoundary(Width::Fixed(u16::try_from(least).unwrap_or(u16::MAX)))
+        } else {
+            ColumnConstraint::ContentWidth
+        });
     }
     finished(&mut table)
+}
+
+/// Which columns are shown: all where they fit; else without those that say nothing in any row, and then without the last,
+/// until names, words and times stand unbroken and texts have room to wrap.
+fn fitting(view: &View, rows: &[Vec<String>], width: usize) -> Vec<usize> {
+    let least = |index: &usize| {
+        let natural = natural_width(view, rows, *index);
+        COLUMN_GAP + if view.columns[*index].shape.may_wrap() { natural.min(WRAPPED_WIDTH_MIN) } else { natural }
+    };
+    let natural =
+        |shown: &[usize]| -> usize { shown.iter().map(|index| COLUMN_GAP + natural_width(view, rows, *index)).sum() };
+    let mut shown: Vec<usize> = (0..view.columns.len()).collect();
+    if natural(&shown) > width {
+        shown.retain(|index| *index == 0 || rows.iter().any(|row| row[*index] != NOTHING));
+    }
+    while shown.len() > 1 && shown.iter().map(least).sum::<usize>() > width {
+        shown.pop();
+    }
+    shown
+}
+
+fn natural_width(view: &View, rows: &[Vec<String>], index: usize) -> usize {
+    let cells = rows.iter().map(|row| row[index].chars().count());
+    cells.chain([view.columns[index].header.chars().count()]).max().unwrap_or_default()
 }
 
 /// One row by itself: columns keep a width, since nobody knows the rows to come.
@@ -76,17 +112,12 @@ pub(super) fn line(view: &View, item: &Value, first: bool, look: Look) -> String
     text + &row(view.columns.iter().map(|column| column.cell(item, look.now)).collect())
 }
 
-fn cells(view: &View, item: &Value, look: Look) -> Vec<Cell> {
-    let cells = view.columns.iter().map(|column| {
-        let text = column.cell(item, look.now);
-        let colour = if column.shape == Shape::Word { colour::of(&text) } else { None };
-        let cell = Cell::new(text);
-        match colour {
-            Some(colour) => cell.fg(colour),
-            None => cell,
-        }
-    });
-    cells.collect()
+fn cell(shape: Shape, text: &str) -> Cell {
+    let colour = if shape == Shape::Word { colour::of(text) } else { None };
+    match colour {
+        Some(colour) => Cell::new(text).fg(colour),
+        None => Cell::new(text),
+    }
 }
 
 /// Without the padding around it, two spaces between columns.
@@ -138,10 +169,35 @@ acme/orders/0000000000000002  REVOKED  2m ago
 
     #[test]
     fn no_line_is_wider_than_the_terminal_and_no_name_is_broken() {
-        let narrow = text(&VIEW, &rows(), look(Some(44), false));
-        assert!(narrow.lines().all(|line| line.len() <= 44), "{narrow}");
-        assert!(narrow.lines().count() > 3, "{narrow}");
-        assert!(narrow.contains("acme/orders/0000000000000002  REVOKED"), "{narrow}");
+        for width in 30..60 {
+            let narrow = text(&VIEW, &rows(), look(Some(width), false));
+            assert!(narrow.lines().all(|line| line.len() <= usize::from(width)), "{width}\n{narrow}");
+            assert!(narrow.contains("acme/orders/0000000000000002"), "{width}\n{narrow}");
+        }
+        let narrow = text(&VIEW, &rows(), look(Some(40), false));
+        assert_eq!(narrow.lines().next(), Some("KEY                           STATE"));
+    }
+
+    #[test]
+    fn what_says_nothing_goes_first() {
+        const VIEW: View = View {
+            columns: &[
+                Column::new("KEY", "name", Shape::Name),
+                Column::new("OWNER", "owner", Shape::Name),
+                Column::new("WHY", "why", Shape::Plain),
+            ],
+            none: "",
+        };
+        let row =
+            json!({"name": "tenants/acme/keyspaces/orders", "why": "words and more words that wrap where they must"});
+        let golden = "\
+KEY          WHY
+acme/orders  words and more
+             words that wrap
+             where they must
+";
+        assert_eq!(text(&VIEW, std::slice::from_ref(&row), look(Some(30), false)), golden);
+        assert!(text(&VIEW, &[row], look(None, false)).contains("OWNER"));
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(crate) struct Column {
     pub(crate) shape: Shape,
 }
 
+/// What stands where there is nothing.
+pub(super) const NOTHING: &str = "-";
+
 /// How a value is written in a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -33,6 +36,8 @@ pub(crate) enum Shape {
     Name,
     /// A word with a colour.
     Word,
+    /// A moment as it is.
+    Time,
     /// How long ago, or in how long.
     Age,
     /// How many.
@@ -61,15 +66,20 @@ impl Column {
         match (text.is_empty(), self.shape) {
             (false, _) => text,
             (true, Shape::Number) => "0".to_owned(),
-            (true, _) => "-".to_owned(),
+            (true, _) => NOTHING.to_owned(),
         }
     }
 }
 
 impl Shape {
+    /// Whether it may be broken where a terminal is narrow: names are there to be copied, words to be searched for.
+    pub(super) const fn may_wrap(self) -> bool {
+        matches!(self, Self::Plain | Self::Grants)
+    }
+
     fn write(self, value: &Value, now: UnixMillis) -> String {
         match self {
-            Self::Plain | Self::Word | Self::Number => plain(value),
+            Self::Plain | Self::Word | Self::Number | Self::Time => plain(value),
             Self::Name => match value {
                 Value::Array(items) => {
                     items.iter().map(|item| names::short(&plain(item))).collect::<Vec<_>>().join(", ")
