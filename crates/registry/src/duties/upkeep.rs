@@ -22,8 +22,11 @@ const SCANNED_KEYS: usize = 10_000;
 /// Keys that one record takes away. Each may have versions, rotations and an event, so fewer than a command may name.
 const REMOVED_KEYS_MAX: usize = 250;
 
-/// How often a settling that found nothing is tried again: the replicated clock may lag behind the leader's.
+/// How soon a settling that found nothing is tried again: the replicated clock may lag behind the leader's.
 const SETTLE_PAUSE: Duration = Duration::from_millis(200);
+
+/// How soon marks that were refused are tried again.
+const MARK_PAUSE: Duration = Duration::from_secs(5);
 
 type KeyAt = (KeyspaceNumber, KeyId);
 
@@ -31,6 +34,8 @@ type KeyAt = (KeyspaceNumber, KeyId);
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
     marked: BTreeMap<RevokedScope, KeyAt>,
+    /// Boot time when marking may be tried again.
+    mark_at_ms: u64,
     /// Where the search for dead keys goes on; absent: from the beginning.
     searched: Option<KeyAt>,
     /// Boot time when that search may go on.
@@ -64,6 +69,10 @@ impl Upkeep {
 
     /// One record of the marks of one cut. All its keys are dead already, so nobody waits for these.
     async fn mark(&mut self, registry: &Registry) -> Result<(), ProposeError> {
+        let boot_ms = registry.core().clock.boottime_millis();
+        if boot_ms < self.mark_at_ms {
+            return Ok(());
+        }
         let (scope, keys) = {
             let state = registry.core().state();
             let Some(scope) = state.unmarked_cuts().next() else {
@@ -79,7 +88,10 @@ impl Upkeep {
         match (&applied.answer, last.filter(|_| !done)) {
             (Ok(_), Some(last)) => drop(self.marked.insert(scope, last)),
             (Ok(_), None) => drop(self.marked.remove(&scope)),
-            (Err(refusal), _) => warn!(?scope, ?refusal, "keys that a cut reached could not be marked"),
+            (Err(refusal), _) => {
+                self.mark_at_ms = boot_ms + millis(MARK_PAUSE);
+                warn!(?scope, ?refusal, "keys that a cut reached could not be marked");
+            }
         }
         tokio::time::sleep(PACE).await;
         Ok(())
