@@ -158,7 +158,7 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
                     return Err(halt);
                 }
                 End::Again(status) => {
-                    tracing::warn!(code = %status.code(), message = status.message(), "events do not come, or are not stored");
+                    tracing::warn!(code = ?status.code(), message = status.message(), "events do not come, or are not stored");
                 }
             }
             if is_stopped_within(&mut stopped, PAUSE).await {
@@ -311,7 +311,7 @@ pub async fn trim<C: Cluster>(cluster: Arc<C>, mut promised: watch::Receiver<u64
         match cluster.trim(Sequence(next - 1), Instant::now() + CALL_MAX).await {
             Ok(()) => trimmed = next,
             Err(status) => {
-                tracing::warn!(code = %status.code(), message = status.message(), "the cluster did not trim");
+                tracing::warn!(code = ?status.code(), message = status.message(), "the cluster did not trim");
             }
         }
         if is_stopped_within(&mut stopped, PROMISE_INTERVAL).await {

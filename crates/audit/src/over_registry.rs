@@ -39,6 +39,27 @@ impl<R: Registry> OverRegistry<R> {
         Self { registry, kms }
     }
 
+    /// Reads wrapped keys from a state that knows `revision`; `None`: there are none.
+    async fn material(&self, scope: Scope, revision: Revision, by: Instant) -> Result<Option<Answer>, Status> {
+        let query = Query::Material(pb::MaterialQuery { scope: Some(scope) });
+        let fresh = match revision {
+            any if any == Revision::default() => Consistency::default(),
+            revision => Consistency::AtLeastAsFresh(revision),
+        };
+        let answer = match self.registry.query(query.clone(), fresh, by).await {
+            // The cluster was recovered since: whoever answers knows all that is left of the older epoch.
+            Err(error) if error.code() == Code::FailedPrecondition => {
+                self.registry.query(query, Consistency::default(), by).await?.answer
+            }
+            answer => answer?.answer,
+        };
+        match answer {
+            Some(Answer::Refusal(_)) => Ok(None),
+            Some(answer) => Ok(Some(answer)),
+            None => Err(status::bug("a query was answered with nothing")),
+        }
+    }
+
     async fn unwrap(
         &self,
         cluster: ClusterId,
@@ -60,6 +81,11 @@ impl<R: Registry> OverRegistry<R> {
     }
 }
 
+/// Whose key seals what belongs to the cluster itself.
+fn system() -> TenantName {
+    TenantName::new(Slug::parse(SYSTEM_TENANT).expect("the system's tenant is well-formed"))
+}
+
 /// The number of a tenant.
 ///
 /// # Errors
@@ -70,13 +96,15 @@ pub(crate) async fn tenant_number(
     by: Instant,
 ) -> Result<TenantNumber, Status> {
     let scope = Some(Scope::Tenant(name.to_string()));
-    match answers::read(registry, Query::Material(pb::MaterialQuery { scope }), by).await? {
-        (Answer::Material(material), _) => {
-            let row = material.tenant.as_ref().ok_or_else(|| status::bug("a tenant's material is without its row"))?;
-            read_tenant_row(row).map(|tenant| tenant.number).map_err(damaged)
-        }
+    match answers::read(registry, Query::Material(pb::MaterialQuery { scope }), by).await?.0 {
+        Answer::Material(material) => number_of(&material),
         _ => Err(answers::unexpected("material")),
     }
+}
+
+fn number_of(material: &pb::Material) -> Result<TenantNumber, Status> {
+    let row = material.tenant.as_ref().ok_or_else(|| status::bug("a tenant's material is without its row"))?;
+    read_tenant_row(row).map(|tenant| tenant.number).map_err(damaged)
 }
 
 impl<R: Registry> Cluster for OverRegistry<R> {
@@ -103,22 +131,16 @@ impl<R: Registry> Cluster for OverRegistry<R> {
     ) -> Result<Option<AuditKey>, Status> {
         let tenant = match tenant {
             Some(tenant) => tenant,
-            None => {
-                let system = TenantName::new(Slug::parse(SYSTEM_TENANT).expect("the system's tenant is well-formed"));
-                tenant_number(&*self.registry, &system, by).await?
-            }
+            None => match self.material(Scope::Tenant(system().to_string()), revision, by).await? {
+                Some(Answer::Material(material)) => number_of(&material)?,
+                Some(_) => return Err(answers::unexpected("material")),
+                None => return Ok(None),
+            },
         };
-        let query = pb::MaterialQuery { scope: Some(Scope::AuditOfTenantNumber(tenant.0)) };
-        let consistency = if revision == Revision::default() {
-            Consistency::default()
-        } else {
-            Consistency::AtLeastAsFresh(revision)
-        };
-        let answer = self.registry.query(Query::Material(query), consistency, by).await?.answer;
-        let material = match answer {
+        let material = match self.material(Scope::AuditOfTenantNumber(tenant.0), revision, by).await? {
             Some(Answer::Audit(material)) => material,
-            Some(Answer::Refusal(_)) => return Ok(None),
-            _ => return Err(answers::unexpected("audit material")),
+            Some(_) => return Err(answers::unexpected("audit material")),
+            None => return Ok(None),
         };
         let read = |row: &Option<_>| {
             let row = row.as_ref().ok_or_else(|| status::bug("audit material is without its keys"))?;

@@ -36,8 +36,8 @@ pub enum OpenError {
     },
     /// What lies here is not what was stored.
     #[error(
-        "{path} is damaged: {what}; keep the folder as evidence and put a copy of it back, or begin with an empty one: \
-         what the cluster has not trimmed comes again, what it has is lost with the damaged files"
+        "{path} is damaged: {what}; keep the folder as evidence and put its newest copy back: what came after it the \
+         cluster sends again, as far as it has not trimmed it"
     )]
     Damaged {
         /// The file.
