@@ -1,7 +1,7 @@
 //! Rows that make up a state, and rows that do not.
 
 use crate::support::{World, by_root, create_keys, new_key, owned_key, settings, terms, version_id};
-use latchkey_domain::{KeyspaceNumber, OwnerNumber, Prefix, TenantNumber};
+use latchkey_domain::{KeyspaceNumber, OwnerNumber, Prefix, RoleNumber, RoleSet, RotationId, TenantNumber, Terms};
 use latchkey_state::{Holder, Key, Keyspace, KeyspaceSettings, LoadError, Progress, Row, RowId, State, Tenant};
 use std::sync::Arc;
 
@@ -45,6 +45,16 @@ fn rows_that_refer_to_nothing_are_no_state() {
         complaint(|row| with_keyspace(row, "acme_live", |keyspace| keyspace.tenant = TenantNumber(99))),
         complaint(|row| with_key(row, 1, |key| key.keyspace = KeyspaceNumber(99))),
         complaint(|row| with_key(row, 2, |key| key.holder = Holder::Owner(OwnerNumber(99)))),
+        complaint(|row| {
+            with_key(row, 1, |key| {
+                let roles = RoleSet::from_values([RoleNumber(99)]).unwrap();
+                key.terms = Arc::new(Terms { roles, ..(*key.terms).clone() });
+            });
+        }),
+        complaint(|row| {
+            let rotation = Some(RotationId::from_random([1; 12]));
+            with_key(row, 1, |key| key.details.change(|details| details.rotation = rotation));
+        }),
     ] {
         let problem = problem.unwrap();
         assert!(problem.problem.ends_with(expected), "{problem:?}");

@@ -22,3 +22,4 @@ mod revocation;
 mod rotating;
 mod rules;
 mod support;
+mod upkeep;
