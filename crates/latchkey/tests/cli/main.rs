@@ -9,7 +9,7 @@ use world::World;
 
 #[test]
 fn every_command_does_what_it_says() {
-    let world = World::start();
+    let mut world = World::start();
     outcomes_of_the_seed(&world);
     directory(&world);
     let key = making_and_reading(&world);
@@ -23,9 +23,18 @@ fn every_command_does_what_it_says() {
     refusals(&world);
     assert_eq!(world.left(), Vec::<String>::new(), "these were never carried out");
     assert_eq!(world.end(), Some(0), "dev ends in peace");
+
+    // A seed is applied at every start, and changes nothing that is there.
+    world.start_again();
+    outcomes_of_the_seed(&world);
+    assert_eq!(world.end(), Some(0));
 }
 
+/// The text of the key `valid` in every cluster that began with the shipped seed.
+const VALID: &str = "acme_orders_Mgrfe9oFfuJZ1QpB_SgNoo66T4g63oxCZkDD0Y7x4dzWT91Xe1cYnn4\n";
+
 fn outcomes_of_the_seed(world: &World) {
+    assert_eq!(fs::read_to_string(world.file("dev/secrets/seed/valid.key")).expect("it is there"), VALID);
     let question = "--keyspace acme/orders --permission-query orders:read";
     for (name, outcome) in [
         ("valid", "VALID"),
@@ -51,7 +60,7 @@ fn outcomes_of_the_seed(world: &World) {
             .mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
-    let explained = world.ended(&format!("explain SEED/powerless.key {question} --reason 'ticket 7'"), 3).out;
+    let explained = world.ended(&format!("explain SEED/powerless.key {question} --reason-text 'ticket 7'"), 3).out;
     assert!(explained.contains("INSUFFICIENT_PERMISSIONS") && explained.contains("FAILED"), "{explained}");
 }
 
@@ -130,13 +139,13 @@ fn changing(world: &World, key: &str) {
         let answer: Value = serde_json::from_str(&told.out).expect("JSON");
         answer["outcome"].as_str().expect("a word").to_owned()
     };
-    world.done(&format!("key suspend {key} --reason 'looked at'"));
+    world.done(&format!("key suspend {key} --reason-text 'looked at'"));
     assert_eq!(outcome(""), "SUSPENDED");
     world.done(&format!("key resume {key}"));
     assert_eq!(outcome(""), "VALID");
     world.done(&format!("key restrict {key} --permission orders:read --for 10m"));
     assert_eq!(outcome("-p orders:write"), "INSUFFICIENT_PERMISSIONS");
-    world.done(&format!("key resume {key} --reason 'nothing was wrong'"));
+    world.done(&format!("key resume {key} --reason-text 'nothing was wrong'"));
     assert_eq!(outcome("-p orders:write"), "VALID");
 }
 
@@ -157,13 +166,13 @@ fn rotating(world: &World, key: &str) {
     );
     world.ended(&format!("key rotate {key}"), 1);
     assert!(world.done("rotation list acme/orders").contains("OVERLAP"));
-    world.done(&format!("rotation roll-back {first} --overlap 0s --reason 'not delivered'"));
+    world.done(&format!("rotation roll-back {first} --overlap 0s --reason-text 'not delivered'"));
     world.ended("validate FOLDER/next.key --fully-consistent", 3);
 
     let standby = world.json(&format!("rotation prepare {key} --key-text-file FOLDER/standby.key"));
     let name = standby["rotation"]["name"].as_str().expect("it has a name");
     world.ended("validate FOLDER/standby.key --fully-consistent", 3);
-    world.done(&format!("rotation cancel {name} --reason 'not needed'"));
+    world.done(&format!("rotation cancel {name} --reason-text 'not needed'"));
 
     let second = rotate("--overlap 1h");
     world.done(&format!("rotation complete {second}"));

@@ -36,18 +36,13 @@ impl World {
     /// Starts it, with the seed that is shipped.
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut failed = Vec::new();
-        for _ in 0..TRIES {
-            match start_dev(folder.path(), free_port()) {
-                Ok(dev) => {
-                    let variables = variables(&folder.path().join("dev/env"));
-                    let driven = RefCell::new(["dev".to_owned()].into());
-                    return Self { folder, dev, variables, driven };
-                }
-                Err(told) => failed.push(told),
-            }
-        }
-        panic!("no room for all ports in {TRIES} tries: {failed:?}");
+        let (dev, variables) = start_somewhere(folder.path());
+        Self { folder, dev, variables, driven: RefCell::new(["dev".to_owned()].into()) }
+    }
+
+    /// Starts it again after its end, with what lies there and the same seed.
+    pub(crate) fn start_again(&mut self) {
+        (self.dev, self.variables) = start_somewhere(self.folder.path());
     }
 
     /// Carries out one command.
@@ -111,7 +106,7 @@ impl World {
     }
 
     /// Ends `latchkey dev` as Ctrl-C does, and gives its exit code.
-    pub(crate) fn end(mut self) -> Option<i32> {
+    pub(crate) fn end(&mut self) -> Option<i32> {
         let id = i32::try_from(self.dev.id()).expect("a process id is small");
         let id = rustix::process::Pid::from_raw(id).expect("a process id is not 0");
         rustix::process::kill_process(id, rustix::process::Signal::INT).expect("it runs");
@@ -167,6 +162,17 @@ fn leaves(command: &clap::Command, path: &str, all: &mut Vec<String>) {
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     listener.local_addr().expect("it is bound").port()
+}
+
+fn start_somewhere(folder: &Path) -> (Child, BTreeMap<String, String>) {
+    let mut failed = Vec::new();
+    for _ in 0..TRIES {
+        match start_dev(folder, free_port()) {
+            Ok(dev) => return (dev, variables(&folder.join("dev/env"))),
+            Err(told) => failed.push(told),
+        }
+    }
+    panic!("no room for all ports in {TRIES} tries: {failed:?}");
 }
 
 fn start_dev(folder: &Path, base: u16) -> Result<Child, String> {

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use tonic::{Code, Status};
 
-const SEQUENCE: Column = Column::new("SEQUENCE", "sequence", Shape::Number);
+const SEQUENCE: Column = Column::new("SEQ", "sequence", Shape::Number);
 const TIME: Column = Column::new("TIME", "time", Shape::Time);
 const ACTION: Column = Column::new("ACTION", "action", Shape::Word);
 const SUBJECT: Column = Column::new("SUBJECT", "subject", Shape::Name);

@@ -23,14 +23,14 @@ pub(super) const VIEW: View = View {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   latchkey explain orders.key --permission-query orders:write --client-ip 192.0.2.7
-  latchkey explain orders.key --reason 'ticket 4711'
+  latchkey explain orders.key --reason-text 'ticket 4711'
 
 It takes what `latchkey validate` takes, needs the duty operator, and is in the audit log.")]
 pub(crate) struct Explain {
     #[command(flatten)]
     question: Question,
     /// Why you ask, in words, for the audit log.
-    #[arg(long = "reason", value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long = "reason-text", value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason_text: String,
 }
 

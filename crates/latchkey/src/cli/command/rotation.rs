@@ -92,7 +92,7 @@ pub(crate) struct Step {
 /// Which to give up.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  latchkey rotation cancel acme/orders/0Jx5k3f9QmZ2aB7c/1Wq8Zr4tYv6uN3mP --reason 'not needed'"
+    after_help = "Examples:\n  latchkey rotation cancel acme/orders/0Jx5k3f9QmZ2aB7c/1Wq8Zr4tYv6uN3mP --reason-text 'not needed'"
 )]
 pub(crate) struct Cancel {
     #[command(flatten)]
@@ -102,7 +102,7 @@ pub(crate) struct Cancel {
 /// Which to turn back.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  latchkey rotation roll-back acme/orders/0Jx5k3f9QmZ2aB7c/1Wq8Zr4tYv6uN3mP --overlap 1h --reason 'the new one was not delivered'")]
+  latchkey rotation roll-back acme/orders/0Jx5k3f9QmZ2aB7c/1Wq8Zr4tYv6uN3mP --overlap 1h --reason-text 'the new one was not delivered'")]
 pub(crate) struct RollBack {
     #[command(flatten)]
     step: Step,
@@ -115,7 +115,7 @@ pub(crate) struct RollBack {
 #[derive(Args, Clone, Debug)]
 pub(super) struct Why {
     /// Why, in words, for the audit log.
-    #[arg(long = "reason", value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long = "reason-text", value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(super) reason_text: String,
     #[command(flatten)]
     pub(super) wait: WaitArguments,

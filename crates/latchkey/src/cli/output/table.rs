@@ -12,6 +12,7 @@ const WIDTH_UNBOUNDED: u16 = 2_000;
 /// Of a column whose rows are still to come: moments and actions fit, and the names of most keys.
 const COLUMN_WIDTH: usize = 24;
 const NAME_WIDTH: usize = 32;
+const NUMBER_WIDTH: usize = 8;
 
 /// A text that wraps keeps at least this width, so that words stay whole.
 const WRAPPED_WIDTH_MIN: usize = 14;
@@ -100,7 +101,11 @@ pub(super) fn line(view: &View, item: &Value, first: bool, look: Look) -> String
         let last = cells.len().saturating_sub(1);
         let padded = cells.iter().enumerate().map(|(index, cell)| {
             let column = &view.columns[index];
-            let width = column.header.len().max(if column.shape == Shape::Name { NAME_WIDTH } else { COLUMN_WIDTH });
+            let width = column.header.len().max(match column.shape {
+                Shape::Name => NAME_WIDTH,
+                Shape::Number => NUMBER_WIDTH,
+                _ => COLUMN_WIDTH,
+            });
             if index == last { cell.clone() } else { format!("{cell:<width$}") }
         });
         padded.collect::<Vec<_>>().join("  ") + "\n"

@@ -15,7 +15,7 @@ use std::time::Duration;
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["permissions", "no_permissions", "networks"]),
     group = ArgGroup::new("end").required(true).args(["end_time", "for_span"]),
     after_help = "Examples:
-  latchkey key restrict acme/orders/0Jx5k3f9QmZ2aB7c --permission orders:read --for 2h --reason 'spike of writes'
+  latchkey key restrict acme/orders/0Jx5k3f9QmZ2aB7c --permission orders:read --for 2h --reason-text 'spike of writes'
   latchkey key restrict acme/orders/0Jx5k3f9QmZ2aB7c --no-permissions --until 2026-12-31T00:00:00Z")]
 pub(crate) struct Restrict {
     /// Its name.

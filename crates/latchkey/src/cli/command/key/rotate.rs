@@ -14,7 +14,7 @@ use std::time::Duration;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   latchkey key rotate acme/orders/0Jx5k3f9QmZ2aB7c --overlap 48h --key-text-file orders.key
-  latchkey key rotate acme/orders/0Jx5k3f9QmZ2aB7c --overlap 0s --reason 'found in a log'
+  latchkey key rotate acme/orders/0Jx5k3f9QmZ2aB7c --overlap 0s --reason-text 'found in a log'
   latchkey rotation list acme/orders/0Jx5k3f9QmZ2aB7c")]
 pub(crate) struct Rotate {
     /// The key.

@@ -10,7 +10,7 @@ use latchkey_wire::pb::v1 as pb;
 /// Which, and why.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  latchkey key suspend acme/orders/0Jx5k3f9QmZ2aB7c --reason 'looked at by security'"
+    after_help = "Examples:\n  latchkey key suspend acme/orders/0Jx5k3f9QmZ2aB7c --reason-text 'looked at by security'"
 )]
 pub(crate) struct Suspend {
     /// Its name.
@@ -22,7 +22,9 @@ pub(crate) struct Suspend {
 
 /// Which, and why.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  latchkey key resume acme/orders/0Jx5k3f9QmZ2aB7c --reason 'nothing was wrong'")]
+#[command(
+    after_help = "Examples:\n  latchkey key resume acme/orders/0Jx5k3f9QmZ2aB7c --reason-text 'nothing was wrong'"
+)]
 pub(crate) struct Resume {
     /// Its name.
     #[arg(value_name = "TENANT/KEYSPACE/KEY")]
