@@ -1,8 +1,10 @@
 //! Clients of every public service, in the name of one identity.
 
+use latchkey_wire::pb::v1::audit_service_client::AuditServiceClient;
 use latchkey_wire::pb::v1::cluster_service_client::ClusterServiceClient;
 use latchkey_wire::pb::v1::directory_service_client::DirectoryServiceClient;
 use latchkey_wire::pb::v1::issuance_service_client::IssuanceServiceClient;
+use latchkey_wire::pb::v1::rotation_service_client::RotationServiceClient;
 use latchkey_wire::pb::v1::validation_service_client::ValidationServiceClient;
 use std::time::Duration;
 use tonic::metadata::MetadataValue;
@@ -43,23 +45,29 @@ pub struct Clients {
     pub validation: ValidationServiceClient<Connection>,
     /// The cluster, at validation.
     pub cluster: ClusterServiceClient<Connection>,
-    /// `RevokeKey` as validation serves it, which needs no issuance.
+    /// What validation serves of the life of keys, which needs no issuance.
     pub revocation: IssuanceServiceClient<Connection>,
+    /// Rotations, at rotation.
+    pub rotation: RotationServiceClient<Connection>,
+    /// Entries, at audit.
+    pub audit: AuditServiceClient<Connection>,
 }
 
 impl Clients {
-    /// Over these channels; `text` is the management key to show.
+    /// Over channels to issuance, validation, rotation and audit; `text` is the management key to show.
     #[must_use]
-    pub fn new(issuance: Channel, validation: Channel, text: Option<&str>) -> Self {
+    pub fn new(channels: [Channel; 4], text: Option<&str>) -> Self {
         let bearer = Bearer(text.map(str::to_owned));
-        let issuance = InterceptedService::new(issuance, bearer.clone());
-        let validation = InterceptedService::new(validation, bearer);
+        let [issuance, validation, rotation, audit] =
+            channels.map(|channel| InterceptedService::new(channel, bearer.clone()));
         Self {
             keys: IssuanceServiceClient::new(issuance.clone()),
             directory: DirectoryServiceClient::new(issuance),
             validation: ValidationServiceClient::new(validation.clone()),
             cluster: ClusterServiceClient::new(validation.clone()),
             revocation: IssuanceServiceClient::new(validation),
+            rotation: RotationServiceClient::new(rotation),
+            audit: AuditServiceClient::new(audit),
         }
     }
 }

@@ -17,18 +17,18 @@ use tonic::Streaming;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
-/// Tries to find five ports that lie as far from each other as those of the manuals. Others look for ports too.
+/// Tries to find nine ports that lie as far from each other as those of the manuals. Others look for ports too.
 const TRIES: usize = 50;
 
 /// Where the ports of houses begin, in how many blocks, and how many lie between the first and the last of one.
 const PORTS_FROM: u32 = 10_000;
 const PORT_BLOCKS: u32 = 1_000;
-const PORTS_PER_BLOCK: u32 = 20;
+const PORTS_PER_BLOCK: u32 = 40;
 
 /// How long after a try that failed.
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
-/// A cluster of one replica, and issuance in front of it.
+/// A cluster of one replica, and the other services in front of it.
 pub struct House {
     // Before the folder, so that nobody writes into what is being removed.
     dev: Option<Dev>,
@@ -107,7 +107,9 @@ impl House {
     /// In the name of whoever this key proves; `None` shows none.
     #[must_use]
     pub fn with(&self, text: Option<&str>) -> Clients {
-        Clients::new(channel(self.ports.issuance()), channel(self.ports.validation()), text)
+        let ports = self.ports;
+        let channels = [ports.issuance(), ports.validation(), ports.rotation(), ports.audit()];
+        Clients::new(channels.map(channel), text)
     }
 
     /// Makes an identity of a tenant with these grants and a management key, and gives the key and its clients.
@@ -123,39 +125,52 @@ impl House {
         (made.key_text, clients)
     }
 
-    /// How many events there are: each change leaves at least one.
+    /// How many entries the audit tree has: each change leaves at least one.
     ///
     /// # Panics
-    /// If the replica does not tell.
-    pub async fn event_count(&self) -> u64 {
-        self.events().await.1
-    }
-
-    /// Every event, and the sequence of the next.
-    ///
-    /// # Panics
-    /// If the replica does not tell.
-    pub async fn events(&self) -> (Vec<internal::Event>, u64) {
-        let mut stream = self.follow().await;
-        let mut events = Vec::new();
+    /// If nobody tells.
+    pub async fn entry_count(&self) -> u64 {
+        // What audit has stored may be gone from the replica, so it is followed from there.
+        let stored = self.root().audit.list_entries(v1::ListEntriesRequest::default()).await.expect("root may");
+        let mut stream = self.follow(stored.into_inner().next_sequence).await;
         loop {
             let message = stream.message().await.expect("the stream goes on").expect("the stream has no end");
-            match message.item.expect("an item is required") {
-                Item::Event(event) => events.push(event),
-                Item::Progress(progress) => return (events, progress.next_sequence),
+            if let Item::Progress(progress) = message.item.expect("an item is required") {
+                return progress.next_sequence;
             }
         }
     }
 
-    /// Follows the events from the first on.
+    /// Every entry that there is now, as audit shows it to root. Waits until audit has them.
     ///
     /// # Panics
-    /// If the replica does not let us.
-    pub async fn follow(&self) -> Streaming<internal::FollowResponse> {
+    /// If audit does not show them.
+    pub async fn entries(&self) -> Vec<v1::Entry> {
+        use v1::watch_entries_response::Item;
+        let count = self.entry_count().await;
+        let watch = v1::WatchEntriesRequest { from_sequence: Some(0), ..Default::default() };
+        // A stream has no deadline of its own, and this one ends when all have come.
+        let mut stream = self.root().audit.watch_entries(watch).await.expect("root may").into_inner();
+        let (mut entries, mut next) = (Vec::new(), 0);
+        while next < count {
+            let message = stream.message().await.expect("the stream goes on").expect("the stream has no end");
+            match message.item.expect("an item is required") {
+                Item::Entry(entry) => {
+                    next = entry.sequence + 1;
+                    entries.push(entry);
+                }
+                Item::NextSequence(sequence) => next = sequence,
+            }
+        }
+        entries
+    }
+
+    /// Follows the events from a sequence on, as audit does.
+    async fn follow(&self, from_sequence: u64) -> Streaming<internal::FollowResponse> {
         let mut registry = self.registry();
         let who = registry.introduce(internal::IntroduceRequest {}).await.expect("we have the secret").into_inner();
         let target = internal::Target { cluster_id: who.cluster_id, epoch: who.epoch, node_id: who.node_id };
-        let request = internal::FollowRequest { target: Some(target), from_sequence: 0 };
+        let request = internal::FollowRequest { target: Some(target), from_sequence };
         registry.follow(request).await.expect("we have the secret").into_inner()
     }
 
@@ -187,7 +202,16 @@ fn free_ports() -> Option<Ports> {
     let block = (std::process::id() * 31 + GIVEN.fetch_add(1, Ordering::Relaxed)) % PORT_BLOCKS;
     let base = u16::try_from(PORTS_FROM + block * PORTS_PER_BLOCK).expect("the last block ends below 2^16");
     let ports = Ports::from_base(base)?;
-    let all =
-        [ports.issuance(), ports.issuance_metrics(), ports.validation(), ports.raft(), ports.validation_metrics()];
+    let all = [
+        ports.issuance(),
+        ports.issuance_metrics(),
+        ports.validation(),
+        ports.raft(),
+        ports.validation_metrics(),
+        ports.rotation(),
+        ports.rotation_metrics(),
+        ports.audit(),
+        ports.audit_metrics(),
+    ];
     all.into_iter().all(|address: SocketAddr| TcpListener::bind(address).is_ok()).then_some(ports)
 }

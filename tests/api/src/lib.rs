@@ -1,6 +1,6 @@
 //! The API from end to end: every service in one process, over real connections, with nothing but cargo.
 //!
-//! - [`House`] is a cluster of one replica in a folder that vanishes, with issuance in front of it, as `latchkey dev`
+//! - [`House`] is a cluster of one replica in a folder that vanishes, with the other services in front of it, as `latchkey dev`
 //!   starts them.
 //! - [`Clients`] call it in the name of one identity.
 //! - [`World`] is all that can be listed: what was refused must have left it as it was.
@@ -15,11 +15,13 @@ pub mod house;
 pub mod methods;
 pub mod raw;
 pub mod requests;
+pub mod spares;
 pub mod why;
 pub mod world;
 
 pub use clients::Clients;
 pub use furniture::Furniture;
 pub use house::House;
+pub use spares::Spares;
 pub use why::{Why, why};
 pub use world::World;

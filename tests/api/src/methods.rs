@@ -37,7 +37,11 @@ impl Method {
     #[must_use]
     pub fn served_by(&self, ports: Ports) -> Vec<SocketAddr> {
         match (self.service.as_str(), self.name.as_str()) {
-            ("IssuanceService", "RevokeKey") => vec![ports.issuance(), ports.validation()],
+            ("IssuanceService", "RevokeKey" | "RevokeKeys" | "SuspendKey") => {
+                vec![ports.issuance(), ports.validation()]
+            }
+            ("RotationService", _) => vec![ports.rotation()],
+            ("AuditService", _) => vec![ports.audit()],
             ("IssuanceService" | "DirectoryService", _) => vec![ports.issuance()],
             ("ValidationService" | "ClusterService" | "RegistryService", _) => vec![ports.validation()],
             ("RaftService", _) => vec![ports.raft()],

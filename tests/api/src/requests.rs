@@ -102,6 +102,77 @@ pub fn revoke(name: &str) -> v1::RevokeKeyRequest {
     }
 }
 
+/// Gives a key a new version.
+#[must_use]
+pub fn rotate(name: &str) -> v1::RotateKeyRequest {
+    v1::RotateKeyRequest { name: name.to_owned(), ..Default::default() }
+}
+
+/// Suspends a key.
+#[must_use]
+pub fn suspend(name: &str) -> v1::SuspendKeyRequest {
+    v1::SuspendKeyRequest { name: name.to_owned(), ..Default::default() }
+}
+
+/// Resumes a key.
+#[must_use]
+pub fn resume(name: &str) -> v1::ResumeKeyRequest {
+    v1::ResumeKeyRequest { name: name.to_owned(), ..Default::default() }
+}
+
+/// Lets a key do nothing for an hour.
+#[must_use]
+pub fn restrict(name: &str) -> v1::RestrictKeyRequest {
+    v1::RestrictKeyRequest {
+        name: name.to_owned(),
+        permissions: Some(v1::PermissionList::default()),
+        end: seconds(3_600).map(v1::restrict_key_request::End::Duration),
+        ..Default::default()
+    }
+}
+
+/// Revokes what matches a filter in [`KEYSPACE`].
+#[must_use]
+pub fn revoke_matching(filter: &str) -> v1::RevokeKeysRequest {
+    let selection = v1::revoke_keys_request::Selection {
+        parent: KEYSPACE.to_owned(),
+        filter: filter.to_owned(),
+        ..Default::default()
+    };
+    v1::RevokeKeysRequest {
+        target: Some(v1::revoke_keys_request::Target::Selection(selection)),
+        reason: v1::RevocationReason::Compromised.into(),
+        ..Default::default()
+    }
+}
+
+/// Revokes all keys of a scope.
+#[must_use]
+pub fn revoke_scope(scope: &str) -> v1::RevokeKeysRequest {
+    v1::RevokeKeysRequest {
+        target: Some(v1::revoke_keys_request::Target::Scope(scope.to_owned())),
+        reason: v1::RevocationReason::Compromised.into(),
+        ..Default::default()
+    }
+}
+
+/// A role that permits `orders:write`.
+#[must_use]
+pub fn role(tenant: &str, id: &str) -> v1::CreateRoleRequest {
+    v1::CreateRoleRequest {
+        parent: format!("tenants/{tenant}"),
+        role_id: id.to_owned(),
+        role: Some(v1::Role { permissions: vec!["orders:write".to_owned()], ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+/// The fields that an update changes.
+#[must_use]
+pub fn mask(paths: &[&str]) -> Option<prost_types::FieldMask> {
+    Some(prost_types::FieldMask { paths: paths.iter().copied().map(str::to_owned).collect() })
+}
+
 /// Asks whether a key permits `orders:read`.
 #[must_use]
 pub fn validate(key_text: &str) -> v1::ValidateKeyRequest {

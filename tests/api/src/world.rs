@@ -38,6 +38,9 @@ impl World {
             let list = v1::ListOwnersRequest { parent: parent.clone(), page_size, ..Default::default() };
             let owners = root.directory.list_owners(list).await.expect("root may").into_inner();
             note!(world, owners.owners);
+            let list = v1::ListRolesRequest { parent: parent.clone(), page_size, ..Default::default() };
+            let roles = root.directory.list_roles(list).await.expect("root may").into_inner();
+            note!(world, roles.roles);
             let list = v1::ListIdentitiesRequest { parent: parent.clone(), page_size, ..Default::default() };
             let identities = root.directory.list_identities(list).await.expect("root may").into_inner();
             note!(world, identities.identities);

@@ -392,7 +392,7 @@ async fn every_bad_request_says_what_is_wrong_and_changes_nothing() {
     let foreign_page = furnish(&house).await;
     assert!(!foreign_page.is_empty());
     let mut root = house.root();
-    let (world, events) = (World::see(&mut root).await, house.event_count().await);
+    let (world, events) = (World::see(&mut root).await, house.entry_count().await);
     let mut metadata = MetadataMap::new();
     let value: MetadataValue<_> = format!("Bearer {}", house.root_text()).parse().unwrap();
     metadata.insert("authorization", value);
@@ -420,5 +420,5 @@ async fn every_bad_request_says_what_is_wrong_and_changes_nothing() {
 
     let after = World::see(&mut root).await;
     assert_eq!(after, world, "{:?} and {:?}", after.beyond(&world), world.beyond(&after));
-    assert_eq!(house.event_count().await, events, "what root was refused for its form leaves no event");
+    assert_eq!(house.entry_count().await, events, "what root was refused for its form leaves no event");
 }

@@ -38,6 +38,49 @@ async fn the_key_of_another_tenant_reads_like_one_that_never_was_and_like_a_wron
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_validator_of_a_sibling_or_of_another_tenant_gets_the_same_bytes_for_every_outcome() {
+    let (house, furniture) = Furniture::house().await;
+    let sibling = "tenants/acme/keyspaces/sibling";
+    house.root().directory.create_keyspace(requests::keyspace("acme", "sibling", "sibling")).await.unwrap();
+    house.root().directory.create_keyspace(requests::keyspace("rival", "other", "other")).await.unwrap();
+    let (_, of_sibling) = house.identity("acme", "sibling", &[(v1::Duty::Validator, sibling)]).await;
+    let (_, of_nobody) =
+        house.identity("rival", "elsewhere", &[(v1::Duty::Validator, "tenants/rival/keyspaces/other")]).await;
+    let (asked, brief) = crate::outcomes::requests_of_each(&house, &furniture).await;
+    let (_, elsewhere) = Furniture::house().await;
+    let unknown_text = &elsewhere.made.key_text;
+    // The key that lives for a millisecond is dead before anybody else asks for it.
+    while answer(&mut house.root(), requests::validate(&brief)).await.0 == Outcome::Valid {}
+
+    let mut compared = 0;
+    for mut validator in [of_sibling, of_nobody] {
+        for keyspace in ["", KEYSPACE, sibling] {
+            for request in &asked {
+                // Of another length is what anybody sees by himself, and what is malformed is not looked up.
+                let malformed = !request.key_text.contains("_live_") || request.key_text == furniture.rival.key_text;
+                if malformed {
+                    continue;
+                }
+                let request = v1::ValidateKeyRequest { keyspace: keyspace.to_owned(), ..request.clone() };
+                let unknown = v1::ValidateKeyRequest { key_text: unknown_text.clone(), ..request.clone() };
+                let found = tried(&mut validator, request.clone()).await;
+                assert_eq!(found, tried(&mut validator, unknown).await, "asked for {keyspace:?}: {request:?}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 2 * 3 * 9, "only {compared} answers were compared");
+}
+
+/// An answer as its bytes, or why there is none.
+async fn tried(clients: &mut Clients, request: v1::ValidateKeyRequest) -> Result<(Outcome, Vec<u8>), Why> {
+    match clients.validation.validate_key(request.clone()).await {
+        Ok(_) => Ok(answer(clients, request).await),
+        Err(status) => Err(Why::read(&status)),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_admin_of_one_tenant_reads_and_changes_nothing_of_another() {
     let (house, furniture) = Furniture::house().await;
     let grants = [(v1::Duty::Admin, "tenants/rival"), (v1::Duty::Issuer, "tenants/rival")];

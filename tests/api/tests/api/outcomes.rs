@@ -98,14 +98,14 @@ async fn a_query_is_answered_as_it_is_bracketed_and_wildcards_match_what_they_sa
     }
 }
 
-/// One answer for each outcome that this release gives.
-async fn one_of_each(house: &House, furniture: &Furniture) -> BTreeMap<Outcome, v1::ValidateKeyResponse> {
+/// One request for each outcome that this release gives, and the text of a key that lives for a millisecond.
+pub(crate) async fn requests_of_each(house: &House, furniture: &Furniture) -> (Vec<v1::ValidateKeyRequest>, String) {
     let mut root = house.root();
     let all = |key: &mut v1::CreateKeyRequest| {
         key.metadata = [("team".to_owned(), "checkout".to_owned())].into();
         key.expiry = seconds(3_600).map(Expiry::Lifetime);
+        key.roles = vec!["tenants/acme/roles/admin".to_owned()];
     };
-    let valid = make(&mut root, all).await.key_text;
     let revoked = make(&mut root, all).await;
     root.keys.revoke_key(requests::revoke(&revoked.key.unwrap().name)).await.unwrap();
     let later = Timestamp { seconds: 8_000_000_000, nanos: 0 };
@@ -118,15 +118,20 @@ async fn one_of_each(house: &House, furniture: &Furniture) -> BTreeMap<Outcome, 
     let networks = make(&mut root, |key| key.networks = vec!["10.0.0.0/8".to_owned()]).await.key_text;
     let methods = make(&mut root, |key| key.methods = vec!["GET".to_owned()]).await.key_text;
     let resources = make(&mut root, |key| key.resources = vec!["/a".to_owned()]).await.key_text;
+    let suspended = make(&mut root, all).await;
+    root.keys.suspend_key(requests::suspend(&suspended.key.unwrap().name)).await.unwrap();
+    let rotated = make(&mut root, all).await;
+    root.rotation.rotate_key(requests::rotate(&rotated.key.unwrap().name)).await.unwrap();
     let writes = make(&mut root, |key| key.permissions = vec!["orders:write".to_owned()]).await.key_text;
     let (_, elsewhere) = Furniture::house().await;
     let keyspace = KEYSPACE.to_owned();
-    let asked = [
-        requests::validate(&valid),
+    let asked = vec![
+        requests::validate(&rotated.key_text),
         requests::validate("no key text"),
         requests::validate(&elsewhere.made.key_text),
         v1::ValidateKeyRequest { keyspace, ..requests::validate(&furniture.rival.key_text) },
         requests::validate(&revoked.key_text),
+        requests::validate(&suspended.key_text),
         requests::validate(&early),
         requests::validate(&brief),
         requests::validate(&networks),
@@ -134,12 +139,18 @@ async fn one_of_each(house: &House, furniture: &Furniture) -> BTreeMap<Outcome, 
         requests::validate(&resources),
         requests::validate(&writes),
     ];
+    // A key that lives for a millisecond may still live when it is asked for the first time.
+    let fully = v1::consistency::Requirement::FullyConsistent(v1::consistency::FullyConsistent {});
+    let consistency = Some(v1::Consistency { requirement: Some(fully) });
+    (asked.into_iter().map(|request| v1::ValidateKeyRequest { consistency, ..request }).collect(), brief)
+}
+
+/// One answer for each outcome that this release gives.
+async fn one_of_each(house: &House, furniture: &Furniture) -> BTreeMap<Outcome, v1::ValidateKeyResponse> {
+    let mut root = house.root();
+    let (asked, brief) = requests_of_each(house, furniture).await;
     let mut answers = BTreeMap::new();
     for request in asked {
-        // A key that lives for a millisecond may still live when it is asked for the first time.
-        let fully = v1::consistency::Requirement::FullyConsistent(v1::consistency::FullyConsistent {});
-        let consistency = Some(v1::Consistency { requirement: Some(fully) });
-        let request = v1::ValidateKeyRequest { consistency, ..request };
         let mut answer = root.validation.validate_key(request.clone()).await.unwrap().into_inner();
         while request.key_text == brief && answer.outcome() == Outcome::Valid {
             answer = root.validation.validate_key(request.clone()).await.unwrap().into_inner();
@@ -172,13 +183,13 @@ async fn each_outcome_sets_the_fields_that_the_manual_says_and_no_other() {
 
     let always = ["outcome", "checked_at", "decision_basis"];
     let named = ["key", "version", "keyspace"];
-    let valid = ["owner", "permissions", "metadata", "expire_time"];
+    let valid = ["owner", "permissions", "roles", "metadata", "expire_time", "rotation"];
     let known: BTreeSet<&str> = always.iter().chain(&named).chain(&valid).copied().collect();
     assert_eq!(names.values().copied().collect::<BTreeSet<_>>(), known, "say on which outcomes a new field is set");
 
     let answers = one_of_each(&house, &furniture).await;
     // Those of later releases are never given by this one.
-    let later = [Outcome::Unspecified, Outcome::Suspended, Outcome::RateLimited, Outcome::UsageExceeded];
+    let later = [Outcome::Unspecified, Outcome::RateLimited, Outcome::UsageExceeded];
     let all: BTreeSet<_> = (0..=14).map(|number| Outcome::try_from(number).unwrap()).collect();
     let given: BTreeSet<_> = answers.keys().copied().chain(later).collect();
     assert_eq!(given, all);

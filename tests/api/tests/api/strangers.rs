@@ -1,7 +1,7 @@
 //! Whoever is nobody gets nothing, whatever he calls.
 
 use latchkey_api::methods::{self, Method};
-use latchkey_api::{Furniture, House, Why, raw, requests};
+use latchkey_api::{Furniture, House, Spares, Why, raw, requests};
 use latchkey_transport::channel;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -75,7 +75,7 @@ async fn a_method_is_answered_by_nobody_who_does_not_serve_it() {
     let mut wrong = Vec::new();
     for method in methods::all() {
         let serving = method.served_by(ports);
-        for address in [ports.issuance(), ports.validation(), ports.raft()] {
+        for address in [ports.issuance(), ports.validation(), ports.raft(), ports.rotation(), ports.audit()] {
             if serving.contains(&address) {
                 continue;
             }
@@ -93,7 +93,8 @@ async fn whoever_holds_no_duty_is_denied_by_every_method_and_learns_of_no_resour
     let (house, furniture) = Furniture::house().await;
     let (text, _) = house.identity("rival", "guest", &[]).await;
     let mut wrong = Vec::new();
-    let messages = crate::changes::calls(&furniture);
+    let spares = Spares::put_into(&house, &furniture).await;
+    let messages = crate::changes::calls(&furniture, &spares);
     for method in methods::all().into_iter().filter(|method| !method.is_internal()) {
         let (_, message) = messages[method.path().as_str()].clone();
         for address in method.served_by(house.ports()) {
@@ -115,6 +116,8 @@ async fn health_and_reflection_ask_nobody_who_he_is() {
     let check = |service: &str| [&[0x0a, u8::try_from(service.len()).unwrap()], service.as_bytes()].concat();
     for (address, service) in [
         (ports.issuance(), ""),
+        (ports.rotation(), ""),
+        (ports.audit(), ""),
         (ports.validation(), ""),
         (ports.validation(), "latchkey.validate"),
         (ports.validation(), "latchkey.write"),
@@ -131,7 +134,7 @@ async fn health_and_reflection_ask_nobody_who_he_is() {
         timeout(Duration::from_secs(10), healthy).await.expect(service);
     }
     // `ServerReflectionRequest { list_services: "" }`.
-    for address in [ports.issuance(), ports.validation()] {
+    for address in [ports.issuance(), ports.validation(), ports.rotation(), ports.audit()] {
         let path = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
         let answer = raw::call(channel(address), path, MetadataMap::new(), vec![0x3a, 0x00]).await.unwrap();
         let text = String::from_utf8_lossy(&answer).into_owned();
