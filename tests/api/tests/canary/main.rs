@@ -72,10 +72,31 @@ async fn live(house: &House, clients: &mut Clients, round: u32) -> (Vec<Vec<u8>>
     let mut broken = house.with(Some(&format!("{}0", &management[..management.len() - 1])));
     errors.push(shown(&broken.keys.get_key(v1::GetKeyRequest::default()).await.unwrap_err()));
 
-    let listed = clients.keys.list_keys(requests::list_keys(KEYSPACE)).await.unwrap().into_inner().keys;
+    let newest = v1::ListKeysRequest { order_by: "create_time desc".to_owned(), ..requests::list_keys(KEYSPACE) };
+    let listed = clients.keys.list_keys(newest).await.unwrap().into_inner().keys;
     clients.keys.revoke_key(requests::revoke(&listed[0].name)).await.unwrap();
     clients.revocation.revoke_key(requests::revoke(&listed[1].name)).await.unwrap();
     texts.push(management);
+
+    // The rest of a life: each text is shown once, sent by its holder, and told to nobody.
+    let name = &listed[2].name;
+    let rotate = v1::RotateKeyRequest { request_id: request_id(round * 100 + 50), ..requests::rotate(name) };
+    let rotated = clients.rotation.rotate_key(rotate.clone()).await.unwrap().into_inner();
+    assert_eq!(clients.rotation.rotate_key(rotate).await.unwrap().into_inner().key_text, rotated.key_text);
+    errors.push(shown(&clients.rotation.rotate_key(requests::rotate(name)).await.unwrap_err()));
+    let prepare = v1::PrepareStandbyRequest { name: listed[3].name.clone(), ..Default::default() };
+    let standby = clients.rotation.prepare_standby(prepare).await.unwrap().into_inner();
+    clients.keys.suspend_key(requests::suspend(&listed[4].name)).await.unwrap();
+    for text in [&rotated.key_text, &standby.key_text, &texts[0]] {
+        let request = Some(requests::validate(text));
+        let explain = v1::ExplainValidationRequest { request, ..Default::default() };
+        clients.validation.explain_validation(explain).await.unwrap();
+    }
+    let mut nobody = house.with(None);
+    let by_text = |text: &str| v1::RevokeKeyRequest { key_text: text.to_owned(), ..Default::default() };
+    nobody.revocation.revoke_key(by_text(&rotated.key_text)).await.unwrap();
+    errors.push(shown(&nobody.keys.revoke_key(by_text(&standby.key_text)).await.unwrap_err()));
+    texts.extend([rotated.key_text, standby.key_text]);
     (errors, texts)
 }
 
@@ -105,7 +126,9 @@ async fn no_secret_is_in_data_logs_spans_metrics_or_errors() {
             search.bytes("an error", error);
         }
         let ports = house.ports();
-        for address in [ports.issuance_metrics(), ports.validation_metrics()] {
+        for address in
+            [ports.issuance_metrics(), ports.validation_metrics(), ports.rotation_metrics(), ports.audit_metrics()]
+        {
             search.bytes("metrics", scrape(address).await);
         }
         for entry in house.entries().await {
@@ -115,6 +138,7 @@ async fn no_secret_is_in_data_logs_spans_metrics_or_errors() {
     }
     house.stop().await;
     search.folder(&house.layout().data());
+    search.folder(&house.layout().audit());
     let logs = witness.written();
     assert!(witness.spans() > 100, "the spans of calls were seen");
     search.bytes("logs and spans", logs);

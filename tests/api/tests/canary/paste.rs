@@ -34,7 +34,9 @@ pub(crate) async fn into_every_field(house: &House, key_text: &str) -> Vec<Vec<u
             let address = method.served_by(house.ports())[0];
             let answer = raw::call(channel(address), &method.path(), metadata.clone(), message).await;
             if let Err(status) = answer {
-                assert_eq!(status.code(), Code::InvalidArgument, "{}: {status:?}", method.path());
+                // A key is revoked by its text at validation only.
+                let elsewhere = method.name == "RevokeKey" && status.code() == Code::Unimplemented;
+                assert!(elsewhere || status.code() == Code::InvalidArgument, "{}: {status:?}", method.path());
                 errors.push(shown(&status));
             }
         }
