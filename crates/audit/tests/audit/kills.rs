@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-const COUNT: u64 = 6_000;
+const COUNT: u64 = 20_000;
 const FOLDER: &str = "LATCHKEY_TEST_AUDIT_FOLDER";
 
 /// Not a test by itself: what the other one runs in a process of its own, and kills.
@@ -17,7 +17,7 @@ const FOLDER: &str = "LATCHKEY_TEST_AUDIT_FOLDER";
 async fn follow_until_killed() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let script = Script::with(COUNT);
-    script.set_breaks_after(19);
+    script.set_one_by_one();
     let following = Following::begin(&script, folder.as_ref(), options());
     for next in 0.. {
         following.stored(next).await;

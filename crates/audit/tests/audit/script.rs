@@ -36,6 +36,8 @@ struct Inner {
     locked: bool,
     /// How many events a stream carries before it breaks.
     breaks_after: usize,
+    /// Whether each event is a batch of its own.
+    one_by_one: bool,
     trims: Vec<u64>,
 }
 
@@ -57,6 +59,7 @@ impl Script {
             kept: 0,
             locked: false,
             breaks_after: usize::MAX,
+            one_by_one: false,
             trims: Vec::new(),
         };
         Arc::new(Self { inner: Mutex::new(inner), sent: watch::Sender::new(0) })
@@ -107,6 +110,10 @@ impl Script {
 
     pub(crate) fn set_breaks_after(&self, events: usize) {
         self.inner().breaks_after = events;
+    }
+
+    pub(crate) fn set_one_by_one(&self) {
+        self.inner().one_by_one = true;
     }
 
     /// Lets what is sent differ from what happened.
@@ -168,8 +175,15 @@ impl Cluster for Script {
             return Err(Status::out_of_range("trimmed"));
         }
         let log: Vec<_> = inner.log.iter().skip(usize::try_from(from.0).unwrap()).cloned().collect();
-        let (breaks_after, more) = (inner.breaks_after, inner.log.len());
+        let (breaks_after, one_by_one, more) = (inner.breaks_after, inner.one_by_one, inner.log.len());
         drop(inner);
+        if one_by_one {
+            let slowly = iter(log).then(|event| async {
+                tokio::task::yield_now().await;
+                Ok(Followed::Event(event))
+            });
+            return Ok(Box::pin(slowly));
+        }
         let sent = log.into_iter().take(breaks_after).map(|event| Ok(Followed::Event(event)));
         if breaks_after < more {
             let broken = [Err(Status::unavailable("the stream broke"))];

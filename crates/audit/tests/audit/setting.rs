@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 /// Small segments, so that a test has many.
 pub(crate) fn options() -> StoreOptions {
-    StoreOptions { segment_bytes_max: 40_000, ..StoreOptions::default() }
+    StoreOptions { segment_bytes_max: 12_000, ..StoreOptions::default() }
 }
 
 pub(crate) struct Following {
