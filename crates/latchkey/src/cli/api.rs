@@ -219,6 +219,54 @@ mod table;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::profile::Profiles;
+    use crate::cli::settings::GlobalArguments;
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+    use tonic_types::ErrorDetails;
+
+    fn api(timeout: Duration) -> Api {
+        let arguments = GlobalArguments { timeout, ..GlobalArguments::default() };
+        let settings = Settings::of(&arguments, &Profiles::default()).unwrap();
+        Api::new(&settings, Some("lkm_text")).unwrap()
+    }
+
+    fn refused(code: Code, reason: &str) -> Status {
+        let mut details = ErrorDetails::new();
+        details.set_error_info(reason, "latchkey", HashMap::new());
+        Status::with_error_details(code, "refused", details)
+    }
+
+    /// Calls with answers that are given one after the other; what was asked each time.
+    async fn tries(timeout: Duration, answers: Vec<Result<u32, Status>>) -> (Result<u32, CliError>, Vec<String>) {
+        let (asked, answers) = (RefCell::new(Vec::new()), RefCell::new(answers.into_iter()));
+        let told = api(timeout)
+            .call(Service::Issuance, "CreateKey", "an id".to_owned(), |_, request: Request<String>| {
+                assert!(request.metadata().contains_key("authorization"));
+                asked.borrow_mut().push(request.into_inner());
+                let answer = answers.borrow_mut().next().expect("nobody asks again");
+                async move { answer.map(Response::new) }
+            })
+            .await;
+        (told, asked.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_done_is_tried_again_with_the_same_id() {
+        let unavailable = || Err(refused(Code::Unavailable, "NO_LEADER"));
+        let (told, asked) = tries(Duration::from_secs(5), vec![unavailable(), unavailable(), Ok(7)]).await;
+        assert_eq!((told.unwrap(), asked), (7, vec!["an id".to_owned(); 3]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_final_and_so_is_the_end_of_the_time() {
+        let (told, asked) = tries(Duration::from_secs(5), vec![Err(refused(Code::NotFound, "NOT_FOUND"))]).await;
+        assert_eq!((told.unwrap_err().exit(), asked.len()), (crate::cli::Exit::NotFound, 1));
+        let unavailable = (0..20).map(|_| Err(refused(Code::Unavailable, "NO_LEADER"))).collect();
+        let (told, asked) = tries(Duration::from_secs(1), unavailable).await;
+        assert_eq!(told.unwrap_err().exit(), crate::cli::Exit::Unavailable);
+        assert!((3..=5).contains(&asked.len()), "{asked:?}");
+    }
 
     #[test]
     fn what_cannot_be_a_key_text_is_refused_and_not_repeated() {

@@ -83,7 +83,7 @@ NO_COLOR, set to anything, takes the colours away; they are on terminals only.";
 pub async fn main() -> Exit {
     // clap prints help and its own mistakes, and ends the process with 0 or 2.
     let arguments = Arguments::parse();
-    let (format, programs) = (arguments.global.output, arguments.global.output != output::Format::Table);
+    let (format, programs) = (arguments.global.output, arguments.global.output.is_for_programs());
     match arguments.run(format).await {
         Ok(exit) => exit,
         Err(error) => {

@@ -24,6 +24,15 @@ pub(crate) enum Format {
     Json,
     /// The same as YAML.
     Yaml,
+    /// Resource names in full and nothing else, a line each: for the next command.
+    Name,
+}
+
+impl Format {
+    /// Whether answers are whole, and errors of the same form.
+    pub(crate) const fn is_for_programs(self) -> bool {
+        matches!(self, Self::Json | Self::Yaml)
+    }
 }
 
 /// Prints answers.
@@ -40,7 +49,7 @@ impl Printer {
 
     /// Whether a program reads it.
     pub(crate) fn is_for_programs(self) -> bool {
-        self.format != Format::Table
+        self.format.is_for_programs()
     }
 
     pub(crate) const fn look(self) -> Look {
@@ -54,7 +63,10 @@ impl Printer {
 
     /// Many things: the whole answer for programs, its `items` as rows for people.
     pub(crate) fn many(self, view: &View, answer: &Value, items: &[Value]) -> String {
-        self.program(answer).unwrap_or_else(|| table::text(view, items, self.look))
+        match self.format {
+            Format::Name => items.iter().map(|item| format!("{}\n", name(item))).collect(),
+            _ => self.program(answer).unwrap_or_else(|| table::text(view, items, self.look)),
+        }
     }
 
     /// A row without its heading, as it is appended while one watches.
@@ -63,6 +75,7 @@ impl Printer {
             // A line each, so that a reader needs no end.
             Format::Json => format!("{item}\n"),
             Format::Yaml => format!("---\n{}", yaml(item)),
+            Format::Name => format!("{}\n", name(item)),
             Format::Table => table::line(view, item, first, self.look),
         }
     }
@@ -71,10 +84,20 @@ impl Printer {
     pub(crate) fn program(self, value: &Value) -> Option<String> {
         match self.format {
             Format::Table => None,
+            Format::Name => Some(format!("{}\n", name(value))),
             Format::Json => Some(format!("{value:#}\n")),
             Format::Yaml => Some(yaml(value)),
         }
     }
+}
+
+/// The name of a resource, or of the one that an answer is about; the sequence of an entry, which has no name.
+fn name(value: &Value) -> &str {
+    let of_this = |value: &Value| value.get("name").is_some();
+    let about = ["key", "rotation"].into_iter().filter_map(|field| value.get(field));
+    let named = [value].into_iter().chain(about).find(|value| value.is_string() || of_this(value));
+    let name = named.and_then(|named| named.get("name").unwrap_or(named).as_str());
+    name.or_else(|| value.get("sequence").and_then(Value::as_str)).unwrap_or_default()
 }
 
 fn yaml(value: &Value) -> String {
@@ -118,6 +141,19 @@ pub(crate) fn terminal_width() -> Option<u16> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_name_is_that_of_the_resource_or_of_what_the_answer_is_about() {
+        for (value, expected) in [
+            (json!({"name": "tenants/acme", "key": {"name": "other"}}), "tenants/acme"),
+            (json!({"key": {"name": "a"}, "rotation": {"name": "b"}}), "a"),
+            (json!({"outcome": "VALID", "key": "a"}), "a"),
+            (json!({"sequence": "7"}), "7"),
+            (json!({}), ""),
+        ] {
+            assert_eq!(name(&value), expected, "{value}");
+        }
+    }
 
     #[test]
     fn yaml_keeps_the_order_and_quotes_what_would_be_read_as_something_else() {
