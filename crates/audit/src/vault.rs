@@ -71,8 +71,13 @@ impl<C: Cluster> Vault<C> {
     pub fn name(&self, told: &Told) -> String {
         let Some(tenant) = told.tenant else { return String::new() };
         let known = self.known().names.get(&tenant).cloned();
-        // Before its first entry was read again: whatever belongs to a tenant is named under it.
-        known.unwrap_or_else(|| told.subject.split('/').take(2).collect::<Vec<_>>().join("/"))
+        // A tenant that is gone, before its first entry was read again: what belonged to it is named under it. What a caller was
+        // refused may belong to anybody, and he himself to the tenant.
+        let place = if told.action == "access.refused" { told.actor.name() } else { &told.subject };
+        known.unwrap_or_else(|| match place.split('/').collect::<Vec<_>>()[..] {
+            ["tenants", id, ..] => format!("tenants/{id}"),
+            _ => String::new(),
+        })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
