@@ -71,8 +71,14 @@ impl CallError {
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> =
             self.fields.iter().map(|(field, rule)| format!("  field {field}: {rule}")).collect();
-        if !self.facts.is_empty() && self.fields.is_empty() {
-            let facts: Vec<String> = self.facts.iter().map(|(name, fact)| format!("{name} {fact}")).collect();
+        // An empty fact stands for the system: the message and the remedy say so.
+        let facts: Vec<String> = self
+            .facts
+            .iter()
+            .filter(|(_, fact)| !fact.is_empty())
+            .map(|(name, fact)| format!("{name} {fact}"))
+            .collect();
+        if !facts.is_empty() && self.fields.is_empty() {
             lines.push(format!("  facts: {}", facts.join(", ")));
         }
         lines.push(format!("  asked: {} of {} at {}", self.method, self.service, self.address));

@@ -118,7 +118,7 @@ impl Context {
         whole[field] = Value::Array(items);
         output::print(&self.printer.many(view, &whole, &rows))?;
         if !token.is_empty() && !self.printer.is_for_programs() {
-            output::note(&format!("There are more than these {}: --limit 0 shows all.", rows.len()));
+            output::note("There are more: --limit 0 shows all.");
         }
         Ok(())
     }

@@ -119,7 +119,8 @@ fn ask(found: &Answer<pb::RevokeKeysResponse>) -> Result<(), CliError> {
     let some: Vec<String> = sample.iter().take(10).map(|name| format!("  {}", names::short(name))).collect();
     let more = key_count.saturating_sub(some.len() as u64);
     let tail = if more > 0 { format!("\n  and {more} more") } else { String::new() };
-    output::note(&format!("{key_count} keys would be revoked, finally:\n{}{tail}", some.join("\n")));
+    let keys = if *key_count == 1 { "key" } else { "keys" };
+    output::note(&format!("{key_count} {keys} would be revoked, finally:\n{}{tail}", some.join("\n")));
     if !io::stdin().is_terminal() {
         return Err(CliError::usage("nobody is there to say yes").remedy("look at it with --dry-run, then say --yes"));
     }
