@@ -297,7 +297,7 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
     }
 }
 
-/// Lets the cluster forget what was promised, at most once in [`PROMISE_INTERVAL`]. A trim that fails is tried again.
+/// Lets the cluster forget what was promised, at most once in a while. A trim that fails is tried again.
 pub async fn trim<C: Cluster>(cluster: Arc<C>, mut promised: watch::Receiver<u64>, mut stopped: watch::Receiver<bool>) {
     // What was promised before this process began may not have been trimmed.
     let mut trimmed = 0;

@@ -82,6 +82,22 @@ impl ValidationService for Bare {
     ) -> Result<Response<v1::BatchValidateKeysResponse>, Status> {
         Err(Status::unimplemented("nobody measures it"))
     }
+
+    type StreamValidateKeysStream = tokio_stream::Empty<Result<v1::StreamValidateKeysResponse, Status>>;
+
+    async fn stream_validate_keys(
+        &self,
+        _: Request<tonic::Streaming<v1::StreamValidateKeysRequest>>,
+    ) -> Result<Response<Self::StreamValidateKeysStream>, Status> {
+        Err(Status::unimplemented("nobody measures it"))
+    }
+
+    async fn explain_validation(
+        &self,
+        _: Request<v1::ExplainValidationRequest>,
+    ) -> Result<Response<v1::ExplainValidationResponse>, Status> {
+        Err(Status::unimplemented("nobody measures it"))
+    }
 }
 
 async fn bare(flags: Vec<(String, String)>) -> Result<(), Box<dyn Error>> {

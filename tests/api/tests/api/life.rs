@@ -190,7 +190,7 @@ async fn what_is_revoked_by_filter_is_what_the_dry_run_named() {
     let mut root = house.root();
     let named = |number: usize| v1::CreateKeyRequest {
         parent: String::new(),
-        display_name: format!("{}{number}", if number % 2 == 0 { "till " } else { "door " }),
+        display_name: format!("{}{number}", if number.is_multiple_of(2) { "till " } else { "door " }),
         ..requests::key()
     };
     let batch = v1::BatchCreateKeysRequest { requests: (0..60).map(named).collect(), ..requests::keys(0) };
@@ -218,7 +218,7 @@ async fn what_is_revoked_by_filter_is_what_the_dry_run_named() {
     let real = root.revocation.revoke_keys(with_selection(&dry.selection)).await.unwrap().into_inner();
     assert_eq!((real.key_count, &real.sample, &real.selection), (30, &dry.sample, &dry.selection));
     for (number, issued) in made.iter().enumerate() {
-        let expected = if number % 2 == 0 { Outcome::Revoked } else { Outcome::Valid };
+        let expected = if number.is_multiple_of(2) { Outcome::Revoked } else { Outcome::Valid };
         assert_eq!(outcome(&mut root, &issued.key_text).await, expected, "{number}");
     }
     assert_eq!(outcome(&mut root, &furniture.made.key_text).await, Outcome::Valid);
