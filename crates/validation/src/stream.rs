@@ -3,22 +3,28 @@
 //! An item is read when the answer before it was taken or there is room for it, so a client that does not read is not
 //! read from either: what a stream holds is bounded by [`ANSWERS_PENDING_MAX`] and the window of its connection. Each
 //! stream is a task of its own that gives way after as many steps as any other task (tokio's budget counts what it
-//! receives and sends), so one that never pauses takes no more than its turn.
+//! receives and sends), so one that never pauses takes no more than its turn. A stream that rests proves its caller all the
+//! same: whoever holds a key that was revoked holds no place by it.
 
 use crate::halt::Halt;
 use crate::stopping::Stopping;
 use crate::validation_service::{ValidationFace, call_error};
 use latchkey_transport::Unavailable;
 use latchkey_wire::pb::v1;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_stream::Stream;
 use tonic::{Extensions, Status, Streaming};
 
 /// Answers that wait for a client to read them. Enough to answer on while the client reads, few enough to forget.
 const ANSWERS_PENDING_MAX: usize = 16;
+
+/// How often a stream that rests is asked who its caller is. Each item asks by itself.
+const PROOF_INTERVAL: Duration = Duration::from_secs(2);
 
 type Answer = Result<v1::StreamValidateKeysResponse, Status>;
 
@@ -58,17 +64,32 @@ async fn answer_all(
     answers: &mpsc::Sender<Answer>,
 ) -> Result<(), Status> {
     loop {
-        let item = tokio::select! {
-            biased;
-            () = stopping.begun() => return Err(call_error(Halt::Unavailable(Unavailable::Stopping))),
-            item = items.message() => item?,
-        };
-        let Some(item) = item else { return Ok(()) };
+        let Some(item) = rest(face, extensions, &mut stopping, items.message()).await?? else { return Ok(()) };
         let result = face.item(extensions, &item).await.map_err(call_error)?;
         let answer = v1::StreamValidateKeysResponse { result: Some(result) };
+        if rest(face, extensions, &mut stopping, answers.send(Ok(answer))).await?.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits for what the client has to do.
+///
+/// # Errors
+/// What ends the stream meanwhile: the process stops, or the caller is nobody any more.
+async fn rest<T>(
+    face: &ValidationFace,
+    extensions: &Extensions,
+    stopping: &mut Stopping,
+    done: impl Future<Output = T>,
+) -> Result<T, Status> {
+    let mut done = pin!(done);
+    loop {
         tokio::select! {
-            sent = answers.send(Ok(answer)) => if sent.is_err() { return Ok(()) },
+            biased;
             () = stopping.begun() => return Err(call_error(Halt::Unavailable(Unavailable::Stopping))),
+            done = &mut done => return Ok(done),
+            () = sleep(PROOF_INTERVAL) => face.still_admits(extensions).map_err(call_error)?,
         }
     }
 }

@@ -78,6 +78,17 @@ impl ValidationFace {
         self.require_validator(&Session::open(ground_of(&view), extensions, &age)?, STREAM)
     }
 
+    /// Whether an open stream may go on. That this cannot be said now ends none.
+    ///
+    /// # Errors
+    /// Its caller is nobody any more, or validates nowhere.
+    pub(crate) fn still_admits(&self, extensions: &Extensions) -> Result<(), Halt> {
+        match self.admit(extensions) {
+            Ok(()) | Err(Halt::Unavailable(_)) => Ok(()),
+            Err(halt) => Err(halt),
+        }
+    }
+
     /// Answers one item of a stream, on a state of its own.
     ///
     /// # Errors
@@ -89,12 +100,14 @@ impl ValidationFace {
         item: &v1::StreamValidateKeysRequest,
     ) -> Result<v1::ValidateKeyResult, Halt> {
         let BatchItem { id, request } = read_stream_item(item);
-        let answer = match request {
-            Ok(asked) => match self.view(asked.consistency, extensions).await {
-                Ok(view) => self.answer_item(extensions, &view, &asked)?,
-                Err(halt) => Err(halt),
-            },
-            Err(violations) => Err(violations.into()),
+        let consistency = request.as_ref().map_or(Consistency::default(), |asked| asked.consistency);
+        let answer = match self.view(consistency, extensions).await {
+            Ok(view) => self.answer_item(extensions, &view, request)?,
+            Err(halt) => {
+                // What it could not wait for is his to learn only while he is somebody.
+                self.still_admits(extensions)?;
+                Err(halt)
+            }
         };
         Ok(item_result(id, answer))
     }
@@ -103,7 +116,7 @@ impl ValidationFace {
         &self,
         extensions: &Extensions,
         view: &View,
-        asked: &ValidateKey<'_>,
+        asked: Result<ValidateKey<'_>, FieldViolations>,
     ) -> Result<Result<v1::ValidateKeyResponse, Halt>, Halt> {
         let age = || view.age();
         let session = match Session::open(ground_of(view), extensions, &age) {
@@ -111,9 +124,13 @@ impl ValidationFace {
             Err(halt @ Halt::Unavailable(_)) => return Ok(Err(halt)),
             Err(halt) => return Err(halt),
         };
+        // Who is nobody any more does not learn what is wrong with his item.
         self.require_validator(&session, STREAM)?;
-        let decided = session.decide(asked).and_then(|decision| self.answer(session.basis()?, decision));
-        Ok(decided)
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(violations) => return Ok(Err(violations.into())),
+        };
+        Ok(session.decide(&asked).and_then(|decision| self.answer(session.basis()?, decision)))
     }
 
     async fn explain(

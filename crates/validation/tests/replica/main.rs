@@ -55,9 +55,13 @@ async fn a_replica_is_made_answers_revokes_and_remembers_over_a_restart() {
     )
     .await;
     the_cluster_is_shown(&channel, &root, &validator, &id).await;
-    let stream = streaming::opened(&channel, &validator, &root).await;
+    let streams = [
+        streaming::opened(&channel, &validator, &root).await,
+        streaming::opened(&channel, &validator, &root).await,
+        streaming::opened(&channel, &validator, &root).await,
+    ];
     revoking::a_key_is_revoked_without_issuance(&channel, &root, &validator).await;
-    streaming::a_stream_ends_with_the_key_of_its_caller(stream, &root).await;
+    streaming::streams_end_with_the_key_of_their_caller(streams, &root).await;
     revoking::a_key_is_suspended_without_issuance(&channel, &root, &auditor).await;
     let revoked = revoking::whoever_holds_a_key_revokes_it_by_its_text(&channel, &root, &operator).await;
     let key_texts = [&*root, &*validator, &*auditor, &*operator];

@@ -4,12 +4,15 @@ use crate::house::{ask, by, reason};
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::validate_key_result::Result as ItemResult;
 use latchkey_wire::pb::v1::validation_service_client::ValidationServiceClient;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Streaming};
 
 type Answers = Streaming<v1::StreamValidateKeysResponse>;
+type Open = (mpsc::Sender<v1::StreamValidateKeysRequest>, Answers);
 
 fn item(id: &str, request: Option<v1::ValidateKeyRequest>) -> v1::StreamValidateKeysRequest {
     v1::StreamValidateKeysRequest { id: id.to_owned(), request }
@@ -26,11 +29,7 @@ async fn next(answers: &mut Answers) -> Option<(String, Result<v1::Outcome, Code
 }
 
 /// Opens a stream, and answers its first item.
-pub(crate) async fn opened(
-    channel: &Channel,
-    caller: &str,
-    key_text: &str,
-) -> (mpsc::Sender<v1::StreamValidateKeysRequest>, Answers) {
+pub(crate) async fn opened(channel: &Channel, caller: &str, key_text: &str) -> Open {
     let (items, receiver) = mpsc::channel(8);
     items.send(item("first", Some(ask(key_text)))).await.unwrap();
     let mut client = ValidationServiceClient::new(channel.clone());
@@ -83,14 +82,15 @@ pub(crate) async fn items_are_answered_in_order_each_on_its_own(channel: &Channe
     assert_eq!(next(&mut answers).await, None);
 }
 
-/// A stream of a caller whose own key was revoked meanwhile.
-pub(crate) async fn a_stream_ends_with_the_key_of_its_caller(
-    (items, mut answers): (mpsc::Sender<v1::StreamValidateKeysRequest>, Answers),
-    root: &str,
-) {
+/// Streams of a caller whose own key was revoked meanwhile: one goes on, one sends what cannot be read, one rests.
+pub(crate) async fn streams_end_with_the_key_of_their_caller(streams: [Open; 3], root: &str) {
+    let [(items, going_on), (broken_items, broken), (_items, resting)] = streams;
     items.send(item("late", Some(ask(root)))).await.unwrap();
-    let end = answers.message().await.unwrap_err();
-    assert_eq!((end.code(), reason(&end).as_str()), (Code::Unauthenticated, "IDENTITY_UNKNOWN"));
+    broken_items.send(item("late", None)).await.unwrap();
+    for mut answers in [going_on, broken, resting] {
+        let end = timeout(Duration::from_secs(20), answers.message()).await.expect("it ends by itself").unwrap_err();
+        assert_eq!((end.code(), reason(&end).as_str()), (Code::Unauthenticated, "IDENTITY_UNKNOWN"));
+    }
 }
 
 pub(crate) async fn a_stream_is_told_that_the_process_stops(mut answers: Answers) {
