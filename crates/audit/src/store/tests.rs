@@ -323,6 +323,22 @@ fn a_full_disk_takes_nothing_and_takes_again_when_there_is_room() {
 }
 
 #[test]
+fn nothing_is_appended_beside_a_segment_that_is_half_begun() {
+    let folder = folder();
+    let options = StoreOptions { on_fatal: Arc::new(|_| {}), ..options() };
+    let mut store = Store::open_or_create(folder.path(), CLUSTER, options).unwrap();
+    append(&mut store, 10);
+    // A folder under the name of the next segment: it can be seen, and not be written to.
+    let next = folder.path().join(format!("segment-{:020}", store.reader.next()));
+    fs::create_dir(&next).unwrap();
+    assert!(matches!(store.writer.append(&frames(10..60)), Err(AppendError::Stopped)));
+    assert!(matches!(store.writer.append(&frames(10..11)), Err(AppendError::Stopped)));
+    drop(store);
+    fs::remove_dir(&next).unwrap();
+    holds(&opened(folder.path()), 10);
+}
+
+#[test]
 fn an_entry_that_is_too_long_is_refused_and_the_ones_beside_it_too() {
     let folder = folder();
     let mut store = opened(folder.path());

@@ -135,7 +135,12 @@ impl Writer {
         let header = Header { cluster: self.reader.cluster(), before: self.frontier.clone() }.encode();
         let path = self.folder.segment(first);
         let made = self.folder.make(&path, &header).and_then(|()| OpenOptions::new().write(true).open(&path));
-        self.file = made.map_err(|source| self.refused("begin a segment", source))?;
+        self.file = match made {
+            Ok(file) => file,
+            // It lies there, or may after a power loss: entries that went on in the segment before would be there twice.
+            Err(error) if path.exists() => return Err(self.stop(&format!("{} half begun: {error}", path.display()))),
+            Err(source) => return Err(self.refused("begin a segment", source)),
+        };
         let header_bytes = u32::try_from(header.len()).expect("a header holds at most 64 peaks");
         self.segment = Arc::new(Segment::new(path, first, header_bytes));
         self.reader.begin(self.segment.clone());
