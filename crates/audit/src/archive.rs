@@ -83,8 +83,11 @@ impl<C: Cluster> Archive<C> {
         let Some(key) = self.vault.key(frame.tenant, Revision::default(), by).await? else { return Ok(None) };
         let event = entry::open(self.reader.cluster(), Sequence(sequence), &key, frame);
         let event = event.map_err(|error| status::bug(&error.to_string()))?;
-        // Kept as what belongs to the cluster, see `follow`.
-        let told = Told::read(&event.bytes).unwrap_or_else(|_| Told::unreadable());
+        let mut told = Told::read(&event.bytes).unwrap_or_else(|_| Told::unreadable(frame.tenant));
+        // What the build that stored it could not read lies with the cluster's own, and stays there: see `follow`.
+        if frame.tenant.is_none() {
+            told.tenant = None;
+        }
         // A frame names the tenant of its event, or what its tenant may see was decided by something else.
         if told.tenant != frame.tenant {
             return Err(status::bug("an entry lies under another tenant than its own"));

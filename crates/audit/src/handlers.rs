@@ -71,7 +71,7 @@ impl<R: Registry> Handlers<R> {
         let archive = self.archive()?.clone();
         let from = call.asked.from.unwrap_or_else(|| archive.reader().next());
         let proof = Arc::new((self.clone(), call.extensions, call.asked.parent, visible));
-        self.watches.begin(Watch { archive, search, from }, move || {
+        self.watches.begin(call.identity.identity, Watch { archive, search, from }, move || {
             let proof = proof.clone();
             async move {
                 let (handlers, extensions, parent, seen) = &*proof;

@@ -42,6 +42,7 @@ impl<R: Registry> OverRegistry<R> {
     /// Reads wrapped keys from a state that knows `revision`; `None`: there are none.
     async fn material(&self, scope: Scope, revision: Revision, by: Instant) -> Result<Option<Answer>, Status> {
         let query = Query::Material(pb::MaterialQuery { scope: Some(scope) });
+        let again = query.clone();
         let fresh = match revision {
             any if any == Revision::default() => Consistency::default(),
             revision => Consistency::AtLeastAsFresh(revision),
@@ -52,6 +53,11 @@ impl<R: Registry> OverRegistry<R> {
                 self.registry.query(query, Consistency::default(), by).await?.answer
             }
             answer => answer?.answer,
+        };
+        let answer = match answer {
+            // A replica that lags knows no tenant that is new. That there is none is believed of a state that is behind nobody.
+            Some(Answer::Refusal(_)) => self.registry.query(again, Consistency::FullyConsistent, by).await?.answer,
+            answer => answer,
         };
         match answer {
             Some(Answer::Refusal(_)) => Ok(None),

@@ -1,5 +1,6 @@
 //! What an event tells. Read from its canonical bytes, whose format is a contract, by words and not by what this build knows: the
-//! cluster may be newer than its audit service, and what it tells is kept and shown all the same.
+//! cluster may be newer than its audit service, and what it tells is kept and shown all the same. That is why this is no
+//! `latchkey_state::DecodedEvent`, which proves that events are what `state` writes, and so refuses each word that it does not know.
 
 use latchkey_domain::{TenantNumber, UnixMillis};
 
@@ -67,13 +68,13 @@ impl Actor {
 impl Told {
     /// What is shown of an event that a newer cluster wrote in a format that this build does not know.
     #[must_use]
-    pub fn unreadable() -> Self {
+    pub fn unreadable(tenant: Option<TenantNumber>) -> Self {
         Self {
             at: UnixMillis::default(),
             actor: Actor::Service(String::new()),
             action: "unreadable".to_owned(),
             subject: String::new(),
-            tenant: None,
+            tenant,
             reason: None,
             request: None,
             facts: Vec::new(),

@@ -16,7 +16,7 @@ use latchkey_minting::contexts::RingKind;
 use latchkey_minting::{DrawnKey, Numbered};
 use latchkey_state::{Actor, Command, CreateOwner, CreateTenant, Operation};
 use latchkey_telemetry::{OsEntropy, SystemClock};
-use latchkey_transport::{Rejection, Server, channel};
+use latchkey_transport::{Rejection, Server, Unavailable, channel};
 use latchkey_wire::applied::Proposed;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::v1;
@@ -26,6 +26,7 @@ use latchkey_wire::request::Consistency;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -44,13 +45,23 @@ pub(crate) struct World {
     pub(crate) memory: MemoryRegistry,
     pub(crate) kms: Arc<SwitchableKms>,
     people: Mutex<HashMap<String, ProvenIdentity>>,
+    /// Whether whoever asks for no state in particular gets one that knows no tenants.
+    lags: AtomicBool,
+    /// Whether nobody can say who calls.
+    is_away: AtomicBool,
 }
 
 impl World {
     pub(crate) async fn new() -> Arc<Self> {
         let kms = Arc::new(SwitchableKms::new([1; 32]));
         let (memory, _) = MemoryRegistry::found(&*kms, &mut Seeded(1)).await;
-        let world = Arc::new(Self { memory, kms, people: Mutex::default() });
+        let world = Arc::new(Self {
+            memory,
+            kms,
+            people: Mutex::default(),
+            lags: AtomicBool::new(false),
+            is_away: AtomicBool::new(false),
+        });
         world.knows("root", &[(Duty::Root, "")]);
         world
     }
@@ -65,6 +76,14 @@ impl World {
             revision: Revision::new(1, 1),
         };
         self.people.lock().unwrap().insert(word.to_owned(), identity);
+    }
+
+    pub(crate) fn lags(&self) {
+        self.lags.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn goes_away(&self) {
+        self.is_away.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn forgets(&self, word: &str) {
@@ -124,6 +143,14 @@ impl Registry for World {
     }
 
     async fn query(&self, query: Query, consistency: Consistency, by: Instant) -> Result<pb::QueryResponse, Status> {
+        let behind = consistency == Consistency::default() && self.lags.load(Ordering::Relaxed);
+        let query = match query {
+            Query::Material(_) if behind => {
+                let nobody = Some(pb::material_query::Scope::AuditOfTenantNumber(u32::MAX));
+                Query::Material(pb::MaterialQuery { scope: nobody })
+            }
+            query => query,
+        };
         self.memory.query(query, consistency, by).await
     }
 
@@ -140,6 +167,9 @@ impl Registry for World {
     }
 
     async fn authenticate(&self, word: &str, _: Option<IpAddr>, _: Instant) -> Result<ProvenIdentity, Status> {
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err(Unavailable::Starting.into());
+        }
         self.people.lock().unwrap().get(word).cloned().ok_or_else(|| Rejection::IdentityUnknown.into())
     }
 }

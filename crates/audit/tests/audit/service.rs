@@ -7,6 +7,7 @@ use latchkey_state::{Delete, DirectoryName, Operation};
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::watch_entries_response::Item;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 use tonic::{Code, Streaming};
 
@@ -280,15 +281,51 @@ async fn a_watch_ends_when_its_caller_is_revoked_or_sees_less() {
 }
 
 #[tokio::test]
+async fn a_watch_ends_when_nobody_can_say_any_more_who_its_caller_is() {
+    let (world, folder) = (world().await, TempDir::new().unwrap());
+    let house = House::over(&world, folder.path()).await;
+    let mut stream = watch(&mut house.client("auditor"), v1::WatchEntriesRequest::default()).await;
+    world.goes_away();
+    let end = async {
+        loop {
+            if let Err(status) = stream.message().await {
+                return status.code();
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(30), end).await.expect("it ends"), Code::Unavailable);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn an_entry_is_not_missed_where_a_replica_does_not_know_its_tenant_yet() {
+    let (world, folder) = (world().await, TempDir::new().unwrap());
+    let house = House::over(&world, folder.path()).await;
+    house.caught_up().await;
+    let before = list(&mut house.client("root"), everything()).await;
+    house.stop().await;
+    world.lags();
+    let house = House::over(&world, folder.path()).await;
+    let after = list(&mut house.client("root"), everything()).await;
+    assert_eq!(subjects(&after.entries), subjects(&before.entries));
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn watches_are_bounded_and_end_with_the_service() {
     let (world, folder) = (world().await, TempDir::new().unwrap());
     let house = House::over(&world, folder.path()).await;
-    let mut auditor = house.client("auditor");
     let mut open = Vec::new();
-    for _ in 0..64 {
-        open.push(watch(&mut auditor, v1::WatchEntriesRequest::default()).await);
+    for word in ["one", "two", "three", "four"] {
+        world.knows(word, &[(Duty::Auditor, "")]);
+        let mut client = house.client(word);
+        for _ in 0..16 {
+            open.push(watch(&mut client, v1::WatchEntriesRequest::default()).await);
+        }
+        let refused = client.watch_entries(v1::WatchEntriesRequest::default()).await;
+        assert_eq!(why(refused), is(Code::Unavailable, "OVERLOADED"), "{word}");
     }
-    let refused = auditor.watch_entries(v1::WatchEntriesRequest::default()).await;
+    let refused = house.client("auditor").watch_entries(v1::WatchEntriesRequest::default()).await;
     assert_eq!(why(refused), is(Code::Unavailable, "OVERLOADED"));
     house.begin_to_stop();
     for mut stream in open {
