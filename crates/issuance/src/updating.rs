@@ -49,8 +49,12 @@ fn scope_of_tenant(operation: &UpdateTenant) -> Scope {
     }
 }
 
-/// An `admin` of a keyspace does not lift the bounds that the tenant set.
+/// As the state machine decides it: an `admin` of a keyspace does not lift the bounds that the tenant set, and one of the
+/// system tenant does not change the keyspace of all management keys.
 fn scope_of_keyspace(operation: &UpdateKeyspace) -> Scope {
+    if operation.name.is_management() {
+        return Scope::System;
+    }
     let changes = &operation.changes;
     let bounds = changes.keys_max.is_some() || changes.versions_max.is_some() || changes.metadata_bytes_max.is_some();
     match bounds {

@@ -3,6 +3,7 @@
 
 use crate::command::RevokedScope;
 use crate::index::Group;
+use crate::records::ScopeCut;
 use crate::state::State;
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Included, Unbounded};
@@ -33,6 +34,17 @@ impl State {
     /// What was cut, where not each key that it reached is marked yet.
     pub fn unmarked_cuts(&self) -> impl Iterator<Item = RevokedScope> {
         self.index().unmarked.iter().copied()
+    }
+
+    /// What was last cut in a scope.
+    #[must_use]
+    pub fn cut_in(&self, scope: RevokedScope) -> Option<&ScopeCut> {
+        match scope {
+            RevokedScope::Tenant(number) => self.tenants().by_number(number)?.cut.as_deref(),
+            RevokedScope::Keyspace(number) => self.keyspaces().by_number(number)?.cut.as_deref(),
+            RevokedScope::Owner(number) => self.owners().by_number(number)?.cut.as_deref(),
+            RevokedScope::Role(number) => self.roles().by_number(number)?.cut.as_deref(),
+        }
     }
 
     /// At most `limit` keys of a scope, in the order of their numbers, beginning after `after`: fewer only at the end.

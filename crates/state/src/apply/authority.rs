@@ -17,11 +17,8 @@ const AUDIT: &str = "audit";
 pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
     let name = match &command.actor {
         Actor::Replica(_) if command.is_of_replica() => return Ok(()),
-        // A replica asks for nothing in a tenant's name, and an identity for nothing in a replica's.
+        // A replica asks for nothing in a tenant's name.
         Actor::Replica(_) => return Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System }),
-        Actor::Identity(_) if command.is_of_replica() => {
-            return Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System });
-        }
         Actor::Key(name) => return of_key(name, &command.operation),
         Actor::Service(word) => return of_service(word.as_str(), &command.operation),
         Actor::Identity(name) => name,
@@ -83,6 +80,7 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
         }
         Operation::RevokeKeys(operation) => need(grants, &REVOKERS, Scope::Keyspace(operation.keyspace.clone())),
         Operation::RecordExplanation(explanation) => may_explain(grants, explanation),
+        // Replicas and services ask for these on their own account, and no identity does.
         Operation::Bootstrap(_)
         | Operation::AdvanceClock { .. }
         | Operation::AddRingKey(_)
@@ -92,7 +90,7 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
         | Operation::RemoveDead(_)
         | Operation::MarkRevoked(_)
         | Operation::Trim(_)
-        | Operation::RecordRefusals(_) => Ok(()),
+        | Operation::RecordRefusals(_) => Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System }),
     }
 }
 
@@ -114,8 +112,12 @@ fn of_service(word: &str, operation: &Operation) -> Result<(), Refusal> {
     }
 }
 
-/// An `admin` of a keyspace does not lift the bounds that the tenant set.
+/// An `admin` of a keyspace does not lift the bounds that the tenant set. The management keyspace holds keys of all
+/// tenants' identities, so no grant within the system tenant is enough.
 fn scope_of_keyspace(operation: &UpdateKeyspace) -> Scope {
+    if operation.name.is_management() {
+        return Scope::System;
+    }
     let changes = &operation.changes;
     let bounds = changes.keys_max.is_some() || changes.versions_max.is_some() || changes.metadata_bytes_max.is_some();
     match bounds {

@@ -260,16 +260,17 @@ impl Command {
         )
     }
 
-    /// A command of the level that its operation needs, not yet stamped.
+    /// A command of the level that it needs, not yet stamped.
     #[must_use]
     pub fn new(actor: Actor, opening: [u8; 32], operation: Operation) -> Self {
-        Self {
-            at: latchkey_domain::UnixMillis::new(0),
-            feature_level: operation.feature_level(),
-            opening,
-            actor,
-            request: None,
-            operation,
-        }
+        let feature_level = operation.feature_level().max(actor.feature_level());
+        let at = latchkey_domain::UnixMillis::new(0);
+        Self { at, feature_level, opening, actor, request: None, operation }
+    }
+
+    /// The lowest feature level at which each replica can read it, whatever whoever made it says.
+    #[must_use]
+    pub fn feature_level_needed(&self) -> u32 {
+        self.feature_level.max(self.operation.feature_level()).max(self.actor.feature_level())
     }
 }

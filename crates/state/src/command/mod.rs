@@ -51,6 +51,17 @@ pub enum Actor {
     Service(Slug),
 }
 
+impl Actor {
+    /// The lowest feature level that knows it: an older build cannot read a record of another.
+    #[must_use]
+    pub const fn feature_level(&self) -> u32 {
+        match self {
+            Self::Identity(_) | Self::Replica(_) => 1,
+            Self::Key(_) | Self::Service(_) => 2,
+        }
+    }
+}
+
 /// The mark of a request that must not be carried out twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestMark {

@@ -2,10 +2,16 @@
 
 use crate::support::{
     World, by, by_replica, by_root, create_identity, create_keys, create_keyspace, create_owner, create_tenant, cut,
-    grant, key_name, keyspace, management_key, new_key, owner, readings, revoke, ring_key, scope, settings, tenant,
+    grant, identity, key_name, keyspace, management_key, new_key, owner, readings, revoke, ring_key, scope, settings,
+    tenant,
 };
-use latchkey_domain::{Duty, Grant, KeyspaceName, Refusal, ResourceKind, RingNumber, Scope};
-use latchkey_state::{CutScope, Operation, RevokeKey, RingPurpose, may_give};
+use latchkey_domain::{
+    Duty, Grant, KeyspaceName, Network, NetworkSet, Refusal, ResourceKind, RingNumber, Scope, Sequence,
+};
+use latchkey_state::{
+    Actor, Command, CutScope, GatheredRefusal, KeyspaceChanges, Operation, RevokeKey, RingPurpose, UpdateKeyspace,
+    may_give,
+};
 
 /// Where a grant may lie, from the widest to the most remote.
 const SCOPES: [&str; 6] = ["", "acme", "acme/live", "acme/test", "globex", "system"];
@@ -140,6 +146,50 @@ fn what_the_leader_asks_for_nobody_else_may_and_the_other_way_round() {
             row.name
         );
     }
+}
+
+#[test]
+fn what_a_service_asks_for_on_its_own_account_no_identity_may() {
+    let mut world = world();
+    let refusal = GatheredRefusal {
+        identity: identity("acme/plain"),
+        method: "IssuanceService/CreateKey".to_owned(),
+        reason: "PERMISSION_DENIED".to_owned(),
+        subject: String::new(),
+        count: 1,
+    };
+    for operation in [Operation::Trim(Sequence(3)), Operation::RecordRefusals(vec![refusal])] {
+        let refused = world.refused(by_root(operation.clone()));
+        assert!(matches!(refused, Refusal::PermissionDenied { .. }), "{operation:?}");
+        let refused = world.refused(by("acme/nobody", operation.clone()));
+        assert!(matches!(refused, Refusal::PermissionDenied { .. }), "{operation:?}");
+    }
+}
+
+#[test]
+fn an_admin_of_the_system_tenant_does_not_change_the_keyspace_of_all_management_keys() {
+    let mut world = world();
+    world.done(by_root(create_identity("system/someone", &[grant(Duty::Admin, "system")])));
+    let change = |changes| {
+        let update = UpdateKeyspace { name: keyspace("system/management"), changes, etag: None };
+        Operation::UpdateKeyspace(Box::new(update))
+    };
+    let networks = NetworkSet::from_values([Network::parse("192.0.2.1/32").unwrap()]).unwrap();
+    let locks_out = || KeyspaceChanges { networks: Some(networks.clone()), ..KeyspaceChanges::default() };
+    let refused = world.refused(by("system/someone", change(locks_out())));
+    assert_eq!(refused, Refusal::PermissionDenied { duty: Duty::Admin, scope: Scope::System });
+    let bounds = || KeyspaceChanges { keys_max: Some(3), ..KeyspaceChanges::default() };
+    let refused = world.refused(by("system/someone", change(bounds())));
+    assert_eq!(refused, Refusal::PermissionDenied { duty: Duty::Admin, scope: Scope::System });
+    world.done(by_root(change(bounds())));
+}
+
+#[test]
+fn what_only_newer_builds_know_needs_their_level_whatever_says_so() {
+    let revoke = || Operation::RevokeKey(revoke("acme/live", 1));
+    let of_key = Command::new(Actor::Key(key_name("acme/live", 1)), [0; 32], revoke());
+    assert_eq!((by_root(revoke()).feature_level, of_key.feature_level), (1, 2));
+    assert_eq!(Command { feature_level: 1, ..of_key }.feature_level_needed(), 2);
 }
 
 #[test]
