@@ -4,9 +4,9 @@ use crate::init::PendingFounding;
 use crate::registry::Registry;
 use crate::state_machine::chain;
 use crate::types::{IntroducedKey, LogCommand, Member};
-use latchkey_domain::{NodeId, RingNumber};
+use latchkey_domain::{NodeId, Refusal, RingNumber};
 use latchkey_kms::OsEntropy;
-use latchkey_state::{Applied, Changes, Command, Operation, RingPurpose, bootstrap_ring};
+use latchkey_state::{Applied, Changes, Command, Operation, RingPurpose, State, bootstrap_ring};
 use latchkey_storage::Space;
 use latchkey_telemetry::names;
 use latchkey_transport::Unavailable;
@@ -64,6 +64,10 @@ impl Registry {
             Ok(at) => at,
             Err(unavailable) => return Err(self.elsewhere().unwrap_or(unavailable.into())),
         };
+        // Only now is the state surely that of the term.
+        if let Some(refused) = self.check_level(&command) {
+            return Ok(refused);
+        }
         self.propose_unstamped(command, within).await
     }
 
@@ -88,14 +92,15 @@ impl Registry {
         let core = &self.inner.core;
         let state = core.state();
         let refusal = self.inner.rates.take(&state, command, core.clock.boottime_millis()).err()?;
-        Some(Arc::new(Applied {
-            answer: Err(refusal),
-            revision: state.revision(),
-            repeated: false,
-            changes: Changes::new(),
-            entries: Vec::new(),
-            more_to_sweep: false,
-        }))
+        Some(refused_here(&state, refusal))
+    }
+
+    /// The refusal of a command above the feature level. It must not become a record: a replica of an older build could
+    /// not read it, and would fence itself.
+    fn check_level(&self, command: &Command) -> Option<Arc<Applied>> {
+        let state = self.inner.core.state();
+        let (needed, current) = (command.feature_level_needed(), state.progress().feature_level.max(1));
+        (needed > current).then(|| refused_here(&state, Refusal::FeatureLevel { needed, current }))
     }
 
     /// Carries out a command whose time does not come from this replica's clock alone.
@@ -165,4 +170,16 @@ impl Registry {
         let listed = self.inner.core.state().ring_key(log_key).is_some();
         self.inner.founding_key.iter().filter(|_| !listed).cloned().collect()
     }
+}
+
+/// A refusal that no record tells of.
+fn refused_here(state: &State, refusal: Refusal) -> Arc<Applied> {
+    Arc::new(Applied {
+        answer: Err(refusal),
+        revision: state.revision(),
+        repeated: false,
+        changes: Changes::new(),
+        entries: Vec::new(),
+        more_to_sweep: false,
+    })
 }

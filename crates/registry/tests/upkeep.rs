@@ -4,8 +4,8 @@ mod support;
 
 use latchkey_crypto::draw;
 use latchkey_domain::{
-    DisplayName, DurationMillis, Environment, KeyspaceName, Metadata, NetworkSet, NodeId, PermissionSet, Prefix,
-    Purpose, ReasonText, RevocationReason, RingNumber, Sequence, Slug, Terms,
+    DisplayName, DurationMillis, Environment, IdentityName, KeyId, KeyName, KeyspaceName, Metadata, NetworkSet, NodeId,
+    PermissionSet, Prefix, Purpose, ReasonText, Refusal, RevocationReason, RingNumber, Sequence, Slug, Terms,
 };
 use latchkey_kms::OsEntropy;
 use latchkey_link::{FollowItem, Following, Material, Registry as _};
@@ -13,7 +13,7 @@ use latchkey_minting::contexts::RingKind;
 use latchkey_minting::{DrawnKey, KeyDetails, Mint, Numbered};
 use latchkey_state::{
     Actor, Command, CreateKeys, CreateKeyspace, CreateTenant, Cut, CutScope, Expiry, FEATURE_LEVEL_NEWEST, HolderName,
-    KeyspaceSettings, Operation, StalenessPolicy, State, Worth,
+    KeyspaceSettings, Operation, ResumeKey, RevokeKey, StalenessPolicy, State, Worth,
 };
 use std::time::Duration;
 use support::three::{carry_out, leader, owner, propose, same_state, three};
@@ -70,7 +70,14 @@ async fn make_keyspace(ground: &Ground, replicas: &[&Replica]) {
 
 /// Makes keys that live for so long, in records of 500.
 async fn make_keys(ground: &Ground, replicas: &[&Replica], count: usize, expiry: Expiry) {
-    let (material, registry) = (Material::new(ground.kms.clone()), &replicas[0].registry);
+    for _ in 0..count / 500 {
+        carry_out(replicas, new_keys(ground, replicas[0], expiry).await).await;
+    }
+}
+
+/// 500 keys to be made, that live for so long.
+async fn new_keys(ground: &Ground, replica: &Replica, expiry: Expiry) -> Operation {
+    let (material, registry) = (Material::new(ground.kms.clone()), &replica.registry);
     let of = material.keyspace(registry, &keyspace_name(), by()).await.expect("a replica answers");
     let data_key = material.data_key(&of, by()).await.expect("the KEK is here");
     let pepper = material.pepper(&of.tenant.cluster, by()).await.expect("the KEK is here");
@@ -92,11 +99,8 @@ async fn make_keys(ground: &Ground, replicas: &[&Replica], count: usize, expiry:
         not_before: None,
         expiry,
     };
-    for _ in 0..count / 500 {
-        let keys = (0..500).map(|_| mint.key(&mut OsEntropy).into_new_key(details.clone()).0).collect();
-        let operation = CreateKeys { keyspace: keyspace_name(), keys, replay: None };
-        carry_out(replicas, Operation::CreateKeys(operation)).await;
-    }
+    let keys = (0..500).map(|_| mint.key(&mut OsEntropy).into_new_key(details.clone()).0).collect();
+    Operation::CreateKeys(CreateKeys { keyspace: keyspace_name(), keys, replay: None })
 }
 
 /// How many keys there are, how many of them are revoked each by itself, and whether the cut is marked.
@@ -113,6 +117,26 @@ async fn stop(replicas: Vec<Replica>) {
     }
 }
 
+/// Commands that the first release cannot read: one of an operation that it does not know, one that says that it does,
+/// and one of an actor that it does not know.
+fn above_level_1() -> [Command; 3] {
+    let slug = |text| Slug::parse(text).expect("a slug");
+    let root = Actor::Identity(IdentityName::new(slug("system"), slug("root")));
+    let trim = Command::new(Actor::Service(slug("audit")), [0; 32], Operation::Trim(Sequence(0)));
+    let key = KeyName { keyspace: keyspace_name(), key: KeyId::LOWEST };
+    let resume = ResumeKey { key: key.clone(), text: ReasonText::default(), etag: None };
+    let resume = Command { feature_level: 1, ..Command::new(root, [0; 32], Operation::ResumeKey(resume)) };
+    let revoke = RevokeKey {
+        key: key.clone(),
+        version: None,
+        reason: RevocationReason::Compromised,
+        text: ReasonText::default(),
+        grace: DurationMillis::new(0),
+        etag: None,
+    };
+    [trim, resume, Command::new(Actor::Key(key), [0; 32], Operation::RevokeKey(revoke))]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_feature_level_rises_once_every_replica_has_said_that_it_knows_the_next() {
     let mut ground = Ground::found(3).await;
@@ -126,6 +150,14 @@ async fn the_feature_level_rises_once_every_replica_has_said_that_it_knows_the_n
     // The third may be of an older build, for all that the leader knows.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(replicas.iter().all(|replica| level(replica) == 1));
+    // So nothing that such a build cannot read may come into its log: it would fence itself.
+    let revision = replicas[0].registry.core().state().revision();
+    let both: Vec<_> = replicas.iter().collect();
+    for command in above_level_1() {
+        let refused = propose(&both, &command).await;
+        assert_eq!(refused.answer, Err(Refusal::FeatureLevel { needed: 2, current: 1 }), "{:?}", command.operation);
+    }
+    assert_eq!(replicas[0].registry.core().state().revision(), revision, "a refusal is no record");
     replicas.push(ground.start(NodeId(3)).await);
     for replica in &replicas {
         let raised = |registry: &latchkey_registry::Registry| {
@@ -169,6 +201,29 @@ async fn the_marks_of_a_cut_are_finished_by_the_next_leader() {
     }
     same_state(&replicas.iter().collect::<Vec<_>>()).await;
     replicas[0].registry.core().state().check_invariants().expect("the invariants hold");
+    stop(replicas).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_cut_while_the_first_is_being_marked_marks_what_was_made_between() {
+    let (ground, replicas) = three().await;
+    let all: Vec<_> = replicas.iter().collect();
+    make_keyspace(&ground, &all).await;
+    make_keys(&ground, &all, 6_000, Expiry::Default).await;
+    let cut = || {
+        let (reason, text) = (RevocationReason::Compromised, ReasonText::default());
+        Operation::Cut(Cut { scope: CutScope::Keyspace(keyspace_name()), reason, text })
+    };
+    let between = new_keys(&ground, all[0], Expiry::Default).await;
+    carry_out(&all, cut()).await;
+    let leads = &replicas[leader(&replicas)];
+    leads.until("marking has begun", |registry| keys(&registry.core().state()).1 > 0).await;
+    carry_out(&all, between).await;
+    assert!(!keys(&leads.registry.core().state()).2, "the first walk was over too soon to tell anything");
+    carry_out(&all, cut()).await;
+    leads.until("each key is marked", |registry| keys(&registry.core().state()).2).await;
+    let (count, revoked, _) = keys(&leads.registry.core().state());
+    assert_eq!(count, revoked, "a key that is marked as revoked leaves in the end; the others would stay for ever");
     stop(replicas).await;
 }
 

@@ -4,7 +4,7 @@
 use super::own;
 use crate::propose::ProposeError;
 use crate::registry::Registry;
-use latchkey_domain::{KeyId, KeyspaceNumber, NodeId, UnixMillis};
+use latchkey_domain::{KeyId, KeyspaceNumber, NodeId, Revision, UnixMillis};
 use latchkey_state::{Answer, KEYS_PER_COMMAND_MAX, MarkRevoked, Operation, RevokedScope};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,7 +33,8 @@ type KeyAt = (KeyspaceNumber, KeyId);
 /// Where a leader's long walks stand. They begin anew with each leader: a step twice does nothing the second time.
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
-    marked: BTreeMap<RevokedScope, KeyAt>,
+    /// By the cut: where a scope is cut again its walk begins anew, since there may be more keys behind it.
+    marked: BTreeMap<(RevokedScope, Revision), KeyAt>,
     /// Boot time when marking may be tried again.
     mark_at_ms: u64,
     /// Where the search for dead keys goes on; absent: from the beginning.
@@ -73,21 +74,22 @@ impl Upkeep {
         if boot_ms < self.mark_at_ms {
             return Ok(());
         }
-        let (scope, keys) = {
+        let (scope, walk, keys) = {
             let state = registry.core().state();
-            let Some(scope) = state.unmarked_cuts().next() else {
+            let mut cuts = state.unmarked_cuts().filter_map(|scope| Some((scope, state.cut_in(scope)?.revision)));
+            let Some(walk) = cuts.next() else {
                 self.marked.clear();
                 return Ok(());
             };
-            let after = self.marked.get(&scope).copied();
-            (scope, state.keys_of_scope(scope, after, KEYS_PER_COMMAND_MAX))
+            let after = self.marked.get(&walk).copied();
+            (walk.0, walk, state.keys_of_scope(walk.0, after, KEYS_PER_COMMAND_MAX))
         };
         let (done, last) = (keys.len() < KEYS_PER_COMMAND_MAX, keys.last().copied());
         let operation = Operation::MarkRevoked(MarkRevoked { scope, keys, done });
         let applied = registry.propose(own(registry, operation), WITHIN).await?;
         match (&applied.answer, last.filter(|_| !done)) {
-            (Ok(_), Some(last)) => drop(self.marked.insert(scope, last)),
-            (Ok(_), None) => drop(self.marked.remove(&scope)),
+            (Ok(_), Some(last)) => drop(self.marked.insert(walk, last)),
+            (Ok(_), None) => drop(self.marked.remove(&walk)),
             (Err(refusal), _) => {
                 self.mark_at_ms = boot_ms + millis(MARK_PAUSE);
                 warn!(?scope, ?refusal, "keys that a cut reached could not be marked");
@@ -129,8 +131,13 @@ async fn raise_feature_level(registry: &Registry) -> Result<(), ProposeError> {
     let current = registry.core().state().progress().feature_level;
     match registry.leadership().common_feature_level(&members) {
         Some(common) if common > current => {
-            registry.propose(own(registry, Operation::RaiseFeatureLevel(common)), WITHIN).await?;
-            info!(from = current, to = common, "the feature level is raised");
+            // Step by step, as it is applied: a leap would be refused again and again.
+            let next = current + 1;
+            let applied = registry.propose(own(registry, Operation::RaiseFeatureLevel(next)), WITHIN).await?;
+            match &applied.answer {
+                Ok(_) => info!(from = current, to = next, "the feature level is raised"),
+                Err(refusal) => warn!(?refusal, "the feature level could not be raised"),
+            }
             Ok(())
         }
         _ => Ok(()),
