@@ -2,7 +2,8 @@
 //!
 //! A scope dies with one record, whatever it holds. What a filter selects is read at one revision and revoked in records
 //! of a bounded number of keys, each under a mark of its own that follows from the operation: a repeat finds the records
-//! of the first try, goes on where that ended, and counts both.
+//! of the first try, goes on where that ended, and counts both. The mark of the last record says that it is the last, so
+//! that a repeat of what was done to the end touches no key: not one that came to match since, either.
 
 use crate::answers::{read, told, unexpected};
 use crate::confirm::glance;
@@ -168,21 +169,31 @@ impl Set {
         entropy: &mut (impl Entropy + Send),
         by: Instant,
     ) -> Result<Done, Status> {
-        let mut command = |part: u64, keys: &[KeyId]| Command {
-            request: Some(RequestMark { id: mark_of_part(mark.id, part), ..mark }),
+        let mut command = |part: u64, keys: &[KeyId], last: bool| Command {
+            request: Some(mark_of_part(mark, part, last)),
             ..Command::new(
                 identity.actor(),
                 draw(entropy),
                 Operation::RevokeKeys(latchkey_state::RevokeKeys { keys: keys.to_vec(), ..operation.clone() }),
             )
         };
-        if self.check_name().is_err() && !came_before(registry, &command(0, &[]), by).await? {
+        if self.check_name().is_err()
+            && !came_before(registry, &command(0, &[], true), by).await?
+            && !came_before(registry, &command(0, &[], false), by).await?
+        {
             self.check_name()?;
         }
         let (mut left, mut part, mut count, mut replayed) = (self.selected.keys.as_slice(), 0, 0_u64, false);
         let revision = loop {
             let (next, rest) = left.split_at(left.len().min(KEYS_PER_COMMAND_MAX));
-            let (told, revision, came_before) = told(registry.propose(&command(part, next), by).await?)?;
+            let mut last = rest.is_empty();
+            let mut proposed = registry.propose(&command(part, next, last), by).await?;
+            if proposed.answer == Err(Refusal::RequestIdReused) {
+                // The record of the first try was the last one where this is not, or the other way round.
+                last = !last;
+                proposed = registry.propose(&command(part, next, last), by).await?;
+            }
+            let (told, revision, came_before) = told(proposed)?;
             let Told::Counted(revoked) = told else { return Err(unexpected("a revocation of keys")) };
             count += revoked;
             // The answer of an earlier record says nothing of the keys of this one.
@@ -190,8 +201,7 @@ impl Set {
                 left = rest;
             }
             replayed |= came_before && part == 0;
-            // After a repeat one record more tells that the first try wrote no further.
-            if left.is_empty() && !came_before {
+            if last {
                 break revision;
             }
             part += 1;
@@ -212,12 +222,17 @@ async fn came_before(registry: &impl Registry, command: &Command, by: Instant) -
     }
 }
 
-/// The id under which one record of an operation is remembered.
-fn mark_of_part(operation: [u8; 16], part: u64) -> [u8; 16] {
-    let hash = Sha256::new().chain_update(operation).chain_update(part.to_be_bytes()).finalize();
+/// The mark under which one record of an operation is remembered: its id tells which record it is, and its hash
+/// whether it is the last.
+fn mark_of_part(operation: RequestMark, part: u64, last: bool) -> RequestMark {
+    let hash = Sha256::new().chain_update(operation.id).chain_update(part.to_be_bytes()).finalize();
     let mut id = [0; 16];
     id.copy_from_slice(&hash[..16]);
-    uuid(id)
+    let hash = match last {
+        true => Sha256::new().chain_update(operation.hash).chain_update(b"last").finalize().into(),
+        false => operation.hash,
+    };
+    RequestMark { id: uuid(id), hash }
 }
 
 /// Random bytes as a UUID, RFC 9562, section 5.4.

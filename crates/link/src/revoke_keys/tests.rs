@@ -116,6 +116,24 @@ impl House {
 
     /// One try of one call: what it selected, and the set that the caller means.
     async fn revoke(&mut self, selected: Selected, named: Option<String>) -> Result<(u64, bool), Code> {
+        let (mark, operation) = self.operation();
+        let set = Set { keyspace: self.keyspace.clone(), selected, named };
+        let done = set.revoke(&self.registry, &self.root, mark, operation, &mut self.entropy, by()).await;
+        done.map(|(answer, ..)| (answer.key_count, answer.replayed)).map_err(|status| status.code())
+    }
+
+    /// The records of a try that died after these, none of which was to be its last.
+    async fn revoke_in_part(&mut self, keys: &[KeyId]) {
+        let (mark, operation) = self.operation();
+        for (part, keys) in (0..).zip(keys.chunks(KEYS_PER_COMMAND_MAX)) {
+            let operation = latchkey_state::RevokeKeys { keys: keys.to_vec(), ..operation.clone() };
+            let command = Command::new(self.root.actor(), draw(&mut self.entropy), Operation::RevokeKeys(operation));
+            let command = Command { request: Some(mark_of_part(mark, part, false)), ..command };
+            self.registry.propose(&command, by()).await.unwrap().answer.unwrap();
+        }
+    }
+
+    fn operation(&self) -> (RequestMark, latchkey_state::RevokeKeys) {
         let mark = RequestMark { id: [7; 16], hash: [8; 32] };
         let operation = latchkey_state::RevokeKeys {
             keyspace: self.keyspace.clone(),
@@ -124,9 +142,7 @@ impl House {
             text: ReasonText::default(),
             operation: mark.id,
         };
-        let set = Set { keyspace: self.keyspace.clone(), selected, named };
-        let done = set.revoke(&self.registry, &self.root, mark, operation, &mut self.entropy, by()).await;
-        done.map(|(answer, ..)| (answer.key_count, answer.replayed)).map_err(|status| status.code())
+        (mark, operation)
     }
 }
 
@@ -139,9 +155,12 @@ fn a_uuid_is_written_as_everybody_expects_it() {
 
 #[test]
 fn each_record_of_an_operation_is_remembered_under_an_id_of_its_own() {
-    let ids: BTreeSet<_> = (0..100).map(|part| mark_of_part([7; 16], part)).collect();
+    let mark = |id, part, last| mark_of_part(RequestMark { id: [id; 16], hash: [9; 32] }, part, last);
+    let ids: BTreeSet<_> = (0..100).map(|part| mark(7, part, false).id).collect();
     assert_eq!(ids.len(), 100);
-    assert!(!ids.contains(&mark_of_part([8; 16], 0)));
+    assert!(!ids.contains(&mark(8, 0, false).id));
+    assert_eq!(mark(7, 0, true).id, mark(7, 0, false).id);
+    assert_ne!(mark(7, 0, true).hash, mark(7, 0, false).hash);
 }
 
 #[tokio::test]
@@ -152,8 +171,7 @@ async fn a_repeat_goes_on_where_the_first_try_ended_and_counts_both() {
     // The first try died after two of its records.
     let first = Selected { keys: all.keys[..1_500].to_vec(), ..all.clone() };
     assert_eq!(house.revoke(first, Some(all.name())).await, Err(Code::Aborted), "another set is another set");
-    let first = Selected { keys: all.keys[..1_500].to_vec(), ..all.clone() };
-    assert_eq!(house.revoke(first, None).await, Ok((1_500, false)));
+    house.revoke_in_part(&all.keys[..1_500]).await;
 
     // By now other keys match than those that the caller named, and that is the doing of the first try.
     let left = house.select().await;
@@ -163,6 +181,23 @@ async fn a_repeat_goes_on_where_the_first_try_ended_and_counts_both() {
         let none = house.select().await;
         assert_eq!(none.keys, []);
         assert_eq!(house.revoke(none, Some(all.name())).await, Ok((2_500, true)), "the first answer, again");
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_of_what_was_done_to_the_end_touches_no_key_that_was_made_since() {
+    for count in [0, 3, 1_000, 1_001, 2_500] {
+        let mut house = House::new(count).await;
+        let (all, told) = (house.select().await, u64::try_from(count).unwrap());
+        assert_eq!(house.revoke(all.clone(), Some(all.name())).await, Ok((told, false)));
+        for made in [5, 1_500] {
+            house.make_keys(made).await;
+            let living = house.select().await;
+            assert!(!living.keys.is_empty());
+            assert_eq!(house.revoke(living.clone(), Some(all.name())).await, Ok((told, true)));
+            assert_eq!(house.revoke(living.clone(), None).await, Ok((told, true)));
+            assert_eq!(house.select().await.keys, living.keys, "after {count} keys, with {made} more");
+        }
     }
 }
 
