@@ -36,7 +36,20 @@ pub fn unexpected(asked: &str) -> Status {
 /// # Errors
 /// `UNAVAILABLE`, or the status of the refusal: what is not there is `NOT_FOUND`.
 pub async fn read(registry: &impl Registry, query: Query, by: Instant) -> Result<(Answer, Revision), Status> {
-    let pb::QueryResponse { revision, answer } = registry.query(query, Consistency::default(), by).await?;
+    read_as(registry, query, Consistency::default(), by).await
+}
+
+/// As [`read`], from a state that is as recent as asked.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn read_as(
+    registry: &impl Registry,
+    query: Query,
+    consistency: Consistency,
+    by: Instant,
+) -> Result<(Answer, Revision), Status> {
+    let pb::QueryResponse { revision, answer } = registry.query(query, consistency, by).await?;
     let revision = revision.ok_or_else(|| status::bug("a query was answered without a revision"))?.into();
     match answer.ok_or_else(|| status::bug("a query was answered with nothing"))? {
         Answer::Refusal(refusal) => {

@@ -61,6 +61,8 @@ fn tenant_of(operation: &Operation) -> Option<TenantName> {
         Operation::CreateIdentity(operation) => operation.name.parent(),
         Operation::CreateRole(operation) => operation.name.parent(),
         Operation::CreateKeys(operation) => operation.keyspace.parent(),
+        // Whoever bounds a tenant does not wait until that has written less.
+        Operation::UpdateTenant(operation) if operation.changes.quotas.is_some() => return None,
         Operation::UpdateTenant(operation) => operation.name.clone(),
         Operation::UpdateKeyspace(operation) => operation.name.parent(),
         Operation::UpdateOwner(operation) => operation.name.parent(),
@@ -105,7 +107,7 @@ fn tenant_of(operation: &Operation) -> Option<TenantName> {
 mod tests {
     use super::*;
     use latchkey_domain::{DisplayName, IdentityName, KeyName, OwnerName, ReasonText, RingNumber, Slug, UnixMillis};
-    use latchkey_state::{CreateOwner, Row, SuspendKey, Tenant, TenantQuotas};
+    use latchkey_state::{CreateOwner, Row, SuspendKey, Tenant, TenantChanges, TenantQuotas, UpdateTenant};
     use std::sync::Arc;
 
     fn state(writes_per_second_max: Option<u32>) -> State {
@@ -161,5 +163,18 @@ mod tests {
         let key = KeyName::parse("tenants/acme/keyspaces/live/keys/0000000000000001").unwrap();
         let suspend = SuspendKey { key, text: ReasonText::default(), etag: None };
         assert!(rates.take(&state, &command(Operation::SuspendKey(suspend)), 0).is_ok());
+    }
+
+    #[test]
+    fn the_bound_of_a_tenant_that_writes_too_much_can_be_changed() {
+        let (rates, state, write) = (Rates::default(), state(Some(1)), write());
+        while rates.take(&state, &write, 0).is_ok() {}
+        let update = |changes| {
+            let name = TenantName::parse("tenants/acme").unwrap();
+            command(Operation::UpdateTenant(UpdateTenant { name, changes, etag: None }))
+        };
+        let quotas = TenantChanges { quotas: Some(TenantQuotas::default()), ..TenantChanges::default() };
+        assert!(rates.take(&state, &update(quotas), 0).is_ok());
+        assert!(rates.take(&state, &update(TenantChanges::default()), 0).is_err());
     }
 }

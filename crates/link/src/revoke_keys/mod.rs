@@ -5,7 +5,7 @@
 //! of the first try, goes on where that ended, and counts both. The mark of the last record says that it is the last, so
 //! that a repeat of what was done to the end touches no key: not one that came to match since, either.
 
-use crate::answers::{read, told, unexpected};
+use crate::answers::{read, read_as, told, unexpected};
 use crate::confirm::glance;
 use crate::{Authorized, ProvenIdentity, Query, Registry, Selected, Time, fields_invalid, identify, regions, wait_for};
 use latchkey_crypto::{Entropy, draw};
@@ -17,7 +17,7 @@ use latchkey_wire::disk::write_command;
 use latchkey_wire::pb::internal::v1::Reach;
 use latchkey_wire::pb::internal::v1::query_response::Answer;
 use latchkey_wire::pb::v1;
-use latchkey_wire::request::{AwaitedWrite, RevokeKeys, RevokeTarget, read_revoke_keys};
+use latchkey_wire::request::{AwaitedWrite, Consistency, RevokeKeys, RevokeTarget, read_revoke_keys};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -51,7 +51,7 @@ pub async fn revoke_keys(
     let mark = request.unwrap_or_else(|| RequestMark { id: uuid(draw(entropy)), hash: [0; 32] });
     let done = match target {
         RevokeTarget::Scope(scope) if validate_only => {
-            let (reach, revision) = reach(registry, &scope, by).await?;
+            let (reach, revision) = reach(registry, &scope, Consistency::default(), by).await?;
             return Ok(Response::new(shown_scope(reach, revision)));
         }
         RevokeTarget::Scope(scope) => {
@@ -94,7 +94,9 @@ async fn cut(
     operation: Cut,
     by: Instant,
 ) -> Result<Done, Status> {
-    let reach = match reach(registry, &operation.scope, glance(by)).await {
+    // A replica that lags may not know yet that a keyspace lets others answer for longer, and the barrier waits no longer
+    // than is said here. Where it is not known it waits for the longest of any keyspace.
+    let reach = match reach(registry, &operation.scope, Consistency::FullyConsistent, glance(by)).await {
         Ok((reach, _)) => reach,
         Err(status) => {
             tracing::warn!(code = %status.code(), message = status.message(), "what a revocation reaches is not known");
@@ -109,14 +111,19 @@ async fn cut(
     Ok((v1::RevokeKeysResponse { replayed, ..shown_scope(shown, revision) }, revision, bound))
 }
 
-async fn reach(registry: &impl Registry, scope: &CutScope, by: Instant) -> Result<(Reach, Revision), Status> {
+async fn reach(
+    registry: &impl Registry,
+    scope: &CutScope,
+    consistency: Consistency,
+    by: Instant,
+) -> Result<(Reach, Revision), Status> {
     let name = match scope {
         CutScope::Tenant(name) => name.to_string(),
         CutScope::Keyspace(name) => name.to_string(),
         CutScope::Owner(name) => name.to_string(),
         CutScope::Role(name) => name.to_string(),
     };
-    match read(registry, Query::Reach(name), by).await? {
+    match read_as(registry, Query::Reach(name), consistency, by).await? {
         (Answer::Reach(reach), revision) => Ok((reach, revision)),
         _ => Err(unexpected("what a scope holds")),
     }

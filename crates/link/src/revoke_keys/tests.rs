@@ -205,7 +205,7 @@ async fn a_repeat_of_what_was_done_to_the_end_touches_no_key_that_was_made_since
 async fn a_scope_tells_what_it_holds_before_it_is_cut() {
     let mut house = House::new(150).await;
     let scope = || CutScope::Tenant(house.keyspace.parent());
-    let (before, _) = reach(&house.registry, &scope(), by()).await.unwrap();
+    let (before, _) = reach(&house.registry, &scope(), Consistency::default(), by()).await.unwrap();
     assert_eq!((before.key_count, before.sample.len(), before.bound_ms), (150, SAMPLE_MAX, 5_000));
     assert!(before.sample.is_sorted());
     let operation = Cut { scope: scope(), reason: RevocationReason::OwnerLeft, text: ReasonText::default() };
