@@ -46,6 +46,7 @@ mod state_machine;
 mod types;
 mod words;
 
+pub use crate::barrier::Confirmed;
 pub use crate::cluster_time::{Consensus, Readings, SKEW_MS_MAX};
 pub use crate::core::{Condition, Core};
 pub use init::{InitError, NewCluster, PendingFounding, init_cluster, init_replica, pending_founding, store_folder};

@@ -1,11 +1,12 @@
 //! `latchkey.internal.v1.RegistryService`: the replicated state for the services that hold none of it.
 
+use crate::barrier::Confirmed;
 use crate::core::Condition;
 use crate::leadership::Report;
 use crate::ledger::Standing;
 use crate::outbox::OutboxError;
 use crate::propose::ProposeError;
-use crate::registry::{Registry, ReplicaStatus};
+use crate::registry::Registry;
 use latchkey_domain::{DurationMillis, KeyId, NodeId, Refusal, Revision, UnixMillis};
 use latchkey_state::{Applied, HashedAt, StateHash};
 use latchkey_storage::StoreError;
@@ -280,27 +281,20 @@ pub(crate) async fn confirm(
         let core = registry.core();
         (core.clock.boottime_millis(), core.clock.unix_millis())
     };
-    let mut replicas: Vec<_> = standings
-        .into_iter()
-        .map(|(replica, standing, incarnation)| confirmation(&replica, standing, incarnation, boot, now))
-        .collect();
+    let mut replicas: Vec<_> = standings.into_iter().map(|one| confirmation(&one, boot, now)).collect();
     let place =
         |one: &pb::ReplicaConfirmation| (one.region.clone(), one.status.as_ref().map_or(0, |status| status.replica));
     replicas.sort_by_key(place);
     Ok(replicas)
 }
 
-fn confirmation(
-    replica: &ReplicaStatus,
-    standing: Standing,
-    incarnation: Option<u64>,
-    boot_ms: u64,
-    now: UnixMillis,
-) -> pb::ReplicaConfirmation {
+fn confirmation(confirmed: &Confirmed, boot_ms: u64, now: UnixMillis) -> pb::ReplicaConfirmation {
     use v1::replica_status::State;
+    let Confirmed { replica, standing, incarnation, seen_ms } = confirmed;
+    let seen = UnixMillis::new(now.millis().saturating_sub(boot_ms.saturating_sub(*seen_ms)));
     let (state, time) = match standing {
-        Standing::Applied => (State::Applied, now),
-        Standing::LeaseEnded => (State::LeaseEnded, now),
+        Standing::Applied => (State::Applied, seen),
+        Standing::LeaseEnded => (State::LeaseEnded, seen),
         Standing::Waiting { until_ms } => {
             (State::Waiting, now.plus(DurationMillis::new(until_ms.saturating_sub(boot_ms))))
         }

@@ -51,17 +51,22 @@ async fn the_barrier_waits_for_a_silent_replica_and_names_it() {
     let leading = &replicas[leader(&replicas)].registry;
 
     let early = leading.confirm(applied.revision.index, bound, Duration::ZERO).await.unwrap();
-    let silent_early = early.iter().find(|(replica, ..)| replica.node == silent_node).unwrap();
-    assert!(matches!(silent_early.1, Standing::Waiting { .. } | Standing::LeaseEnded), "{silent_early:?}");
+    let silent_early = early.iter().find(|one| one.replica.node == silent_node).unwrap();
+    assert!(matches!(silent_early.standing, Standing::Waiting { .. } | Standing::LeaseEnded), "{silent_early:?}");
 
     // A leader that others have left behind would have waited for leases that it knows nothing of.
     let beyond = leading.confirm(applied.revision.index + 1_000, bound, Duration::ZERO).await;
     assert!(beyond.is_err(), "confirmed what it has not applied: {beyond:?}");
 
     let late = leading.confirm(applied.revision.index, bound, WITHIN).await.unwrap();
-    for (replica, standing, _) in &late {
-        let expected = if replica.node == silent_node { Standing::LeaseEnded } else { Standing::Applied };
-        assert_eq!(*standing, expected, "replica {}", replica.node);
+    for one in &late {
+        let expected = if one.replica.node == silent_node { Standing::LeaseEnded } else { Standing::Applied };
+        assert_eq!(one.standing, expected, "replica {}", one.replica.node);
+    }
+    // Those that had stopped accepting long before are not said to have stopped with the last.
+    let seen = |node| late.iter().find(|one| one.replica.node == node).unwrap().seen_ms;
+    for one in late.iter().filter(|one| one.replica.node != silent_node) {
+        assert!(one.seen_ms < seen(silent_node), "{late:?}");
     }
     for replica in replicas {
         replica.stop().await;
