@@ -26,11 +26,13 @@ struct Changed {
 impl<R: Registry> Handlers<R> {
     pub(crate) async fn update_key(&self, call: Call<Write<UpdateKey>>) -> Result<v1::Key, Status> {
         let name = call.asked.operation.key.clone();
-        let authorized = Authorized::check_issuing(&*self.registry, call.asked, call.identity, &name, call.by).await?;
+        // Not for one's own management keys: whoever has stolen one could take its networks away, and its end.
+        let Call { asked, identity, by, .. } = call;
+        let authorized = Authorized::check_key(&*self.registry, asked, identity, &name, &[Duty::Issuer], by).await?;
         let (Write { operation, request, validate_only }, identity) = authorized.into_parts();
         let manner = Manner::of(request, validate_only);
         let operation = Operation::UpdateKey(Box::new(operation));
-        Ok(self.change_key(&identity, manner, operation, call.by).await?.key)
+        Ok(self.change_key(&identity, manner, operation, by).await?.key)
     }
 
     pub(crate) async fn resume_key(

@@ -74,7 +74,7 @@ impl<T> Authorized<T> {
         Self::check(request, identity, duties, &scope)
     }
 
-    /// Checks that `identity` may give a key another secret, or change it: an `issuer`, and an identity with its own
+    /// Checks that `identity` may give a key another secret: an `issuer`, and an identity with its own
     /// management keys. That an issuer may give all that another's management key proves is for apply to say.
     ///
     /// # Errors

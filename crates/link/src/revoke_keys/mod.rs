@@ -264,6 +264,7 @@ fn scope_of_cut(cut: &CutScope) -> Scope {
         CutScope::Keyspace(name) if name.is_management() => Scope::System,
         CutScope::Keyspace(name) => Scope::Keyspace(name.clone()),
         CutScope::Owner(name) => Scope::Tenant(name.parent()),
+        CutScope::Role(name) if name.parent() == TenantName::system() => Scope::System,
         CutScope::Role(name) => Scope::Tenant(name.parent()),
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
                 all_may_be_given(grants, grants_of(state, name))
             }
         },
-        Operation::UpdateKey(operation) => may_issue_for(state, grants, name, &operation.key),
+        Operation::UpdateKey(operation) => may_change(state, grants, &operation.key),
         Operation::RotateKey(operation) => may_issue_for(state, grants, name, &operation.key),
         Operation::PrepareStandby(operation) => may_issue_for(state, grants, name, &operation.key),
         Operation::StepRotation(operation) => may_issue_for(state, grants, name, &operation.rotation.key),
@@ -126,16 +126,22 @@ fn scope_of_keyspace(operation: &UpdateKeyspace) -> Scope {
     }
 }
 
-/// Who may give a key another secret, or change what it may do. An identity does so for its own management keys; for
-/// others', only who may give all that they prove.
+/// Who may give a key another secret. An identity does so for its own management keys.
 fn may_issue_for(state: &State, grants: &[Grant], actor: &IdentityName, name: &KeyName) -> Result<(), Refusal> {
+    let actor = state.identity(actor).map(|identity| identity.number);
+    match name.keyspace.is_management() && actor.is_some() && holder_of(state, name).map(|one| one.number) == actor {
+        true => Ok(()),
+        false => may_change(state, grants, name),
+    }
+}
+
+/// Who may change what a key may do and for how long. Of a management key only who may give all that it proves, and never
+/// its identity for that alone: whoever has stolen one could take its networks away, and its end.
+fn may_change(state: &State, grants: &[Grant], name: &KeyName) -> Result<(), Refusal> {
     if !name.keyspace.is_management() {
         return need(grants, &[Duty::Issuer], Scope::Keyspace(name.keyspace.clone()));
     }
     let Some(holder) = holder_of(state, name) else { return need(grants, &[Duty::Issuer], Scope::System) };
-    if state.identity(actor).is_some_and(|identity| identity.number == holder.number) {
-        return Ok(());
-    }
     need(grants, &[Duty::Issuer], tenant_scope(state, holder))
         .or_else(|_| need(grants, &[Duty::Issuer], Scope::System))?;
     all_may_be_given(grants, &holder.grants)
@@ -192,6 +198,8 @@ fn scope_of_cut(cut: &CutScope) -> Scope {
         CutScope::Keyspace(name) if name.is_management() => Scope::System,
         CutScope::Keyspace(name) => Scope::Keyspace(name.clone()),
         CutScope::Owner(name) => Scope::Tenant(name.parent()),
+        // Management keys may have its roles, whosever they are.
+        CutScope::Role(name) if name.parent() == TenantName::system() => Scope::System,
         CutScope::Role(name) => Scope::Tenant(name.parent()),
     }
 }

@@ -9,8 +9,8 @@ use latchkey_domain::{
     Duty, Grant, KeyspaceName, Network, NetworkSet, Refusal, ResourceKind, RingNumber, Scope, Sequence,
 };
 use latchkey_state::{
-    Actor, Command, CutScope, GatheredRefusal, KeyspaceChanges, Operation, RevokeKey, RingPurpose, UpdateKeyspace,
-    may_give,
+    Actor, Command, CutScope, GatheredRefusal, KeyChanges, KeyspaceChanges, Operation, RevokeKey, RingPurpose,
+    UpdateKey, UpdateKeyspace, may_give,
 };
 
 /// Where a grant may lie, from the widest to the most remote.
@@ -293,6 +293,18 @@ fn a_stranger_learns_nothing_of_a_management_key_from_the_refusal() {
         Operation::RevokeKey(RevokeKey { key: key_name("system/management", 77), ..revoke("acme/live", 1) });
     let refusals = [of_acme, of_nobody].map(|operation| world.refused(by("globex/operator", operation)));
     assert_eq!(refusals[0], refusals[1]);
+}
+
+#[test]
+fn an_identity_does_not_lift_the_bounds_of_its_own_management_key() {
+    let mut world = world();
+    world.done(by_root(create_keys("system/management", vec![management_key(9, "acme/plain")])));
+    let changes = KeyChanges { networks: Some(NetworkSet::default()), ..KeyChanges::default() };
+    let lift = UpdateKey { key: key_name("system/management", 9), changes, etag: None };
+    let lift = Operation::UpdateKey(Box::new(lift));
+    let refusal = world.refused(by("acme/plain", lift.clone()));
+    assert!(matches!(refusal, Refusal::PermissionDenied { duty: Duty::Issuer, .. }), "{refusal:?}");
+    world.done(by_root(lift));
 }
 
 #[test]
