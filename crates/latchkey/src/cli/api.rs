@@ -34,6 +34,8 @@ pub(crate) struct Api {
     channels: [Channel; 4],
     authorization: Option<MetadataValue<Ascii>>,
     timeout: Duration,
+    /// Where the key lies, for whoever has to look there.
+    key_place: Option<String>,
 }
 
 /// An answer, and what message it is.
@@ -60,12 +62,28 @@ impl Api {
         let addresses = Service::ALL.map(|service| settings.address(service).to_owned());
         let [issuance, validation, rotation, audit] = &addresses;
         let channels = [channel(issuance)?, channel(validation)?, channel(rotation)?, channel(audit)?];
-        Ok(Self { addresses, channels, authorization, timeout: settings.timeout })
+        Ok(Self { addresses, channels, authorization, timeout: settings.timeout, key_place: settings.key.place() })
     }
 
     /// With more patience: for a call that waits on its own account.
     pub(crate) fn waiting(&self, wait: Option<Duration>) -> Self {
         Self { timeout: self.timeout + wait.unwrap_or_default(), ..self.clone() }
+    }
+
+    /// With this much patience, for who only looks whether somebody is there.
+    pub(crate) fn within(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
+    /// With the replica of validation that is reached here.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`].
+    pub(crate) fn at_replica(&self, address: &str) -> Result<Self, CliError> {
+        let mut there = self.clone();
+        there.channels[Service::Validation as usize] = channel(address)?;
+        address.clone_into(&mut there.addresses[Service::Validation as usize]);
+        Ok(there)
     }
 
     /// In nobody's name.
@@ -96,7 +114,7 @@ impl Api {
 
     /// What a status of this call tells.
     pub(crate) fn error(&self, service: Service, method: &'static str, status: &Status) -> CallError {
-        CallError::new(service, method, self.address(service), status)
+        CallError::new(service, method, self.address(service), status).with_key_place(self.key_place.clone())
     }
 
     /// Calls until there is an answer, a final error, or no time. Nothing happens twice: what is `UNAVAILABLE` was not done,

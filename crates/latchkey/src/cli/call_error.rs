@@ -3,6 +3,7 @@
 use crate::cli::exit::Exit;
 use crate::cli::names;
 use crate::cli::service::Service;
+use crate::cli::wording;
 use latchkey_wire::pb::v1::ErrorReason as Reason;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -10,6 +11,9 @@ use std::error::Error as _;
 use std::fmt;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+
+/// What the library says when our own clock has ended a call.
+const LATE: &str = "Timeout expired";
 
 /// A call that failed.
 #[derive(Debug)]
@@ -25,6 +29,10 @@ pub struct CallError {
     fields: Vec<(String, String)>,
     /// Whether nobody was reached at all.
     away: bool,
+    /// Whether what answered is none of ours.
+    stranger: bool,
+    /// Where the management key lies that was shown.
+    key_place: Option<String>,
 }
 
 impl CallError {
@@ -33,17 +41,31 @@ impl CallError {
         let details = status.get_error_details();
         let info = details.error_info();
         let fields = details.bad_request().map(|request| request.field_violations.as_slice()).unwrap_or_default();
+        let ours = info.is_some();
+        // Our own clock ended it, in the words of the library: whether it was done nobody knows.
+        let late = !ours && (status.code() == Code::Cancelled || status.message() == LATE);
+        let (code, message) = match late {
+            true => (Code::DeadlineExceeded, "no answer in time"),
+            false => (status.code(), status.message()),
+        };
         Self {
             service,
             method,
             address: address.to_owned(),
-            code: status.code(),
-            message: status.message().to_owned(),
+            code,
+            message: message.to_owned(),
             reason: info.map(|info| info.reason.clone()),
             facts: info.map(|info| info.metadata.clone().into_iter().collect()).unwrap_or_default(),
             fields: fields.iter().map(|field| (field.field.clone(), field.description.clone())).collect(),
-            away: info.is_none() && status.code() == Code::Unavailable && status.source().is_some(),
+            away: !ours && code == Code::Unavailable && status.source().is_some(),
+            stranger: !ours && is_stranger(status),
+            key_place: None,
         }
+    }
+
+    /// With where the management key lies.
+    pub(crate) fn with_key_place(self, key_place: Option<String>) -> Self {
+        Self { key_place, ..self }
     }
 
     /// How the process ends.
@@ -99,6 +121,22 @@ impl CallError {
         self.facts.get(name).map_or("", String::as_str)
     }
 
+    /// How what is not empty becomes empty.
+    fn emptying(&self) -> String {
+        let (kind, name, holds) = (self.fact("kind"), self.fact("name"), self.fact("holds"));
+        let short = names::short(name);
+        match (kind, holds) {
+            // Owners and roles are scopes by their full names only.
+            ("owner" | "role", "keys") => format!("latchkey key revoke-all --scope {name} --reason REASON"),
+            (_, "keys") if kind != "identity" => format!("latchkey key revoke-all --scope {short} --reason REASON"),
+            ("identity", "keys") => {
+                format!("latchkey key list system/management --owner {short}, and revoke what is there")
+            }
+            ("tenant", _) => format!("latchkey {} list {short}, and delete what is there", singular(holds)),
+            _ => format!("revoke or delete its {holds} first"),
+        }
+    }
+
     /// What to do now. None where the message has said it.
     fn remedy(&self) -> Option<String> {
         if self.away {
@@ -109,14 +147,25 @@ impl CallError {
                 self.service.variable()
             ));
         }
+        if self.stranger {
+            let service = self.service;
+            return Some(format!(
+                "see that --{service}-address is the port of {service} for calls, and not that of its metrics"
+            ));
+        }
+        if self.reason.is_none() && self.code == Code::DeadlineExceeded {
+            return Some("it may have happened: look, or try again with a longer --timeout".to_owned());
+        }
         let remedy = match self.reason()? {
             Reason::IdentityMissing => {
                 "give your management key: latchkey login --key-file FILE, or --key-file FILE, or LATCHKEY_KEY_FILE"
                     .to_owned()
             }
             Reason::IdentityUnknown => {
-                "see that the management key is of this cluster, has not ended, and may be used from this address"
-                    .to_owned()
+                let place = self.key_place.as_deref().map(|place| format!(" {place}")).unwrap_or_default();
+                format!(
+                    "see that the management key{place} is of this cluster, has not ended, and may be used from this address"
+                )
             }
             Reason::PermissionDenied | Reason::GrantExceedsCaller => {
                 let scope = self.fact("scope");
@@ -125,11 +174,13 @@ impl CallError {
             }
             Reason::NotFound => match self.fact("kind") {
                 "" | "version" => return None,
-                "key" => "latchkey key list KEYSPACE shows the keys that you may know of".to_owned(),
-                kind => format!("latchkey {kind} list shows what there is"),
+                kind => {
+                    let parent = parent(self.fact("name"));
+                    format!("latchkey {} shows what there is", format!("{kind} list {parent}").trim_end())
+                }
             },
             Reason::AlreadyExists => {
-                format!("latchkey {} show {} tells what it is", self.fact("kind"), self.fact("name"))
+                format!("latchkey {} show {} tells what it is", self.fact("kind"), names::short(self.fact("name")))
             }
             Reason::PrefixTaken => "choose another --prefix: they are unique in the cluster".to_owned(),
             Reason::EtagMismatch => "somebody changed it meanwhile: look at it again and decide anew".to_owned(),
@@ -137,7 +188,7 @@ impl CallError {
             Reason::PermissionNotAllowed => {
                 "choose among the permissions of the keyspace: latchkey keyspace show KEYSPACE".to_owned()
             }
-            Reason::NotEmpty => format!("revoke or delete its {} first", self.fact("holds")),
+            Reason::NotEmpty => self.emptying(),
             Reason::ExceedsKey => {
                 format!("ask for less: {} must lie within what the other key has", self.fact("field"))
             }
@@ -147,7 +198,8 @@ impl CallError {
             }
             Reason::KeyRevoked | Reason::KeyExpired => "make a new key: a dead one does not change".to_owned(),
             Reason::RotationInProgress => {
-                format!("latchkey rotation show {} tells how far it is", names::short(self.fact("rotation")))
+                let rotation = names::short(self.fact("rotation"));
+                format!("latchkey rotation complete {rotation}; or cancel, or roll-back instead of complete")
             }
             Reason::RotationState => {
                 format!("latchkey rotation show {} tells what came of it", names::short(self.fact("rotation")))
@@ -182,9 +234,12 @@ impl fmt::Display for CallError {
         if self.away {
             return write!(f, "nobody answers for {} at {} ({})", self.service, self.address, code_word(self.code));
         }
+        if self.stranger {
+            return write!(f, "what listens at {} speaks no gRPC ({})", self.address, code_word(self.code));
+        }
         let word = self.reason.as_deref().unwrap_or_else(|| code_word(self.code));
         if self.fields.is_empty() {
-            write!(f, "{} ({word})", self.message)
+            write!(f, "{} ({word})", wording::for_people(&self.message))
         } else {
             write!(f, "the request is not what it must be ({word})")
         }
@@ -192,6 +247,30 @@ impl fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
+
+/// The short name of what holds the thing of this name; nothing for a tenant.
+fn parent(name: &str) -> String {
+    let holder = name.rsplit_once('/').and_then(|(collection, _)| collection.rsplit_once('/'));
+    holder.map(|(holder, _)| names::short(holder)).unwrap_or_default()
+}
+
+/// The word of a command for what a collection holds.
+fn singular(collection: &str) -> &str {
+    if collection == "identities" { "identity" } else { collection.trim_end_matches('s') }
+}
+
+/// Whether what answered does not speak our language: HTTP without gRPC, or no HTTP/2 at all.
+fn is_stranger(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.to_string().contains("frame with invalid size") {
+            return true;
+        }
+        source = error.source();
+    }
+    let message = status.message();
+    message.contains("grpc-status header missing") || message.contains("frame with invalid size")
+}
 
 /// The word of a code as specifications write it.
 const fn code_word(code: Code) -> &'static str {
@@ -242,10 +321,10 @@ mod tests {
         let error =
             told(Code::NotFound, "NOT_FOUND", &[("kind", "keyspace"), ("name", "tenants/acme/keyspaces/x")], &[]);
         let golden = "\
-latchkey: there is no keyspace tenants/acme/keyspaces/x (NOT_FOUND)
+latchkey: there is no keyspace acme/x (NOT_FOUND)
   facts: kind keyspace, name tenants/acme/keyspaces/x
   asked: CreateKey of issuance at 127.0.0.1:7710
-  do: latchkey keyspace list shows what there is
+  do: latchkey keyspace list acme shows what there is
 ";
         assert_eq!((error.text().as_str(), error.exit()), (golden, Exit::NotFound));
         assert_eq!(error.json()["error"]["reason"], "NOT_FOUND");
@@ -262,6 +341,27 @@ latchkey: the request is not what it must be (FIELD_INVALID)
   asked: CreateKey of issuance at 127.0.0.1:7710
 ";
         assert_eq!((error.text().as_str(), error.exit()), (golden, Exit::Usage));
+    }
+
+    #[test]
+    fn a_call_that_our_own_clock_ended_may_have_happened() {
+        let error = CallError::new(Service::Issuance, "CreateKey", "127.0.0.1:7710", &Status::cancelled(LATE));
+        let error = CliError::Call(Box::new(error));
+        assert_eq!(error.exit(), Exit::Unavailable);
+        assert!(error.text().contains("no answer in time (DEADLINE_EXCEEDED)"), "{}", error.text());
+        assert!(error.text().contains("do: it may have happened"), "{}", error.text());
+    }
+
+    #[test]
+    fn what_is_not_empty_is_emptied_by_the_command_that_fits() {
+        let remedy = |kind: &str, name: &str, holds: &str| {
+            let facts = [("kind", kind), ("name", name), ("holds", holds), ("count", "1")];
+            told(Code::FailedPrecondition, "NOT_EMPTY", &facts, &[]).text()
+        };
+        assert!(remedy("tenant", "tenants/a", "identities").contains("do: latchkey identity list a,"));
+        assert!(remedy("keyspace", "tenants/a/keyspaces/b", "keys").contains("key revoke-all --scope a/b --reason"));
+        assert!(remedy("owner", "tenants/a/owners/b", "keys").contains("--scope tenants/a/owners/b"));
+        assert!(remedy("identity", "tenants/a/identities/b", "keys").contains("--owner a/b"));
     }
 
     #[test]

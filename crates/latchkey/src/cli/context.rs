@@ -7,6 +7,7 @@ use crate::cli::names::{self, Kind};
 use crate::cli::output::{self, Printer, View};
 use crate::cli::settings::Settings;
 use clap::Args;
+use latchkey_wire::pb::v1 as pb;
 use prost::Message;
 use serde_json::Value;
 use std::path::Path;
@@ -84,11 +85,33 @@ impl Context {
         output::print(&self.printer.one(&answer.json()))
     }
 
+    /// Prints what a change came to, or would: then it says so first, since the rest looks like what is.
+    pub(crate) fn show_change<T: Message>(&self, answer: &Answer<T>, dry_run: bool) -> Result<(), CliError> {
+        if dry_run {
+            output::note("Nothing was changed: this is what would be.");
+        }
+        self.show(answer)
+    }
+
+    /// Likewise for what replicas have to know: for people the one sentence that matters comes first.
+    pub(crate) fn show_spread<T: Message>(
+        &self,
+        answer: &Answer<T>,
+        regions: &[pb::RegionStatus],
+        what: &str,
+        dry_run: bool,
+    ) -> Result<(), CliError> {
+        if !dry_run && self.printer.is_for_people() {
+            output::note(&format!("{what}{}.", spread(regions)));
+        }
+        self.show_change(answer, dry_run)
+    }
+
     /// Says that something is gone, to whoever watches: a program has the exit code.
     pub(crate) fn deleted(&self, name: &str, dry_run: bool) {
         if !self.printer.is_for_programs() {
-            let would = if dry_run { "would be" } else { "is" };
-            output::note(&format!("{} {would} deleted.", names::short(name)));
+            let told = if dry_run { "would be deleted; nothing was changed" } else { "is deleted" };
+            output::note(&format!("{} {told}.", names::short(name)));
         }
     }
 
@@ -121,5 +144,29 @@ impl Context {
             output::note("There are more: --limit 0 shows all.");
         }
         Ok(())
+    }
+}
+
+/// How many replicas decide by it, or cannot decide at all any more; nothing where nobody waited for them.
+fn spread(regions: &[pb::RegionStatus]) -> String {
+    use pb::replica_status::State;
+    let replicas: Vec<State> =
+        regions.iter().flat_map(|region| &region.replicas).map(pb::ReplicaStatus::state).collect();
+    let known = replicas.iter().filter(|state| matches!(state, State::Applied | State::LeaseEnded)).count();
+    if replicas.is_empty() { String::new() } else { format!("; {known} of {} replicas act by it", replicas.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_that_act_by_a_change_are_counted() {
+        use pb::replica_status::State;
+        let replica = |state: State| pb::ReplicaStatus { state: state.into(), ..pb::ReplicaStatus::default() };
+        let replicas = [State::Applied, State::LeaseEnded, State::Waiting].map(replica).to_vec();
+        let region = pb::RegionStatus { replicas, ..pb::RegionStatus::default() };
+        assert_eq!(spread(&[region]), "; 2 of 3 replicas act by it");
+        assert_eq!(spread(&[]), "");
     }
 }

@@ -39,8 +39,14 @@ pub enum CliError {
     #[error(transparent)]
     Call(#[from] Box<CallError>),
     /// A child process cannot be started.
-    #[error("cannot start the command")]
-    Child(#[source] io::Error),
+    #[error("cannot start the command {}", program.display())]
+    Child {
+        /// What was to be started; its arguments are not told.
+        program: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// Anything else that a part of this process says.
     #[error(transparent)]
     Other(#[from] Box<dyn Error + Send + Sync>),
@@ -69,8 +75,8 @@ impl CliError {
             Self::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Output(_) | Self::Other(_) => Exit::Failed,
             Self::Call(call) => call.exit(),
-            Self::Child(source) if source.kind() == io::ErrorKind::NotFound => Exit::Child(127),
-            Self::Child(_) => Exit::Child(126),
+            Self::Child { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::Child(127),
+            Self::Child { .. } => Exit::Child(126),
         }
     }
 

@@ -15,6 +15,9 @@ pub(crate) const STANDARD_INPUT: &str = "-";
 /// A key text is at most 72 characters; a file that is much longer is another file.
 const SECRET_BYTES_MAX: usize = 4_096;
 
+/// Characters of the id in a key text.
+const ID_CHARS: usize = 16;
+
 /// The mode bits that let others in.
 const OTHERS: u32 = 0o077;
 
@@ -53,7 +56,16 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), CliError> {
     let folder = folder_of(path);
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|source| CliError::File { verb: "make", path: folder.to_owned(), source })?;
-    Reserved::new(path)?.fill(text)
+    Reserved::new(path, Existing::Replaced)?.fill(text)
+}
+
+/// What becomes of a file that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// It stays, and that is an error: the key text in it is shown nowhere else.
+    Kept,
+    /// It is replaced.
+    Replaced,
 }
 
 /// A place for a secret that does not exist yet: whatever keeps a file from being written is found before the secret is
@@ -69,14 +81,18 @@ impl Reserved {
     /// Makes the file under another name, for its owner only. Its folder must be there.
     ///
     /// # Errors
-    /// [`CliError::File`].
-    pub(crate) fn new(path: &Path) -> Result<Self, CliError> {
+    /// [`CliError`].
+    pub(crate) fn new(path: &Path, existing: Existing) -> Result<Self, CliError> {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.new", std::process::id()));
         let beside = folder_of(path).join(name);
         let refused = |source| CliError::File { verb: "write", path: path.to_owned(), source };
         if path.is_dir() {
             return Err(refused(io::ErrorKind::IsADirectory.into()));
+        }
+        if existing == Existing::Kept && fs::symlink_metadata(path).is_ok() {
+            let what = format!("{} is there already, and the key text in it may be the only copy", path.display());
+            return Err(CliError::usage(what).remedy("name another file, or replace it with --force"));
         }
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(refused)?;
         Ok(Self { file, beside, path: path.to_owned() })
@@ -123,7 +139,31 @@ pub(crate) fn read_key_text(source: &Path, what: &str) -> Result<Zeroizing<Strin
     Ok(Zeroizing::new(trimmed.to_owned()))
 }
 
+/// Tells whoever watches that others can read a file with a secret in it. It is used all the same: what mounts a secret for a
+/// container often chooses its mode.
+pub(crate) fn warn_of_others(path: &Path, what: &str) {
+    if let Some(mode) = fs::metadata(path).ok().as_ref().and_then(open_to_others) {
+        let path = path.display();
+        crate::cli::output::note(&format!(
+            "latchkey: {path} has mode {mode:04o}, so others can read {what}\n  do: chmod 600 {path}"
+        ));
+    }
+}
+
+/// Whether this is a secret where a file was meant: words of a prefix, the 16 signs of an id, and a long tail.
+fn is_like_key_text(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let parts: Vec<&str> = text.split('_').collect();
+    let [.., _, id, tail] = parts.as_slice() else { return false };
+    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    id.len() == ID_CHARS && tail.len() >= ID_CHARS && plain(id) && plain(tail)
+}
+
 fn read_short(file: io::Result<File>, path: &Path) -> Result<Zeroizing<String>, CliError> {
+    if file.is_err() && is_like_key_text(path) {
+        return Err(CliError::usage("expected a file, found what looks like a key text, which is not repeated here")
+            .remedy("give it in a file or on standard input; it may be in your shell's history now: rotate the key"));
+    }
     let failed = |source| CliError::File { verb: "read", path: path.to_owned(), source };
     let mut text = Zeroizing::new(String::with_capacity(SECRET_BYTES_MAX));
     file.map_err(failed)?.take(SECRET_BYTES_MAX as u64).read_to_string(&mut text).map_err(failed)?;
@@ -167,6 +207,28 @@ mod tests {
     }
 
     #[test]
+    fn a_key_text_where_a_file_was_meant_is_not_repeated() {
+        let text = "acme_live_Mgrfe9oFfuJZ1QpB_SgNoo66T4g63oxCZkDD0Y7x4dzWT91Xe1cYnn4";
+        let error = read_key_text(Path::new(text), "a key text").unwrap_err().text();
+        assert!(error.contains("looks like a key text") && !error.contains("SgNoo66"), "{error}");
+        assert!(
+            read_key_text(Path::new("no_such_file.key"), "a key text").unwrap_err().text().contains("no_such_file")
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_replaced_by_word_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        Reserved::new(&path, Existing::Kept).unwrap().fill("1").unwrap();
+        let error = Reserved::new(&path, Existing::Kept).unwrap_err().text();
+        assert!(error.contains("--force"), "{error}");
+        Reserved::new(&path, Existing::Replaced).unwrap().fill("2").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "2");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn writing_leaves_nothing_beside_the_file() {
         let folder = tempfile::tempdir().unwrap();
         write_private(&folder.path().join("deep/er/key"), "1").unwrap();
@@ -179,11 +241,11 @@ mod tests {
     #[test]
     fn a_place_that_is_none_is_found_before_and_one_that_stays_empty_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Reserved::new(&folder.path().join("no/such/key")).is_err());
-        assert!(Reserved::new(folder.path()).is_err());
+        assert!(Reserved::new(&folder.path().join("no/such/key"), Existing::Kept).is_err());
+        assert!(Reserved::new(folder.path(), Existing::Replaced).is_err());
         let path = folder.path().join("key");
         write_private(&path, "before").unwrap();
-        drop(Reserved::new(&path).unwrap());
+        drop(Reserved::new(&path, Existing::Replaced).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "before");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

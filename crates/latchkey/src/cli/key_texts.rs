@@ -3,12 +3,13 @@
 use crate::cli::api::Answer;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::files::Reserved;
+use crate::cli::files::{Existing, Reserved};
 use crate::cli::output;
 use clap::Args;
 use latchkey_wire::pb::v1 as pb;
 use prost::Message;
 use serde_json::Value;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
@@ -18,6 +19,9 @@ pub(crate) struct KeyTextArguments {
     /// Write the key text into this file, mode 0600, instead of to standard output.
     #[arg(long, value_name = "FILE")]
     key_text_file: Option<PathBuf>,
+    /// Replace that file where it is there already.
+    #[arg(long, requires = "key_text_file")]
+    force: bool,
 }
 
 /// An answer that shows a key text once.
@@ -26,8 +30,6 @@ pub(crate) trait ShowsKeyText: Message {
     fn key_text(&self) -> &str;
     /// Whether this is the answer of an earlier call.
     fn replayed(&self) -> bool;
-    /// The key that it is of.
-    fn key_name(&self) -> &str;
 }
 
 macro_rules! shows_key_text {
@@ -39,10 +41,6 @@ macro_rules! shows_key_text {
 
             fn replayed(&self) -> bool {
                 self.replayed
-            }
-
-            fn key_name(&self) -> &str {
-                self.key.as_ref().map_or("", |key| &key.name)
             }
         })+
     };
@@ -60,9 +58,10 @@ impl KeyTextArguments {
     /// Makes ready.
     ///
     /// # Errors
-    /// [`CliError::File`]: nothing can be written there.
+    /// [`CliError`]: nothing can be written there.
     pub(crate) fn reserve(&self) -> Result<KeyTextPlace, CliError> {
-        let reserve = |path: &PathBuf| Ok::<_, CliError>((Reserved::new(path)?, path.clone()));
+        let existing = if self.force { Existing::Replaced } else { Existing::Kept };
+        let reserve = |path: &PathBuf| Ok::<_, CliError>((Reserved::new(path, existing)?, path.clone()));
         Ok(KeyTextPlace { file: self.key_text_file.as_ref().map(reserve).transpose()? })
     }
 }
@@ -70,7 +69,15 @@ impl KeyTextArguments {
 impl KeyTextPlace {
     /// Prints the answer. For people the key text stands alone on standard output, and all the rest on standard error, so
     /// that `latchkey key create ... | vault kv put ... -` gets the text and nothing else.
-    pub(crate) fn show<T: ShowsKeyText>(self, context: &Context, answer: &Answer<T>) -> Result<(), CliError> {
+    pub(crate) fn show<T: ShowsKeyText>(
+        self,
+        context: &Context,
+        answer: &Answer<T>,
+        dry_run: bool,
+    ) -> Result<(), CliError> {
+        if dry_run {
+            return context.show_change(answer, dry_run);
+        }
         let text = Zeroizing::new(answer.message.key_text().to_owned());
         let mut value = answer.json();
         let written = match self.file {
@@ -96,14 +103,17 @@ impl KeyTextPlace {
             (false, None) if context.printer.is_for_programs() => {
                 output::note("The key text is in keyText. It is not shown again.");
             }
-            (false, None) => {
+            (false, None) if io::stdout().is_terminal() => {
                 output::note("This is the key text. It is not shown again:");
                 output::print(&format!("{}\n", text.as_str()))?;
+            }
+            (false, None) => {
+                output::print(&format!("{}\n", text.as_str()))?;
+                output::note("The key text went to standard output. It is not shown again.");
             }
             (true, _) if answer.message.replayed() => {
                 output::note("This is the answer of an earlier call; its key text is not shown any more.");
             }
-            (true, _) if answer.message.key_name().is_empty() => output::note("Nothing was changed."),
             (true, _) => output::note("The key text was shown when the version was prepared."),
         }
         Ok(())

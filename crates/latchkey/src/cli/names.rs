@@ -3,6 +3,9 @@
 
 use crate::cli::error::CliError;
 
+/// Characters of an id that Latchkey drew.
+const ID_CHARS: usize = 16;
+
 /// What a name names, and so what stands between the slashes of its full form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -61,7 +64,8 @@ impl Kind {
     /// # Errors
     /// What was expected. A name that is none is not repeated: it may be a key text in the wrong place.
     pub(crate) fn full(self, name: &str, tenant: Option<&str>) -> Result<String, CliError> {
-        if self.segments(name).is_some() {
+        if let Some(segments) = self.segments(name) {
+            check_ids(&segments)?;
             return Ok(name.to_owned());
         }
         let collections = self.collections();
@@ -75,6 +79,7 @@ impl Kind {
         if !fits {
             return Err(self.unfit(tenant.is_some()));
         }
+        check_ids(&segments)?;
         let parts = collections.iter().zip(segments).map(|(collection, id)| format!("{collection}/{id}"));
         Ok(parts.collect::<Vec<_>>().join("/"))
     }
@@ -112,6 +117,18 @@ impl Kind {
         }
         error
     }
+}
+
+/// That what Latchkey drew itself, the ids below a keyspace, has the form that it gives them.
+fn check_ids(segments: &[&str]) -> Result<(), CliError> {
+    let drawn = |id: &&str| id.len() == ID_CHARS && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    for (id, of) in segments.iter().skip(2).zip(["key", "version or a rotation"]) {
+        if !drawn(id) {
+            let what = format!("expected the id of a {of}, which has {ID_CHARS} letters and digits");
+            return Err(CliError::usage(what).remedy("latchkey key list KEYSPACE shows the keys with their ids"));
+        }
+    }
+    Ok(())
 }
 
 /// The short form of a full name of any kind; other texts as they are.
@@ -170,9 +187,9 @@ mod tests {
             (Kind::Tenant, "tenants/a"),
             (Kind::Keyspace, "tenants/a/keyspaces/b"),
             (Kind::Owner, "tenants/a/owners/b"),
-            (Kind::Key, "tenants/a/keyspaces/b/keys/c"),
-            (Kind::Version, "tenants/a/keyspaces/b/keys/c/versions/d"),
-            (Kind::Rotation, "tenants/a/keyspaces/b/keys/c/rotations/d"),
+            (Kind::Key, "tenants/a/keyspaces/b/keys/cccccccccccccccc"),
+            (Kind::Version, "tenants/a/keyspaces/b/keys/cccccccccccccccc/versions/dddddddddddddddd"),
+            (Kind::Rotation, "tenants/a/keyspaces/b/keys/cccccccccccccccc/rotations/dddddddddddddddd"),
         ] {
             assert_eq!(kind.full(&short(full), None).unwrap(), full);
         }
@@ -182,8 +199,15 @@ mod tests {
 
     #[test]
     fn a_name_may_be_of_a_key_or_of_its_version() {
-        assert_eq!(key_or_version("a/b/c", None).unwrap(), "tenants/a/keyspaces/b/keys/c");
-        assert_eq!(key_or_version("a/b/c/d", None).unwrap(), "tenants/a/keyspaces/b/keys/c/versions/d");
+        assert_eq!(
+            key_or_version("a/b/cccccccccccccccc", None).unwrap(),
+            "tenants/a/keyspaces/b/keys/cccccccccccccccc"
+        );
+        assert_eq!(
+            key_or_version("a/b/cccccccccccccccc/dddddddddddddddd", None).unwrap(),
+            "tenants/a/keyspaces/b/keys/cccccccccccccccc/versions/dddddddddddddddd"
+        );
+        assert!(key_or_version("a/b/nosuch", None).unwrap_err().to_string().contains("16 letters and digits"));
         assert_eq!(tenant_of("tenants/a/keyspaces/b"), Some("a"));
     }
 }

@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Connection and output")]
 pub(crate) struct GlobalArguments {
-    /// Which profile of the profile file to use; `latchkey login` writes it [env: LATCHKEY_PROFILE].
+    /// Which profile of the profile file to use, and not the variables beside it; `latchkey login` writes it [env:
+    /// LATCHKEY_PROFILE, which leaves the variables in force].
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
     /// The file with your management key; - reads it from standard input [env: LATCHKEY_KEY_FILE].
@@ -46,8 +47,14 @@ pub(crate) struct GlobalArguments {
 }
 
 impl GlobalArguments {
-    /// With the variables of the environment for what no flag says.
+    /// With the variables of the environment for what no flag says. A profile that a flag names stands alone: a shell that
+    /// was set up for one cluster must not turn what was meant for another.
     pub(crate) fn or_environment(self, variable: impl Fn(&str) -> Option<String>) -> Self {
+        if said(&self.profile).is_some() { self } else { self.and_environment(variable) }
+    }
+
+    /// With the variables, whatever the flags say.
+    pub(crate) fn and_environment(self, variable: impl Fn(&str) -> Option<String>) -> Self {
         let or = |given: Option<String>, name: &str| given.or_else(|| variable(name));
         Self {
             profile: or(self.profile, "LATCHKEY_PROFILE"),
@@ -162,9 +169,22 @@ impl KeySource {
     /// [`CliError`]: its file cannot be read.
     pub(crate) fn read(&self) -> Result<Option<Zeroizing<String>>, CliError> {
         match self {
-            Self::File(path) => files::read_key_text(path, "a management key").map(Some),
+            Self::File(path) => {
+                files::warn_of_others(path, "your management key");
+                files::read_key_text(path, "a management key").map(Some)
+            }
             Self::Profile(text) => Ok(Some(text.clone())),
             Self::None => Ok(None),
+        }
+    }
+
+    /// Where it lies, for whoever has to look there.
+    pub(crate) fn place(&self) -> Option<String> {
+        match self {
+            Self::File(_) if self.takes_input() => Some("from standard input".to_owned()),
+            Self::File(path) => Some(format!("in {}", path.display())),
+            Self::Profile(_) => Some("in the profile".to_owned()),
+            Self::None => None,
         }
     }
 
@@ -231,6 +251,27 @@ mod tests {
         let all = GlobalArguments::default().or_environment(|name| Some(name.to_owned()));
         let named = [all.profile, all.key_file, all.tenant, all.audit_address].map(Option::unwrap);
         assert_eq!(named, ["LATCHKEY_PROFILE", "LATCHKEY_KEY_FILE", "LATCHKEY_TENANT", "LATCHKEY_AUDIT_ADDRESS"]);
+    }
+
+    #[test]
+    fn a_profile_that_a_flag_names_goes_before_the_environment() {
+        let variable = |name: &str| match name {
+            "LATCHKEY_PROFILE" => None,
+            name if name.ends_with("_ADDRESS") => Some("elsewhere:7".to_owned()),
+            name => Some(name.to_owned()),
+        };
+        let given = arguments(|given| given.profile = Some("default".to_owned())).or_environment(variable);
+        let settings = Settings::of(&given, &profiles()).unwrap();
+        let told = Service::ALL.map(|service| settings.address(service).to_owned());
+        assert_eq!(told, ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:7730", "127.0.0.1:7740"]);
+        assert_eq!(settings.key, KeySource::Profile(Zeroizing::new("lkm_text".to_owned())));
+        assert_eq!(settings.tenant.as_deref(), Some("acme"));
+        // One that a variable names does not, and neither does login, which writes what the variables say.
+        let named = |name: &str| if name == "LATCHKEY_PROFILE" { Some("default".to_owned()) } else { variable(name) };
+        let given = GlobalArguments::default().or_environment(named);
+        assert_eq!(Settings::of(&given, &profiles()).unwrap().address(Service::Issuance), "elsewhere:7");
+        let given = arguments(|given| given.profile = Some("default".to_owned())).and_environment(variable);
+        assert_eq!(given.tenant.as_deref(), Some("LATCHKEY_TENANT"));
     }
 
     #[test]

@@ -96,7 +96,9 @@ fn directory(world: &World) {
         [("identity", "bot"), ("role", "reader"), ("owner", "bill"), ("keyspace", "api"), ("tenant", "")]
     {
         let full = format!("{kind} delete initech/{name}");
-        world.done(full.trim_end_matches('/'));
+        let told = world.ended(full.trim_end_matches('/'), 2);
+        assert!(told.err.contains("--yes") && told.err.contains("create time"), "it is shown, and kept: {told:?}");
+        world.done(&format!("{} --yes", full.trim_end_matches('/')));
         world.ended(full.replace("delete", "show").trim_end_matches('/'), 4);
     }
 }
@@ -151,7 +153,7 @@ fn changing(world: &World, key: &str) {
 
 fn rotating(world: &World, key: &str) {
     let rotate = |more: &str| {
-        let told = world.ended(&format!("key rotate {key} --key-text-file FOLDER/next.key -o json {more}"), 0);
+        let told = world.ended(&format!("key rotate {key} --key-text-file FOLDER/next.key --force -o json {more}"), 0);
         let answer: Value = serde_json::from_str(&told.out).expect("JSON");
         answer["rotation"]["name"].as_str().expect("it has a name").to_owned()
     };
@@ -184,8 +186,18 @@ fn rotating(world: &World, key: &str) {
 fn revoking(world: &World, key: &str) {
     let told = world.ended(&format!("key revoke {key} --reason unused --dry-run"), 0);
     assert!(told.out.contains("versions"), "{}", told.out);
+    assert!(told.err.contains("Nothing was changed"), "{}", told.err);
     world.done("validate FOLDER/next.key --fully-consistent");
-    world.done(&format!("key revoke {key} --reason compromised --reason-text 'found in a log'"));
+    let told = world.ended(&format!("key revoke {key} --reason compromised --reason-text 'found in a log'"), 0);
+    assert!(told.err.contains(&format!("REVOKED: {key}; 1 of 1 replicas")), "{}", told.err);
+
+    // Nobody takes away what they stand on without saying so.
+    let own = world.json("key list system/management --owner system/root")["keys"][0]["name"].clone();
+    let own = own.as_str().expect("it has a name");
+    for deed in ["revoke --reason unused", "suspend"] {
+        let told = world.ended(&format!("key {deed} {own}"), 2);
+        assert!(told.err.contains("that you use now") && told.err.contains("--yes"), "{}", told.err);
+    }
     world.ended("validate FOLDER/next.key --fully-consistent", 3);
 
     // Whoever holds a key may end it, without an identity.
@@ -195,7 +207,7 @@ fn revoking(world: &World, key: &str) {
     world.ended("validate FOLDER/own.key --fully-consistent", 3);
 
     for _ in 0..3 {
-        world.done("key create acme/billing --owner warehouse --key-text-file FOLDER/many.key");
+        world.done("key create acme/billing --owner warehouse --key-text-file FOLDER/many.key --force");
     }
     let scope = "key revoke-all --scope tenants/acme/owners/warehouse --reason owner-left";
     assert!(world.done(&format!("{scope} --dry-run")).contains('3'));
@@ -222,6 +234,7 @@ fn auditing(world: &World) {
     }
     assert!(listed.contains("key.created") && listed.contains("system/root"), "{listed}");
     assert!(listed.contains("found in a log"), "{listed}");
+    assert!(world.done("audit list acme --since 1h").contains("found in a log"));
     let entries = world.json("audit list --oldest-first --limit 5");
     assert_eq!(entries["entries"].as_array().map(Vec::len), Some(5), "{entries}");
 
@@ -243,6 +256,8 @@ fn running(world: &World) {
     let told = world.ended("validate FOLDER/ran.key --fully-consistent -o json", 3);
     assert!(told.out.contains("REVOKED"), "{}", told.out);
     world.ended("run --key-text-file FOLDER/ran.key -- /nothing/there", 127);
+    let told = world.ended("run --keyspace acme/orders -- no-such-command", 127);
+    assert!(told.err.contains("no-such-command"), "{}", told.err);
 }
 
 fn profiles(world: &World) {
@@ -260,7 +275,9 @@ fn profiles(world: &World) {
     let told = world.ended("tenant list", 2);
     assert!(told.err.contains("chmod 600"), "{}", told.err);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is ours");
-    world.done("logout --profile gateway");
+    let told = world.ended("logout --profile gateway", 0);
+    assert!(told.err.contains("gateway"), "{}", told.err);
+    world.ended("logout --profile gateway", 4);
     assert!(!file.exists(), "nothing is left in it");
 
     let wrong = fs::read_to_string(world.file("dev/secrets/seed/unknown.key")).expect("the seed wrote it");

@@ -156,8 +156,9 @@ fn answer(refusal: &Refusal) -> Answer {
         .with("given", given)
         .with("current", current),
         Refusal::NotEmpty { kind, name, holds, count } => {
-            let (kind, holds) = (kind.as_str(), plural(*holds));
-            failed(Reason::NotEmpty, name, format!("the {kind} {name} holds {count} {holds}"))
+            let (kind, held) = (kind.as_str(), if *count == 1 { holds.as_str() } else { plural(*holds) });
+            let holds = plural(*holds);
+            failed(Reason::NotEmpty, name, format!("the {kind} {name} holds {count} {held}"))
                 .with("kind", kind)
                 .with("name", name)
                 .with("holds", holds)

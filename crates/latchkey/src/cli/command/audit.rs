@@ -7,6 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::names::Kind;
 use crate::cli::output::{self, Column, Shape, View};
 use crate::cli::service::Service;
+use crate::cli::span;
 use clap::{Args, Subcommand};
 use latchkey_wire::pb::v1 as pb;
 use pb::audit_service_client::AuditServiceClient;
@@ -39,6 +40,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditTask {
     /// Lists entries, the newest first.
+    #[command(alias = "ls")]
     List(List),
     /// Prints entries as they are stored, until Ctrl-C.
     Tail(Tail),
@@ -67,7 +69,7 @@ struct Which {
 /// Which to list.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  latchkey audit list acme --action 'key.*'
+  latchkey audit list acme --action 'key.*' --since 24h
   latchkey audit list --key acme/orders/0Jx5k3f9QmZ2aB7c --oldest-first --limit 0
   latchkey audit list --filter 'actor = \"tenants/acme/identities/deploy\" AND age < 24h' --output json
 
@@ -75,6 +77,9 @@ The fields of a filter: actor, action, subject, key, owner, keyspace, time, age.
 pub(crate) struct List {
     #[command(flatten)]
     which: Which,
+    /// Not older than this.
+    #[arg(long, value_name = "SPAN", value_parser = span::parse)]
+    since: Option<Duration>,
     /// In the order of the log.
     #[arg(long)]
     oldest_first: bool,
@@ -129,7 +134,10 @@ impl Which {
 }
 
 async fn list(task: &List, context: &Context) -> Result<(), CliError> {
-    let (parent, filter) = (task.which.parent(context)?, task.which.filter(context)?);
+    let since = task.since.map(|since| format!("age < {}ms", since.as_millis()));
+    let filter = [Some(task.which.filter(context)?).filter(|filter| !filter.is_empty()), since];
+    let (parent, filter) =
+        (task.which.parent(context)?, filter.into_iter().flatten().collect::<Vec<_>>().join(" AND "));
     let order_by = if task.oldest_first { "sequence" } else { "sequence desc" };
     let fetch = async |page_size, page_token| {
         let (parent, filter, order_by) = (parent.clone(), filter.clone(), order_by.to_owned());

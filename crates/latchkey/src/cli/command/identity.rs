@@ -1,5 +1,6 @@
 //! `latchkey identity`.
 
+use crate::cli::confirm::DeleteArguments;
 use crate::cli::context::{Context, Page, PageArguments};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -25,12 +26,15 @@ pub(crate) enum IdentityTask {
     /// Makes an identity. It proves itself by a management key, which `latchkey key create system/management` makes.
     Create(Create),
     /// Lists the identities of a tenant.
+    #[command(alias = "ls")]
     List(List),
     /// Shows an identity.
+    #[command(alias = "get")]
     Show(Show),
     /// Changes an identity: what is given, and nothing else.
     Update(Update),
     /// Deletes an identity that has no living key.
+    #[command(alias = "rm")]
     Delete(Delete),
 }
 
@@ -103,7 +107,7 @@ pub(crate) struct Delete {
     #[arg(value_name = "TENANT/IDENTITY")]
     name: String,
     #[command(flatten)]
-    change: ChangeArguments,
+    sure: DeleteArguments,
 }
 
 impl IdentityTask {
@@ -116,9 +120,11 @@ impl IdentityTask {
                 context.show(&context.api.get_identity(pb::GetIdentityRequest { name }).await?)?;
             }
             Self::Update(task) => update(task, context).await?,
-            Self::Delete(Delete { name, change }) => {
+            Self::Delete(Delete { name, sure }) => {
                 let name = context.name(Kind::Identity, &name)?;
-                let ChangeArguments { etag, tried } = change;
+                let look = context.api.get_identity(pb::GetIdentityRequest { name: name.clone() });
+                sure.agreed(context, &name, look).await?;
+                let ChangeArguments { etag, tried } = sure.change;
                 let (request_id, validate_only) = (tried.request_id(), tried.dry_run);
                 let request = pb::DeleteIdentityRequest { name: name.clone(), etag, request_id, validate_only };
                 context.api.delete_identity(request).await?;
@@ -132,6 +138,7 @@ impl IdentityTask {
 async fn create(task: Create, context: &Context) -> Result<(), CliError> {
     let (parent, identity_id) = Kind::Identity.parent_and_id(&task.name, context.tenant.as_deref())?;
     let Create { display_name, grants, tried, .. } = task;
+    let dry_run = tried.dry_run;
     let request = pb::CreateIdentityRequest {
         parent,
         identity_id,
@@ -139,7 +146,7 @@ async fn create(task: Create, context: &Context) -> Result<(), CliError> {
         request_id: tried.request_id(),
         validate_only: tried.dry_run,
     };
-    context.show(&context.api.create_identity(request).await?)
+    context.show_change(&context.api.create_identity(request).await?, dry_run)
 }
 
 async fn list(task: &List, context: &Context) -> Result<(), CliError> {
@@ -155,6 +162,7 @@ async fn list(task: &List, context: &Context) -> Result<(), CliError> {
 async fn update(task: Update, context: &Context) -> Result<(), CliError> {
     let Update { name, display_name, grants, clear, change } = task;
     let given = [("display_name", display_name.is_some()), ("grants", !grants.is_empty())];
+    let dry_run = change.tried.dry_run;
     let request = pb::UpdateIdentityRequest {
         update_mask: Some(mask(&given, &clear)?),
         identity: Some(pb::Identity {
@@ -167,5 +175,5 @@ async fn update(task: Update, context: &Context) -> Result<(), CliError> {
         request_id: change.tried.request_id(),
         validate_only: change.tried.dry_run,
     };
-    context.show(&context.api.update_identity(request).await?)
+    context.show_change(&context.api.update_identity(request).await?, dry_run)
 }

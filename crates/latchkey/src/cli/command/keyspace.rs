@@ -1,5 +1,6 @@
 //! `latchkey keyspace`.
 
+use crate::cli::confirm::DeleteArguments;
 use crate::cli::context::{Context, Page, PageArguments};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -30,12 +31,15 @@ pub(crate) enum KeyspaceTask {
     /// Makes a keyspace.
     Create(Create),
     /// Lists the keyspaces of a tenant.
+    #[command(alias = "ls")]
     List(List),
     /// Shows a keyspace.
+    #[command(alias = "get")]
     Show(Show),
     /// Changes a keyspace: what is given, and nothing else.
     Update(Update),
     /// Deletes a keyspace that has no living key.
+    #[command(alias = "rm")]
     Delete(Delete),
 }
 
@@ -194,7 +198,7 @@ pub(crate) struct Delete {
     #[arg(value_name = "TENANT/KEYSPACE")]
     name: String,
     #[command(flatten)]
-    change: ChangeArguments,
+    sure: DeleteArguments,
 }
 
 impl KeyspaceTask {
@@ -207,9 +211,11 @@ impl KeyspaceTask {
                 context.show(&context.api.get_keyspace(pb::GetKeyspaceRequest { name }).await?)?;
             }
             Self::Update(task) => update(task, context).await?,
-            Self::Delete(Delete { name, change }) => {
+            Self::Delete(Delete { name, sure }) => {
                 let name = context.name(Kind::Keyspace, &name)?;
-                let ChangeArguments { etag, tried } = change;
+                let look = context.api.get_keyspace(pb::GetKeyspaceRequest { name: name.clone() });
+                sure.agreed(context, &name, look).await?;
+                let ChangeArguments { etag, tried } = sure.change;
                 let (request_id, validate_only) = (tried.request_id(), tried.dry_run);
                 let request = pb::DeleteKeyspaceRequest { name: name.clone(), etag, request_id, validate_only };
                 context.api.delete_keyspace(request).await?;
@@ -222,6 +228,7 @@ impl KeyspaceTask {
 
 async fn create(task: Create, context: &Context) -> Result<(), CliError> {
     let (parent, keyspace_id) = Kind::Keyspace.parent_and_id(&task.name, context.tenant.as_deref())?;
+    let dry_run = task.tried.dry_run;
     let request = pb::CreateKeyspaceRequest {
         parent,
         keyspace_id,
@@ -229,7 +236,7 @@ async fn create(task: Create, context: &Context) -> Result<(), CliError> {
         request_id: task.tried.request_id(),
         validate_only: task.tried.dry_run,
     };
-    context.show(&context.api.create_keyspace(request).await?)
+    context.show_change(&context.api.create_keyspace(request).await?, dry_run)
 }
 
 async fn list(task: &List, context: &Context) -> Result<(), CliError> {
@@ -244,6 +251,7 @@ async fn list(task: &List, context: &Context) -> Result<(), CliError> {
 
 async fn update(task: Update, context: &Context) -> Result<(), CliError> {
     let Update { name, policy, clear, change } = task;
+    let dry_run = change.tried.dry_run;
     let request = pb::UpdateKeyspaceRequest {
         update_mask: Some(mask(&policy.given(), &clear)?),
         keyspace: Some(pb::Keyspace {
@@ -254,5 +262,5 @@ async fn update(task: Update, context: &Context) -> Result<(), CliError> {
         request_id: change.tried.request_id(),
         validate_only: change.tried.dry_run,
     };
-    context.show(&context.api.update_keyspace(request).await?)
+    context.show_change(&context.api.update_keyspace(request).await?, dry_run)
 }

@@ -3,6 +3,7 @@
 use crate::cli::api::Api;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::names;
 use crate::cli::output::note;
 use crate::cli::profile::{self, Profile, Profiles};
 use crate::cli::service::Service;
@@ -11,6 +12,10 @@ use clap::Args;
 use latchkey_wire::pb::v1 as pb;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Nobody waits long for a courtesy.
+const WHO_MAX: Duration = Duration::from_secs(2);
 
 /// What goes into the profile are the flags --profile, --key-file, --tenant and the addresses, or their variables.
 #[derive(Args, Debug)]
@@ -61,8 +66,21 @@ impl Login {
         profiles.profiles.insert(name.clone(), profile);
         profiles.write(&path)?;
         note(&format!("The profile {name} is in {}, for you only.", path.display()));
+        if !self.unchecked
+            && let Some(who) = who(&settings, &text).await
+        {
+            note(&format!("You are {who}."));
+        }
         Ok(Exit::Done)
     }
+}
+
+/// Whose key it is, where validation may tell.
+async fn who(settings: &Settings, text: &str) -> Option<String> {
+    let request = pb::ValidateKeyRequest { key_text: text.to_owned(), ..pb::ValidateKeyRequest::default() };
+    let answer = Api::new(settings, Some(text)).ok()?.within(WHO_MAX).validate_key(request).await.ok()?.message;
+    let known = answer.outcome() == pb::Outcome::Valid && !answer.owner.is_empty();
+    known.then(|| names::short(&answer.owner))
 }
 
 /// That issuance knows whose key this is. Whether it may do anything is another question.
@@ -83,20 +101,26 @@ impl Logout {
     pub(crate) fn run(&self, global: &GlobalArguments) -> Result<Exit, CliError> {
         let path = path()?;
         let mut profiles = Profiles::read(&path)?;
-        if self.all {
+        let removed = if self.all {
+            let removed = profiles.profiles.keys().cloned().collect::<Vec<_>>().join(", ");
             profiles.profiles.clear();
+            removed
         } else {
             let name = name(global);
             if profiles.profiles.remove(&name).is_none() {
                 note(&format!("There is no profile {name}."));
-                return Ok(Exit::Done);
+                return Ok(Exit::NotFound);
             }
-        }
+            name
+        };
         if !profiles.profiles.is_empty() {
             profiles.write(&path)?;
         } else if path.exists() {
-            fs::remove_file(&path).map_err(|source| CliError::File { verb: "remove", path, source })?;
+            let removed = fs::remove_file(&path);
+            removed.map_err(|source| CliError::File { verb: "remove", path: path.clone(), source })?;
         }
+        let told = if removed.is_empty() { "no profile, since there was none".to_owned() } else { removed };
+        note(&format!("Removed from {}: {told}. The keys live on: latchkey key revoke ends one.", path.display()));
         Ok(Exit::Done)
     }
 }

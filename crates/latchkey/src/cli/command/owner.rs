@@ -1,5 +1,6 @@
 //! `latchkey owner`.
 
+use crate::cli::confirm::DeleteArguments;
 use crate::cli::context::{Context, Page, PageArguments};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -25,12 +26,15 @@ pub(crate) enum OwnerTask {
     /// Makes an owner.
     Create(Create),
     /// Lists the owners of a tenant.
+    #[command(alias = "ls")]
     List(List),
     /// Shows an owner.
+    #[command(alias = "get")]
     Show(Show),
     /// Changes an owner: what is given, and nothing else.
     Update(Update),
     /// Deletes an owner that has no living key.
+    #[command(alias = "rm")]
     Delete(Delete),
 }
 
@@ -102,7 +106,7 @@ pub(crate) struct Delete {
     #[arg(value_name = "TENANT/OWNER")]
     name: String,
     #[command(flatten)]
-    change: ChangeArguments,
+    sure: DeleteArguments,
 }
 
 impl OwnerTask {
@@ -115,9 +119,11 @@ impl OwnerTask {
                 context.show(&context.api.get_owner(pb::GetOwnerRequest { name }).await?)?;
             }
             Self::Update(task) => update(task, context).await?,
-            Self::Delete(Delete { name, change }) => {
+            Self::Delete(Delete { name, sure }) => {
                 let name = context.name(Kind::Owner, &name)?;
-                let ChangeArguments { etag, tried } = change;
+                let look = context.api.get_owner(pb::GetOwnerRequest { name: name.clone() });
+                sure.agreed(context, &name, look).await?;
+                let ChangeArguments { etag, tried } = sure.change;
                 let (request_id, validate_only) = (tried.request_id(), tried.dry_run);
                 let request = pb::DeleteOwnerRequest { name: name.clone(), etag, request_id, validate_only };
                 context.api.delete_owner(request).await?;
@@ -131,6 +137,7 @@ impl OwnerTask {
 async fn create(task: Create, context: &Context) -> Result<(), CliError> {
     let (parent, owner_id) = Kind::Owner.parent_and_id(&task.name, context.tenant.as_deref())?;
     let Create { display_name, contacts, tried, .. } = task;
+    let dry_run = tried.dry_run;
     let request = pb::CreateOwnerRequest {
         parent,
         owner_id,
@@ -138,7 +145,7 @@ async fn create(task: Create, context: &Context) -> Result<(), CliError> {
         request_id: tried.request_id(),
         validate_only: tried.dry_run,
     };
-    context.show(&context.api.create_owner(request).await?)
+    context.show_change(&context.api.create_owner(request).await?, dry_run)
 }
 
 async fn list(task: &List, context: &Context) -> Result<(), CliError> {
@@ -154,6 +161,7 @@ async fn list(task: &List, context: &Context) -> Result<(), CliError> {
 async fn update(task: Update, context: &Context) -> Result<(), CliError> {
     let Update { name, display_name, contacts, clear, change } = task;
     let given = [("display_name", display_name.is_some()), ("contacts", !contacts.is_empty())];
+    let dry_run = change.tried.dry_run;
     let request = pb::UpdateOwnerRequest {
         update_mask: Some(mask(&given, &clear)?),
         owner: Some(pb::Owner {
@@ -166,5 +174,5 @@ async fn update(task: Update, context: &Context) -> Result<(), CliError> {
         request_id: change.tried.request_id(),
         validate_only: change.tried.dry_run,
     };
-    context.show(&context.api.update_owner(request).await?)
+    context.show_change(&context.api.update_owner(request).await?, dry_run)
 }

@@ -1,5 +1,6 @@
 //! `latchkey role`.
 
+use crate::cli::confirm::DeleteArguments;
 use crate::cli::context::{Context, Page, PageArguments};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -27,12 +28,15 @@ pub(crate) enum RoleTask {
     /// Makes a role.
     Create(Create),
     /// Lists the roles of a tenant, the built-in ones among them.
+    #[command(alias = "ls")]
     List(List),
     /// Shows a role.
+    #[command(alias = "get")]
     Show(Show),
     /// Changes a role: what is given, and nothing else.
     Update(Update),
     /// Deletes a role that no key has.
+    #[command(alias = "rm")]
     Delete(Delete),
 }
 
@@ -111,7 +115,7 @@ pub(crate) struct Delete {
     #[arg(value_name = "TENANT/ROLE")]
     name: String,
     #[command(flatten)]
-    change: ChangeArguments,
+    sure: DeleteArguments,
 }
 
 impl RoleTask {
@@ -124,9 +128,11 @@ impl RoleTask {
                 context.show(&context.api.get_role(pb::GetRoleRequest { name }).await?)?;
             }
             Self::Update(task) => update(task, context).await?,
-            Self::Delete(Delete { name, change }) => {
+            Self::Delete(Delete { name, sure }) => {
                 let name = context.name(Kind::Role, &name)?;
-                let ChangeArguments { etag, tried } = change;
+                let look = context.api.get_role(pb::GetRoleRequest { name: name.clone() });
+                sure.agreed(context, &name, look).await?;
+                let ChangeArguments { etag, tried } = sure.change;
                 let (request_id, validate_only) = (tried.request_id(), tried.dry_run);
                 let request = pb::DeleteRoleRequest { name: name.clone(), etag, request_id, validate_only };
                 context.api.delete_role(request).await?;
@@ -140,6 +146,7 @@ impl RoleTask {
 async fn create(task: Create, context: &Context) -> Result<(), CliError> {
     let (parent, role_id) = Kind::Role.parent_and_id(&task.name, context.tenant.as_deref())?;
     let Create { display_name, permissions, methods, tried, .. } = task;
+    let dry_run = tried.dry_run;
     let request = pb::CreateRoleRequest {
         parent,
         role_id,
@@ -147,7 +154,7 @@ async fn create(task: Create, context: &Context) -> Result<(), CliError> {
         request_id: tried.request_id(),
         validate_only: tried.dry_run,
     };
-    context.show(&context.api.create_role(request).await?)
+    context.show_change(&context.api.create_role(request).await?, dry_run)
 }
 
 async fn list(task: &List, context: &Context) -> Result<(), CliError> {
@@ -167,6 +174,7 @@ async fn update(task: Update, context: &Context) -> Result<(), CliError> {
         ("permissions", !permissions.is_empty()),
         ("methods", !methods.is_empty()),
     ];
+    let dry_run = change.tried.dry_run;
     let request = pb::UpdateRoleRequest {
         update_mask: Some(mask(&given, &clear)?),
         role: Some(pb::Role {
@@ -180,5 +188,5 @@ async fn update(task: Update, context: &Context) -> Result<(), CliError> {
         request_id: change.tried.request_id(),
         validate_only: change.tried.dry_run,
     };
-    context.show(&context.api.update_role(request).await?)
+    context.show_change(&context.api.update_role(request).await?, dry_run)
 }

@@ -28,8 +28,10 @@ pub(super) const VIEW: View = View {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RotationTask {
     /// Lists the rotations of a key, or those in progress of a keyspace.
+    #[command(alias = "ls")]
     List(List),
     /// Shows a rotation.
+    #[command(alias = "get")]
     Show(Show),
     /// Makes a version that is kept ready, and prints its key text: the next rotation activates it.
     Prepare(Prepare),
@@ -155,6 +157,7 @@ async fn list(task: &List, context: &Context) -> Result<(), CliError> {
 async fn prepare(task: Prepare, context: &Context) -> Result<(), CliError> {
     let Prepare { name, why, shown } = task;
     let Why { reason_text, wait, change } = why;
+    let dry_run = change.tried.dry_run;
     let request = pb::PrepareStandbyRequest {
         name: context.name(Kind::Key, &name)?,
         reason_text,
@@ -166,11 +169,12 @@ async fn prepare(task: Prepare, context: &Context) -> Result<(), CliError> {
     };
     let place = shown.reserve()?;
     let answer = context.api.waiting(wait.wait()).prepare_standby(request).await?;
-    place.show(context, &answer)
+    place.show(context, &answer, dry_run)
 }
 
 async fn complete(task: Step, context: &Context) -> Result<(), CliError> {
     let Step { name, why: Why { reason_text, wait, change } } = task;
+    let dry_run = change.tried.dry_run;
     let request = pb::CompleteRotationRequest {
         name: context.name(Kind::Rotation, &name)?,
         reason_text,
@@ -180,11 +184,12 @@ async fn complete(task: Step, context: &Context) -> Result<(), CliError> {
         wait_for: wait.wait_for(),
         wait_timeout: wait.wait_timeout(),
     };
-    context.show(&context.api.waiting(wait.wait()).complete_rotation(request).await?)
+    context.show_change(&context.api.waiting(wait.wait()).complete_rotation(request).await?, dry_run)
 }
 
 async fn cancel(task: Step, context: &Context) -> Result<(), CliError> {
     let Step { name, why: Why { reason_text, wait, change } } = task;
+    let dry_run = change.tried.dry_run;
     let request = pb::CancelRotationRequest {
         name: context.name(Kind::Rotation, &name)?,
         reason_text,
@@ -194,11 +199,12 @@ async fn cancel(task: Step, context: &Context) -> Result<(), CliError> {
         wait_for: wait.wait_for(),
         wait_timeout: wait.wait_timeout(),
     };
-    context.show(&context.api.waiting(wait.wait()).cancel_rotation(request).await?)
+    context.show_change(&context.api.waiting(wait.wait()).cancel_rotation(request).await?, dry_run)
 }
 
 async fn roll_back(task: RollBack, context: &Context) -> Result<(), CliError> {
     let RollBack { step: Step { name, why: Why { reason_text, wait, change } }, overlap } = task;
+    let dry_run = change.tried.dry_run;
     let request = pb::RollBackRotationRequest {
         name: context.name(Kind::Rotation, &name)?,
         reason_text,
@@ -209,5 +215,5 @@ async fn roll_back(task: RollBack, context: &Context) -> Result<(), CliError> {
         wait_timeout: wait.wait_timeout(),
         overlap: overlap.map(span::to_wire),
     };
-    context.show(&context.api.waiting(wait.wait()).roll_back_rotation(request).await?)
+    context.show_change(&context.api.waiting(wait.wait()).roll_back_rotation(request).await?, dry_run)
 }

@@ -9,12 +9,12 @@ use crate::cli::output::{self, Printer};
 use crate::cli::settings::{GlobalArguments, Settings};
 use crate::cli::shared::new_request_id;
 use crate::cli::{files, span};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use latchkey_wire::pb::v1 as pb;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::process::{Child, Command};
@@ -26,7 +26,7 @@ const LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// What to run, and with which key.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(group = ArgGroup::new("source").required(true).args(["key_text_file", "keyspace"]), after_help = "Examples:
   latchkey run --key-text-file orders.key -- ./export.sh
   latchkey run --keyspace acme/orders --permission orders:read --lifetime 10m --env API_KEY -- curl-the-api
   pass show orders | latchkey run --key-text-file - -- ./export.sh
@@ -37,7 +37,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME", default_value = "LATCHKEY_KEY", value_parser = variable)]
     env: String,
     /// The file with the key text; - is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["keyspace", "KeyFields"], required_unless_present = "keyspace")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["keyspace", "KeyFields"])]
     key_text_file: Option<PathBuf>,
     /// Make a key here for the command, with what follows, and revoke it at the end.
     #[arg(long, value_name = "TENANT/KEYSPACE")]
@@ -62,6 +62,8 @@ impl Run {
             // No service is asked, so no setting is needed.
             (Some(file), _) => (files::read_key_text(&file, "a key text")?, None),
             (None, keyspace) => {
+                // Before a key is made for a command that cannot be.
+                find(&command)?;
                 let context = Context::new(Settings::load(global)?, printer)?;
                 let (text, name) = make(&context, &keyspace.unwrap_or_default(), fields).await?;
                 (text, Some(Made { context, name }))
@@ -105,19 +107,35 @@ impl Made {
 
 async fn spawn_and_wait(command: &[OsString], env: &str, text: Zeroizing<String>) -> Result<ExitStatus, CliError> {
     let (program, arguments) = command.split_first().expect("clap asks for a command");
+    let failed = |source| CliError::Child { program: program.into(), source };
     // Before the child is there, so that no signal is missed.
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Child)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Child)?;
-    let mut child = Command::new(program).args(arguments).env(env, text.as_str()).spawn().map_err(CliError::Child)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut child = Command::new(program).args(arguments).env(env, text.as_str()).spawn().map_err(failed)?;
     drop(text);
     loop {
         tokio::select! {
-            ended = child.wait() => return ended.map_err(CliError::Child),
+            ended = child.wait() => return ended.map_err(failed),
             // A terminal sends Ctrl-C to the child as well: it decides, and we wait.
             _ = interrupt.recv() => {}
             _ = terminate.recv() => pass_on(&child),
         }
     }
+}
+
+/// That the command is where the shell would look.
+fn find(command: &[OsString]) -> Result<(), CliError> {
+    let program = Path::new(command.first().expect("clap asks for a command"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = if program.components().count() > 1 {
+        program.exists()
+    } else {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    };
+    if found {
+        return Ok(());
+    }
+    Err(CliError::Child { program: program.to_owned(), source: std::io::ErrorKind::NotFound.into() })
 }
 
 /// Whoever ends us wants the command to end.
@@ -172,5 +190,8 @@ mod tests {
         let command = [OsString::from("/nothing/there")];
         let error = spawn_and_wait(&command, "KEY", Zeroizing::new(String::new())).await.unwrap_err();
         assert_eq!(error.exit(), Exit::Child(127));
+        assert!(error.text().contains("/nothing/there"), "{}", error.text());
+        assert_eq!(find(&command).unwrap_err().exit(), Exit::Child(127));
+        assert!(find(&[OsString::from("sh")]).is_ok());
     }
 }

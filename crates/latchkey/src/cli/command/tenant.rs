@@ -1,5 +1,6 @@
 //! `latchkey tenant`.
 
+use crate::cli::confirm::DeleteArguments;
 use crate::cli::context::{Context, Page, PageArguments};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -24,12 +25,15 @@ pub(crate) enum TenantTask {
     /// Makes a tenant.
     Create(Create),
     /// Lists tenants.
+    #[command(alias = "ls")]
     List(List),
     /// Shows a tenant.
+    #[command(alias = "get")]
     Show(Show),
     /// Changes a tenant: what is given, and nothing else.
     Update(Update),
     /// Deletes a tenant that holds nothing any more.
+    #[command(alias = "rm")]
     Delete(Delete),
 }
 
@@ -125,7 +129,7 @@ pub(crate) struct Delete {
     #[arg(value_name = "TENANT")]
     name: String,
     #[command(flatten)]
-    change: ChangeArguments,
+    sure: DeleteArguments,
 }
 
 impl TenantTask {
@@ -138,9 +142,11 @@ impl TenantTask {
                 context.show(&context.api.get_tenant(pb::GetTenantRequest { name }).await?)?;
             }
             Self::Update(task) => update(task, context).await?,
-            Self::Delete(Delete { name, change }) => {
+            Self::Delete(Delete { name, sure }) => {
                 let name = context.name(Kind::Tenant, &name)?;
-                let ChangeArguments { etag, tried } = change;
+                let look = context.api.get_tenant(pb::GetTenantRequest { name: name.clone() });
+                sure.agreed(context, &name, look).await?;
+                let ChangeArguments { etag, tried } = sure.change;
                 let (request_id, validate_only) = (tried.request_id(), tried.dry_run);
                 let request = pb::DeleteTenantRequest { name: name.clone(), etag, request_id, validate_only };
                 context.api.delete_tenant(request).await?;
@@ -153,6 +159,7 @@ impl TenantTask {
 
 async fn create(task: Create, context: &Context) -> Result<(), CliError> {
     let (_, tenant_id) = Kind::Tenant.parent_and_id(&task.name, None)?;
+    let dry_run = task.tried.dry_run;
     let request = pb::CreateTenantRequest {
         tenant_id,
         tenant: Some(pb::Tenant {
@@ -163,7 +170,7 @@ async fn create(task: Create, context: &Context) -> Result<(), CliError> {
         request_id: task.tried.request_id(),
         validate_only: task.tried.dry_run,
     };
-    context.show(&context.api.create_tenant(request).await?)
+    context.show_change(&context.api.create_tenant(request).await?, dry_run)
 }
 
 async fn list(task: &List, context: &Context) -> Result<(), CliError> {
@@ -179,6 +186,7 @@ async fn update(task: Update, context: &Context) -> Result<(), CliError> {
     let Update { name, fields, clear, change } = task;
     let quotas = fields.quotas();
     let given = [("display_name", fields.display_name.is_some()), ("quotas", quotas.is_some())];
+    let dry_run = change.tried.dry_run;
     let request = pb::UpdateTenantRequest {
         update_mask: Some(mask(&given, &clear)?),
         tenant: Some(pb::Tenant {
@@ -191,5 +199,5 @@ async fn update(task: Update, context: &Context) -> Result<(), CliError> {
         request_id: change.tried.request_id(),
         validate_only: change.tried.dry_run,
     };
-    context.show(&context.api.update_tenant(request).await?)
+    context.show_change(&context.api.update_tenant(request).await?, dry_run)
 }

@@ -6,11 +6,12 @@ pub(crate) mod json;
 mod table;
 mod view;
 
-pub(crate) use table::Look;
+use table::Look;
 pub(crate) use view::{Column, Shape, View};
 
 use crate::cli::error::CliError;
 use clap::ValueEnum;
+use latchkey_telemetry::{Clock as _, SystemClock};
 use serde_json::Value;
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -39,12 +40,23 @@ impl Format {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
     format: Format,
-    look: Look,
+    colour: bool,
+    width: Option<u16>,
 }
 
 impl Printer {
-    pub(crate) const fn new(format: Format, look: Look) -> Self {
-        Self { format, look }
+    pub(crate) const fn new(format: Format, colour: bool, width: Option<u16>) -> Self {
+        Self { format, colour, width }
+    }
+
+    /// Whether a person reads it.
+    pub(crate) fn is_for_people(self) -> bool {
+        self.format == Format::Table
+    }
+
+    /// For whoever is asked something, whatever the answer will be printed as.
+    pub(crate) const fn for_people(self) -> Self {
+        Self { format: Format::Table, ..self }
     }
 
     /// Whether a program reads it.
@@ -52,20 +64,21 @@ impl Printer {
         self.format.is_for_programs()
     }
 
-    pub(crate) const fn look(self) -> Look {
-        self.look
+    /// How it looks now: an answer that took its time is told as of its end.
+    pub(crate) fn look(self) -> Look {
+        Look { colour: self.colour, width: self.width, now: SystemClock.unix_millis() }
     }
 
     /// One thing: all its fields, below each other.
     pub(crate) fn one(self, value: &Value) -> String {
-        self.program(value).unwrap_or_else(|| details::text(value, self.look))
+        self.program(value).unwrap_or_else(|| details::text(value, self.look()))
     }
 
     /// Many things: the whole answer for programs, its `items` as rows for people.
     pub(crate) fn many(self, view: &View, answer: &Value, items: &[Value]) -> String {
         match self.format {
             Format::Name => items.iter().map(|item| format!("{}\n", name(item))).collect(),
-            _ => self.program(answer).unwrap_or_else(|| table::text(view, items, self.look)),
+            _ => self.program(answer).unwrap_or_else(|| table::text(view, items, self.look())),
         }
     }
 
@@ -76,7 +89,7 @@ impl Printer {
             Format::Json => format!("{item}\n"),
             Format::Yaml => format!("---\n{}", yaml(item)),
             Format::Name => format!("{}\n", name(item)),
-            Format::Table => table::line(view, item, first, self.look),
+            Format::Table => table::line(view, item, first, self.look()),
         }
     }
 
@@ -91,13 +104,15 @@ impl Printer {
     }
 }
 
-/// The name of a resource, or of the one that an answer is about; the sequence of an entry, which has no name.
+/// The name of a resource, or of the one that an answer is about; what stands for it where there is none: the sequence of
+/// an entry, the number of a replica, what a check of `doctor` looks at.
 fn name(value: &Value) -> &str {
     let of_this = |value: &Value| value.get("name").is_some();
     let about = ["key", "rotation"].into_iter().filter_map(|field| value.get(field));
     let named = [value].into_iter().chain(about).find(|value| value.is_string() || of_this(value));
     let name = named.and_then(|named| named.get("name").unwrap_or(named).as_str());
-    name.or_else(|| value.get("sequence").and_then(Value::as_str)).unwrap_or_default()
+    let instead = || ["sequence", "id", "check"].into_iter().find_map(|field| value.get(field)?.as_str());
+    name.or_else(instead).unwrap_or_default()
 }
 
 fn yaml(value: &Value) -> String {
@@ -149,6 +164,8 @@ mod tests {
             (json!({"key": {"name": "a"}, "rotation": {"name": "b"}}), "a"),
             (json!({"outcome": "VALID", "key": "a"}), "a"),
             (json!({"sequence": "7"}), "7"),
+            (json!({"id": "2", "region": "local"}), "2"),
+            (json!({"check": "leader", "result": "ok"}), "leader"),
             (json!({}), ""),
         ] {
             assert_eq!(name(&value), expected, "{value}");

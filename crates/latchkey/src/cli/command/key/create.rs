@@ -122,6 +122,7 @@ impl Create {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
         let Self { keyspace, fields, shown, wait, tried } = self;
         let keyspace = context.name(Kind::Keyspace, &keyspace)?;
+        let dry_run = tried.dry_run;
         let request = pb::CreateKeyRequest {
             request_id: tried.request_id(),
             validate_only: tried.dry_run,
@@ -131,7 +132,7 @@ impl Create {
         };
         let place = shown.reserve()?;
         let answer = context.api.waiting(wait.wait()).create_key(request).await?;
-        place.show(context, &answer)
+        place.show(context, &answer, dry_run)
     }
 }
 

@@ -6,6 +6,7 @@ mod restrict;
 mod revoke;
 mod revoke_all;
 mod rotate;
+mod sure;
 mod suspend;
 mod update;
 
@@ -24,8 +25,10 @@ pub(crate) enum KeyTask {
     /// Makes a key, and prints its key text: once.
     Create(create::Create),
     /// Lists keys of a keyspace.
+    #[command(alias = "ls")]
     List(list::List),
     /// Shows a key with its versions.
+    #[command(alias = "get")]
     Show(list::Show),
     /// Changes a key: what is given, and nothing else.
     Update(update::Update),

@@ -3,7 +3,7 @@
 use crate::cli::command::rotation::Why;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::names::Kind;
+use crate::cli::names::{self, Kind};
 use crate::cli::{moment, span};
 use clap::{ArgGroup, Args};
 use latchkey_wire::pb::v1 as pb;
@@ -45,9 +45,11 @@ impl Restrict {
         use pb::restrict_key_request::End;
         let Self { name, permissions, no_permissions, networks, for_span, end_time, why } = self;
         let Why { reason_text, wait, change } = why;
+        let name = context.name(Kind::Key, &name)?;
         let restricted = no_permissions || !permissions.is_empty();
+        let dry_run = change.tried.dry_run;
         let request = pb::RestrictKeyRequest {
-            name: context.name(Kind::Key, &name)?,
+            name: name.clone(),
             permissions: restricted.then_some(pb::PermissionList { permissions }),
             networks,
             end: end_time.map(End::EndTime).or_else(|| for_span.map(|span| End::Duration(span::to_wire(span)))),
@@ -58,6 +60,12 @@ impl Restrict {
             request_id: change.tried.request_id(),
             validate_only: change.tried.dry_run,
         };
-        context.show(&context.api.waiting(wait.wait()).restrict_key(request).await?)
+        let answer = context.api.waiting(wait.wait()).restrict_key(request).await?;
+        context.show_spread(
+            &answer,
+            &answer.message.regions,
+            &format!("{} is restricted", names::short(&name)),
+            dry_run,
+        )
     }
 }

@@ -1,5 +1,7 @@
 //! `latchkey key revoke`.
 
+use super::sure::{agreed, agreed_by_text};
+use crate::cli::confirm::YesArguments;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::names;
@@ -39,6 +41,8 @@ pub(crate) struct Revoke {
     #[arg(long)]
     at_validation: bool,
     #[command(flatten)]
+    sure: YesArguments,
+    #[command(flatten)]
     wait: WaitArguments,
     #[command(flatten)]
     change: ChangeArguments,
@@ -46,7 +50,8 @@ pub(crate) struct Revoke {
 
 impl Revoke {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
-        let Self { name, key_text_file, reason, reason_text, grace, at_validation, wait, change } = self;
+        let Self { name, key_text_file, reason, reason_text, grace, at_validation, sure, wait, change } = self;
+        let dry_run = change.tried.dry_run;
         let request = pb::RevokeKeyRequest {
             reason: reason.unwrap_or_default(),
             reason_text,
@@ -58,11 +63,19 @@ impl Revoke {
         let answer = match (key_text_file, name) {
             (Some(file), _) => {
                 let key_text = context.key_text(&file, "the text of the key to revoke")?.to_string();
+                if !sure.yes {
+                    agreed_by_text(context, &key_text)?;
+                }
                 api.unsigned().revoke_key_at_validation(pb::RevokeKeyRequest { key_text, ..request }).await?
             }
             (None, name) => {
+                let name = names::key_or_version(&name.unwrap_or_default(), context.tenant.as_deref())?;
+                // For the day when issuance is away there is nobody to look it up.
+                if !sure.yes && !dry_run && !at_validation {
+                    agreed(context, &name, "revoked").await?;
+                }
                 let request = pb::RevokeKeyRequest {
-                    name: names::key_or_version(&name.unwrap_or_default(), context.tenant.as_deref())?,
+                    name,
                     grace: grace.map(span::to_wire),
                     validate_only: change.tried.dry_run,
                     request_id: change.tried.request_id(),
@@ -76,6 +89,18 @@ impl Revoke {
                 }
             }
         };
-        context.show(&answer)
+        let what = told(&answer.message);
+        context.show_spread(&answer, &answer.message.regions, &what, dry_run)
     }
+}
+
+/// What came of it, in a word: while a grace runs it is accepted still.
+fn told(answer: &pb::RevokeKeyResponse) -> String {
+    let name = names::short(answer.key.as_ref().map_or("the key", |key| &key.name));
+    let what = match answer.key.as_ref().map(pb::Key::state) {
+        Some(pb::key::State::Revoked) => name,
+        _ if answer.versions.len() == 1 => format!("1 version of {name}"),
+        _ => format!("{} versions of {name}", answer.versions.len()),
+    };
+    if answer.immediate { format!("REVOKED: {what}") } else { format!("To be REVOKED when the grace is over: {what}") }
 }

@@ -60,7 +60,7 @@ impl RevokeAll {
         let rehearsal = pb::RevokeKeysRequest { validate_only: true, ..request.clone() };
         let found = context.api.waiting(self.wait.wait()).revoke_keys(rehearsal).await?;
         if self.tried.dry_run {
-            context.show(&found)?;
+            context.show_change(&found, true)?;
             return Ok(Exit::Done);
         }
         if found.message.key_count == 0 {

@@ -5,6 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::key_texts::KeyTextArguments;
 use crate::cli::names::Kind;
+use crate::cli::output;
 use crate::cli::span;
 use clap::Args;
 use latchkey_wire::pb::v1 as pb;
@@ -32,6 +33,7 @@ pub(crate) struct Rotate {
 impl Rotate {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
         let Self { name, overlap, why: Why { reason_text, wait, change }, shown } = self;
+        let dry_run = change.tried.dry_run;
         let request = pb::RotateKeyRequest {
             name: context.name(Kind::Key, &name)?,
             overlap: Some(span::to_wire(overlap)),
@@ -44,6 +46,12 @@ impl Rotate {
         };
         let place = shown.reserve()?;
         let answer = context.api.waiting(wait.wait()).rotate_key(request).await?;
-        place.show(context, &answer)
+        if !dry_run && context.printer.is_for_people() {
+            output::note(&format!(
+                "{name} has a new version; the old one is accepted for {}.",
+                span::show(u64::try_from(overlap.as_millis()).unwrap_or(u64::MAX))
+            ));
+        }
+        place.show(context, &answer, dry_run)
     }
 }

@@ -1,9 +1,10 @@
 //! `latchkey key suspend` and `latchkey key resume`.
 
 use crate::cli::command::rotation::Why;
+use crate::cli::confirm::YesArguments;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::names::Kind;
+use crate::cli::names::{self, Kind};
 use clap::Args;
 use latchkey_wire::pb::v1 as pb;
 
@@ -18,6 +19,8 @@ pub(crate) struct Suspend {
     name: String,
     #[command(flatten)]
     why: Why,
+    #[command(flatten)]
+    sure: YesArguments,
 }
 
 /// Which, and why.
@@ -35,9 +38,14 @@ pub(crate) struct Resume {
 
 impl Suspend {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
-        let Self { name, why: Why { reason_text, wait, change } } = self;
+        let Self { name, why: Why { reason_text, wait, change }, sure } = self;
+        let dry_run = change.tried.dry_run;
+        let name = context.name(Kind::Key, &name)?;
+        if !sure.yes && !dry_run {
+            super::sure::agreed(context, &name, "suspended").await?;
+        }
         let request = pb::SuspendKeyRequest {
-            name: context.name(Kind::Key, &name)?,
+            name: name.clone(),
             reason_text,
             etag: change.etag,
             wait_for: wait.wait_for(),
@@ -45,15 +53,19 @@ impl Suspend {
             request_id: change.tried.request_id(),
             validate_only: change.tried.dry_run,
         };
-        context.show(&context.api.waiting(wait.wait()).suspend_key(request).await?)
+        let answer = context.api.waiting(wait.wait()).suspend_key(request).await?;
+        let what = format!("{} is SUSPENDED", names::short(&name));
+        context.show_spread(&answer, &answer.message.regions, &what, dry_run)
     }
 }
 
 impl Resume {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
         let Self { name, why: Why { reason_text, wait, change } } = self;
+        let dry_run = change.tried.dry_run;
+        let name = context.name(Kind::Key, &name)?;
         let request = pb::ResumeKeyRequest {
-            name: context.name(Kind::Key, &name)?,
+            name: name.clone(),
             reason_text,
             etag: change.etag,
             wait_for: wait.wait_for(),
@@ -61,6 +73,8 @@ impl Resume {
             request_id: change.tried.request_id(),
             validate_only: change.tried.dry_run,
         };
-        context.show(&context.api.waiting(wait.wait()).resume_key(request).await?)
+        let answer = context.api.waiting(wait.wait()).resume_key(request).await?;
+        let what = format!("{} is resumed", names::short(&name));
+        context.show_spread(&answer, &[], &what, dry_run)
     }
 }

@@ -86,7 +86,7 @@ impl Update {
         };
         let (request_id, validate_only) = (self.change.tried.request_id(), self.change.tried.dry_run);
         let request = pb::UpdateKeyRequest { key: Some(key), update_mask, request_id, validate_only };
-        context.show(&context.api.update_key(request).await?)
+        context.show_change(&context.api.update_key(request).await?, validate_only)
     }
 
     /// Which fields are given.
