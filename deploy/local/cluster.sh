@@ -7,7 +7,8 @@ usage() {
   cat <<'TEXT'
 cluster.sh COMMAND [--folder DIR] [--base PORT] [--bin DIR]
 
-  start        build, make secrets and data folders on the first time, start what does not run, wait until it serves
+  start        build, make secrets and data folders on the first time, start what does not run, wait until all serve,
+               and leave a file for shells, DIR/env, after which the command line speaks to this cluster as root
   stop         end all, letting calls in progress end
   status       tell what runs
   kill NAME    end one at once, as a crash would: replica-1, replica-2, replica-3, issuance, rotation or audit
@@ -15,7 +16,7 @@ cluster.sh COMMAND [--folder DIR] [--base PORT] [--bin DIR]
 
   --folder DIR   where secrets, data, logs and process ids lie     (.latchkey-dev/cluster)
   --base PORT    issuance; replicas at +10, +110, +210, rotation at +20, audit at +30  (7710)
-  --bin DIR      where the four binaries lie                        (built by cargo)
+  --bin DIR      where the binaries lie                             (built by cargo)
 TEXT
 }
 
@@ -26,6 +27,8 @@ folder=.latchkey-dev/cluster
 base=7710
 bin=
 seconds_max=30
+# How long the other services may take until they have found the leader.
+seconds_well_max=10
 # In the order in which they start; they end the other way round.
 names=(replica-1 replica-2 replica-3 issuance rotation audit)
 
@@ -101,7 +104,7 @@ start() {
   local name
   if [ -z "$bin" ]; then
     cargo build --quiet --package latchkey-validation --package latchkey-issuance --package latchkey-rotation \
-      --package latchkey-audit
+      --package latchkey-audit --package latchkey
     bin=${CARGO_TARGET_DIR:-target}/debug
   fi
   initialise
@@ -112,14 +115,49 @@ start() {
     echo $! >"$folder/$name.pid"
   done
   for name in "${names[@]}"; do wait_until_serving "$name"; done
+  write_env
+  wait_until_well
   status
   echo "root's key: $folder/secrets/root.key"
+  echo "to use it:  . $folder/env"
 }
 
-# A replica tells its health in its log when it changes; a load balancer would ask grpc.health.v1.
+# What `latchkey dev` leaves for its cluster.
+write_env() {
+  local key_file path
+  printf -v key_file %q "$(realpath "$folder")/secrets/root.key"
+  {
+    echo "# Written by each start of cluster.sh. For a shell: . THIS FILE"
+    echo "export LATCHKEY_ISSUANCE_ADDRESS=127.0.0.1:$base"
+    echo "export LATCHKEY_VALIDATION_ADDRESS=127.0.0.1:$(port 1 0)"
+    echo "export LATCHKEY_ROTATION_ADDRESS=127.0.0.1:$((base + 20))"
+    echo "export LATCHKEY_AUDIT_ADDRESS=127.0.0.1:$((base + 30))"
+    echo "export LATCHKEY_KEY_FILE=$key_file"
+    if [ -x "$bin/latchkey" ]; then
+      printf -v path %q "$(realpath "$bin")"
+      # Once, however often a shell takes it.
+      echo "case \":\$PATH:\" in *:$path:*) ;; *) export PATH=$path:\"\$PATH\" ;; esac"
+    fi
+  } >"$folder/env"
+}
+
+# All serve now; the services that hold no data may not have found the leader yet, which only the command line asks them.
+wait_until_well() {
+  local ends=$((SECONDS + seconds_well_max))
+  [ -x "$bin/latchkey" ] || return 0
+  # shellcheck disable=SC1091 # it was just written
+  until (. "$folder/env" && unset LATCHKEY_PROFILE && "$bin/latchkey" doctor) >"$folder/doctor.log" 2>&1; do
+    # A cluster that is not well is there to be looked at.
+    ((SECONDS < ends)) || { cat "$folder/doctor.log" >&2 && return 0; }
+    sleep 0.2
+  done
+}
+
+# A replica tells its health in its log when it changes; a load balancer would ask grpc.health.v1. It can write once it has
+# found a leader, and then it has begun to validate.
 wait_until_serving() {
   local ends=$((SECONDS + seconds_max))
-  local said='probe="latchkey.validate" serving=true'
+  local said='probe="latchkey.write" serving=true'
   # The others tell when they listen; they find the replicas by themselves.
   [[ $1 == replica-* ]] || said=' serves'
   until grep -q "$said" "$folder/$1.log"; do

@@ -9,10 +9,11 @@ use latchkey_kms::KekFileError;
 use latchkey_link::service::{self, open_files};
 use latchkey_rotation::Rotation;
 use latchkey_state::FEATURE_LEVEL_NEWEST;
+use latchkey_storage::OpenError;
 use latchkey_transport::{ClusterSecretError, ServeError};
 use latchkey_validation::{Running as Replica, StopError, Validation};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -26,6 +27,23 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Why it does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum DevError {
+    /// Somebody else listens where a service is to.
+    #[error("{address}, where {what} is to listen, cannot be had: {source}")]
+    Taken {
+        /// For whom.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has the data folder open.
+    #[error("{path} is in use by another process")]
+    InUse {
+        /// Which.
+        path: PathBuf,
+    },
     /// A folder or file cannot be made or moved.
     #[error("cannot prepare {path}")]
     Folder {
@@ -93,9 +111,11 @@ impl Dev {
     /// # Errors
     /// [`DevError`]; nothing is left running then.
     pub async fn start(layout: &Layout, ports: Ports) -> Result<Self, DevError> {
+        // Before anything is made: what is refused leaves no folder behind.
+        free(ports)?;
         let first = first_start::ensure(layout, ports).await?;
         let settings = first_start::settings(layout, &layout.data(), ports)?;
-        let replica = Validation::start(&settings).await?;
+        let replica = Validation::start(&settings).await.map_err(not_started)?;
         let mut others = Others::default();
         let started = others.start(layout, ports).await;
         let dev = Self { replica, others, first };
@@ -215,7 +235,42 @@ impl Others {
     }
 }
 
+/// Whether every port can be had. One that is taken between this and its use is told by the service.
+fn free(ports: Ports) -> Result<(), DevError> {
+    for (what, address) in ports.all() {
+        TcpListener::bind(address).map_err(|source| DevError::Taken { what, address, source })?;
+    }
+    Ok(())
+}
+
+/// A folder that is open elsewhere is whole: nothing has to be made.
+fn not_started(error: latchkey_validation::StartError) -> DevError {
+    match error {
+        latchkey_validation::StartError::Folder(OpenError::Locked { path }) => DevError::InUse { path },
+        other => DevError::Validation(other),
+    }
+}
+
 /// Returns once it says true, or once nobody can say it any more.
 async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_told_before_anything_is_made() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layout = Layout::new(folder.path().join("dev"));
+        // The last of them, so that the ports before it were free.
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = taken.local_addr().expect("it is bound");
+        let base = address.port() - 39;
+        let ports = Ports::from_base(base).expect("ephemeral ports are high");
+        let told = Dev::start(&layout, ports).await.err().expect("it is refused");
+        assert!(matches!(told, DevError::Taken { .. }), "{told:?}");
+        assert!(!layout.folder().exists());
+    }
 }

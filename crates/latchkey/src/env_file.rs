@@ -15,7 +15,9 @@ pub fn text(layout: &Layout, ports: Ports, program: Option<&Path>) -> String {
     }
     let _ = writeln!(text, "export LATCHKEY_KEY_FILE={}", quoted(&layout.root_key()));
     if let Some(folder) = program.and_then(Path::parent) {
-        let _ = writeln!(text, "export PATH={}:\"$PATH\"", quoted(folder));
+        let folder = quoted(folder);
+        // Once, however often a shell takes it.
+        let _ = writeln!(text, "case \":$PATH:\" in *:{folder}:*) ;; *) export PATH={folder}:\"$PATH\" ;; esac");
     }
     text
 }
@@ -48,7 +50,8 @@ mod tests {
         let layout = Layout::new(folder.path().join("it's a $HOME"));
         let file = folder.path().join("env");
         fs::write(&file, text(&layout, Ports::default(), Some(Path::new("/some where/latchkey")))).unwrap();
-        let script = ". \"$1\"; printf '%s\\n' \"$LATCHKEY_KEY_FILE\" \"$LATCHKEY_AUDIT_ADDRESS\" \"${PATH%%:*}\"";
+        let script = ". \"$1\"; once=$PATH; . \"$1\"; [ \"$once\" = \"$PATH\" ] || exit 1
+            printf '%s\\n' \"$LATCHKEY_KEY_FILE\" \"$LATCHKEY_AUDIT_ADDRESS\" \"${PATH%%:*}\"";
         let told = Command::new("sh").args(["-c", script, "sh"]).arg(&file).output().unwrap();
         let expected = format!("{}\n127.0.0.1:7740\n/some where\n", layout.root_key().display());
         assert_eq!(String::from_utf8(told.stdout).unwrap(), expected);

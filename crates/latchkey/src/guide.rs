@@ -53,7 +53,7 @@ pub fn text(layout: &Layout, ports: Ports, first: bool, seeded: &[SeededKey]) ->
     if !seeded.is_empty() {
         let _ = writeln!(text, "\nKey texts of the seed, and what a validation of each gives:\n");
         for key in seeded {
-            let _ = writeln!(text, "  {:<26}{}", key.outcome, key.file.display());
+            let _ = writeln!(text, "  {:<30}{}", key.outcome, key.file.display());
         }
     }
     let _ = writeln!(text, "\nIn another terminal the command line, as root:\n");

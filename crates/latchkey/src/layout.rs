@@ -144,6 +144,22 @@ impl Ports {
         self.at(39)
     }
 
+    /// Every one, with what listens there.
+    #[must_use]
+    pub const fn all(self) -> [(&'static str, SocketAddr); 9] {
+        [
+            ("issuance", self.issuance()),
+            ("issuance's metrics", self.issuance_metrics()),
+            ("validation", self.validation()),
+            ("raft", self.raft()),
+            ("validation's metrics", self.validation_metrics()),
+            ("rotation", self.rotation()),
+            ("rotation's metrics", self.rotation_metrics()),
+            ("audit", self.audit()),
+            ("audit's metrics", self.audit_metrics()),
+        ]
+    }
+
     const fn at(self, offset: u16) -> SocketAddr {
         SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), self.base + offset)
     }
@@ -169,18 +185,7 @@ mod tests {
 
     #[test]
     fn the_default_ports_are_those_of_the_manuals() {
-        let ports = Ports::default();
-        let all = [
-            ports.issuance(),
-            ports.issuance_metrics(),
-            ports.validation(),
-            ports.raft(),
-            ports.validation_metrics(),
-            ports.rotation(),
-            ports.rotation_metrics(),
-            ports.audit(),
-            ports.audit_metrics(),
-        ];
+        let all = Ports::default().all().map(|(_, address)| address);
         assert_eq!(all.map(|address| address.port()), [7710, 7719, 7720, 7721, 7729, 7730, 7739, 7740, 7749]);
         assert!(all.iter().all(|address| address.ip().is_loopback()));
     }

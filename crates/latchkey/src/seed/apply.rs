@@ -70,14 +70,47 @@ pub(crate) async fn apply(seed: &Seed, layout: &Layout, ports: Ports) -> Result<
     let mints = Mints { word: &seed.word, link: &link, material: &material, root: &root };
     let folder = layout.secrets().join("seed");
     let mut keys = Vec::new();
+    same_word(&seed.word, &folder)?;
     for identity in &seed.identities {
         keys.push(management_key(identity, &mints, &folder).await?);
     }
     for key in &seed.keys {
         let text = make(key, &mints, &api).await?;
-        keys.push(keep(&folder, &key.name, word(key.outcome()), &text)?);
+        let outcome = told(key, &text, &api).await?;
+        keys.push(keep(&folder, &key.name, outcome, &text)?);
     }
     Ok(keys)
+}
+
+/// Refuses a folder that began with another word: its files would be overwritten by the texts of other keys.
+fn same_word(word: &str, folder: &Path) -> Result<(), SeedError> {
+    let file = folder.join("word");
+    match std::fs::read_to_string(&file) {
+        Ok(before) if before.trim_end_matches('\n') == word => Ok(()),
+        Ok(_) => {
+            let what =
+                format!("{} says that a seed with another word was applied here; use another --data", file.display());
+            Err(SeedError::Field("word".to_owned(), what))
+        }
+        Err(_) => crate::cli::write_private(&file, &format!("{word}\n")).map_err(failed("word")),
+    }
+}
+
+/// The outcome of the seed, unless somebody changed the key since: a key that is there stays as it is.
+async fn told(key: &SeedKey, text: &str, api: &Api) -> Result<String, SeedError> {
+    let request = pb::ValidateKeyRequest { key_text: text.to_owned(), ..pb::ValidateKeyRequest::default() };
+    let answer = api.validate_key(request).await.map_err(failed(&key.name))?;
+    Ok(in_words(key.outcome(), answer.message.outcome()))
+}
+
+/// Only what becomes of a key is compared: the other outcomes depend on what is asked.
+fn in_words(seeded: Outcome, found: Outcome) -> String {
+    match found {
+        Outcome::Revoked | Outcome::Suspended | Outcome::Expired if found != seeded => {
+            format!("{} (no longer {})", word(found), word(seeded))
+        }
+        _ => word(seeded).to_owned(),
+    }
 }
 
 /// Tenants, owners, roles, keyspaces and identities, in the order in which they refer to each other.
@@ -165,7 +198,7 @@ async fn management_key(identity: &SeedIdentity, mints: &Mints<'_>, folder: &Pat
         ..pb::CreateKeyRequest::default()
     };
     let made = mints.make(&format!("identity {}", identity.name), &request).await?;
-    keep(folder, &identity.name.replace('/', "."), "VALID", &made.text)
+    keep(folder, &identity.name.replace('/', "."), word(Outcome::Valid).to_owned(), &made.text)
 }
 
 /// The text of a key, which is made and brought into its state.
@@ -198,9 +231,31 @@ async fn make(key: &SeedKey, mints: &Mints<'_>, api: &Api) -> Result<String, See
     Ok(text)
 }
 
-fn keep(folder: &Path, name: &str, outcome: &'static str, text: &str) -> Result<SeededKey, SeedError> {
+fn keep(folder: &Path, name: &str, outcome: String, text: &str) -> Result<SeededKey, SeedError> {
     let file: PathBuf = folder.join(format!("{name}.key"));
     let written = crate::cli::write_private(&file, &format!("{text}\n"));
     written.map_err(failed(name))?;
     Ok(SeededKey { name: name.to_owned(), outcome, file })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_a_key_since_is_told() {
+        assert_eq!(in_words(Outcome::Valid, Outcome::Revoked), "REVOKED (no longer VALID)");
+        assert_eq!(in_words(Outcome::Revoked, Outcome::Revoked), "REVOKED");
+        // Nobody calls from the network of this one here.
+        assert_eq!(in_words(Outcome::NetworkNotAllowed, Outcome::Valid), "NETWORK_NOT_ALLOWED");
+    }
+
+    #[test]
+    fn a_folder_has_one_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("seed");
+        same_word("one", &folder).unwrap();
+        same_word("one", &folder).unwrap();
+        assert!(same_word("other", &folder).is_err());
+    }
 }

@@ -31,8 +31,8 @@ const NOT_SOON: Timestamp = Timestamp { seconds: 4_102_444_800, nanos: 0 };
 pub struct SeededKey {
     /// Its word in the file.
     pub name: String,
-    /// What a validation of it gives.
-    pub outcome: &'static str,
+    /// What a validation of it gives, with what the seed says where that is something else.
+    pub outcome: String,
     /// The file with its text, mode 0600.
     pub file: PathBuf,
 }

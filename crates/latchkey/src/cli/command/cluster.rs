@@ -48,7 +48,11 @@ impl ClusterTask {
         if let Value::Object(fields) = &mut whole {
             fields.remove("replicas");
         }
-        output::print(&format!("{}\n", context.printer.one(&whole)))?;
+        let heading = context.printer.one(&whole);
+        // A list of names has none.
+        if !heading.trim().is_empty() {
+            output::print(&format!("{heading}\n"))?;
+        }
         output::print(&context.printer.many(&VIEW, &whole, &replicas))?;
         Ok(Exit::Done)
     }

@@ -3,7 +3,7 @@
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::{files, output};
-use crate::{Dev as Services, Layout, Ports, Seed, env_file, guide};
+use crate::{Dev as Services, DevError, Layout, Ports, Seed, env_file, guide};
 use clap::Args;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 It prints what to try. In another terminal: . .latchkey-dev/env")]
 pub(crate) struct Dev {
-    /// Where data and secrets lie, in two folders; made on the first start.
+    /// Where it keeps all, in three folders: data, audit and secrets; made on the first start.
     #[arg(long, value_name = "DIR", default_value = ".latchkey-dev")]
     data: PathBuf,
     /// The port of issuance; the others lie as far from it as in the manuals.
@@ -43,7 +43,7 @@ impl Dev {
 
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(other)?, signal(SignalKind::interrupt()).map_err(other)?);
-        let services = Services::start(&layout, ports).await.map_err(other)?;
+        let services = Services::start(&layout, ports).await.map_err(not_started)?;
         if let Err(error) = tell(&services, seed.as_ref(), &layout, ports).await {
             services.stop().await.map_err(other)?;
             return Err(error);
@@ -69,6 +69,17 @@ async fn tell(services: &Services, seed: Option<&Seed>, layout: &Layout, ports: 
     let env = env_file::text(layout, ports, std::env::current_exe().ok().as_deref());
     files::write_private(&layout.env(), &env)?;
     output::print(&format!("{}\n", guide::text(layout, ports, services.is_first(), &seeded)))
+}
+
+/// Where another one is in the way, how both can run.
+fn not_started(error: DevError) -> CliError {
+    match &error {
+        DevError::Taken { .. } => CliError::usage(error.to_string())
+            .remedy("does another latchkey dev run? stop it, or give this one --listen-base PORT and --data DIR"),
+        DevError::InUse { .. } => CliError::usage(error.to_string())
+            .remedy("does another latchkey dev run on it? stop it, or give this one --data DIR"),
+        _ => other(error),
+    }
 }
 
 fn other(error: impl std::error::Error + Send + Sync + 'static) -> CliError {

@@ -26,15 +26,29 @@ pub(super) async fn look(context: &Context, findings: &mut Vec<Finding>) {
             return;
         }
     };
+    let cluster = as_leader_sees(context, cluster).await;
     findings.push(leader(&cluster));
     for replica in &cluster.replicas {
-        let finding = state(replica, bound_ms(&cluster));
-        // One that is away is told once.
-        let well = finding.health == super::Health::Ok;
-        findings.push(finding);
-        if well && replica.id != cluster.answered_by {
-            findings.push(checks::replica(replica.id, &replica.address).await);
+        let mut finding = state(replica, bound_ms(&cluster));
+        // The leader may not have noticed yet, and a follower does not know.
+        if finding.health == super::Health::Ok && replica.id != cluster.answered_by {
+            let probed = checks::replica(replica).await;
+            if probed.health == super::Health::Wrong {
+                finding = Finding { check: finding.check, ..probed };
+            }
         }
+        findings.push(finding);
+    }
+}
+
+/// A follower knows of the others only who they are: its leader is asked, if it answers.
+async fn as_leader_sees(context: &Context, cluster: pb::Cluster) -> pb::Cluster {
+    let leader = cluster.leader.filter(|leader| *leader != cluster.answered_by);
+    let leader = leader.and_then(|leader| cluster.replicas.iter().find(|replica| replica.id == leader));
+    let Some(api) = leader.and_then(|leader| context.api.at_replica(&leader.address).ok()) else { return cluster };
+    match api.within(checks::PROBE_MAX).get_cluster(pb::GetClusterRequest {}).await {
+        Ok(answer) => answer.message,
+        Err(_) => cluster,
     }
 }
 
@@ -48,7 +62,10 @@ fn leader(cluster: &pb::Cluster) -> Finding {
         None => Finding::wrong(
             "leader",
             format!("replica {} knows of none", cluster.answered_by),
-            format!("see that {} of the {voters} voters run and reach each other", voters / 2 + 1),
+            format!(
+                "bring up a majority of replicas: {} of the {voters} voters have to run and reach each other",
+                voters / 2 + 1
+            ),
         ),
     }
 }
@@ -58,14 +75,18 @@ fn state(replica: &pb::Replica, bound_ms: i64) -> Finding {
     let found = |more: String| format!("{}{more}", word(replica.state()));
     let remedy = match replica.state() {
         State::Serving => None,
+        // Nobody knows more without a leader; it is asked itself.
+        State::Unknown | State::Unspecified => return Finding::ok(check, "answers; more is known to a leader only"),
         State::Starting => Some("wait: it loads its state; its log tells how far it is"),
         State::NotFresh => Some("see that it reaches the leader"),
         State::Locked => Some("give it its key-encryption key back: see kek_file in its settings"),
         State::Fenced => {
             Some("it stopped for a reason that its log tells; an operator has to act: see deploy/README.md")
         }
-        State::Unreachable => Some("start it, or mend the network between it and the leader"),
-        State::Unknown | State::Unspecified => Some("ask the leader: --validation-address"),
+        State::Unreachable => {
+            let remedy = format!("{}, or mend the network between it and the leader", checks::start(replica));
+            return Finding::wrong(check, found(String::new()), remedy);
+        }
     };
     if let Some(remedy) = remedy {
         return Finding::wrong(check, found(String::new()), remedy);
@@ -114,12 +135,21 @@ mod tests {
 
     #[test]
     fn every_state_but_serving_says_what_to_do() {
-        for state in
-            [State::Starting, State::NotFresh, State::Locked, State::Fenced, State::Unreachable, State::Unknown]
-        {
+        for state in [State::Starting, State::NotFresh, State::Locked, State::Fenced, State::Unreachable] {
             let finding = super::state(&replica(state, 0), 5_000);
             assert!(finding.health == Health::Wrong && !finding.remedy.is_empty(), "{finding:?}");
         }
+    }
+
+    #[test]
+    fn what_a_follower_does_not_know_is_not_wrong() {
+        assert_eq!(state(&replica(State::Unknown, 0), 5_000).health, Health::Ok);
+    }
+
+    #[test]
+    fn a_replica_that_is_away_is_named_with_its_address() {
+        let away = pb::Replica { address: "127.0.0.1:7920".to_owned(), ..replica(State::Unreachable, 0) };
+        assert!(state(&away, 5_000).remedy.starts_with("start replica 2 at 127.0.0.1:7920"));
     }
 
     #[test]

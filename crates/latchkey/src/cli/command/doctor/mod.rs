@@ -81,8 +81,9 @@ impl Doctor {
     pub(crate) async fn run(self, global: &GlobalArguments, printer: Printer) -> Result<Exit, CliError> {
         let mut findings = Vec::new();
         if let Some(settings) = settings::look(global, &mut findings) {
+            let key = settings::source(&settings.key);
             match Context::new(settings, printer) {
-                Ok(context) => checks::look(&context, &mut findings).await,
+                Ok(context) => checks::look(&context, &key, &mut findings).await,
                 Err(error) => {
                     findings.push(Finding::failed("management key", &error, "give another one with --key-file"));
                 }

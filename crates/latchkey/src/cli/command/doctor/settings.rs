@@ -1,6 +1,7 @@
 //! The profile file, the key file, and what follows from them.
 
 use super::Finding;
+use crate::cli::error::CliError;
 use crate::cli::files;
 use crate::cli::profile::Profiles;
 use crate::cli::settings::{GlobalArguments, KeySource, Settings, profile_path};
@@ -15,7 +16,8 @@ pub(super) fn look(global: &GlobalArguments, findings: &mut Vec<Finding>) -> Opt
             Some(settings)
         }
         Err(error) => {
-            findings.push(Finding::failed("settings", &error, "mend the flag, the variable or the profile"));
+            let remedy = remedy(&error, || "mend the flag, the variable or the profile".to_owned());
+            findings.push(Finding::failed("settings", &error, remedy));
             None
         }
     }
@@ -38,13 +40,28 @@ fn profiles(findings: &mut Vec<Finding>) -> Option<Profiles> {
             Some(profiles)
         }
         Err(error) => {
-            findings.push(Finding::failed(
-                CHECK,
-                &error,
-                format!("chmod 600 {0}, or remove it and log in again", path.display()),
-            ));
+            let remedy = remedy(&error, || format!("see that you may read {}, or log in again", path.display()));
+            findings.push(Finding::failed(CHECK, &error, remedy));
             None
         }
+    }
+}
+
+/// What the error itself says is to be done: it knows the cause.
+fn remedy(error: &CliError, other: impl FnOnce() -> String) -> String {
+    match error {
+        CliError::Usage { remedy: Some(remedy), .. } => remedy.clone(),
+        _ => other(),
+    }
+}
+
+/// Where the management key comes from, in words; never the key.
+pub(super) fn source(source: &KeySource) -> String {
+    match source {
+        KeySource::None => "none".to_owned(),
+        KeySource::Profile(_) => "that of the profile".to_owned(),
+        KeySource::File(_) if source.takes_input() => "that of standard input".to_owned(),
+        KeySource::File(path) => format!("that in {}", path.display()),
     }
 }
 
