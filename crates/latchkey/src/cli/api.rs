@@ -34,6 +34,8 @@ pub(crate) struct Api {
     channels: [Channel; 4],
     authorization: Option<MetadataValue<Ascii>>,
     timeout: Duration,
+    /// Where the key lies, for whoever has to look there.
+    key_place: Option<String>,
 }
 
 /// An answer, and what message it is.
@@ -60,7 +62,7 @@ impl Api {
         let addresses = Service::ALL.map(|service| settings.address(service).to_owned());
         let [issuance, validation, rotation, audit] = &addresses;
         let channels = [channel(issuance)?, channel(validation)?, channel(rotation)?, channel(audit)?];
-        Ok(Self { addresses, channels, authorization, timeout: settings.timeout })
+        Ok(Self { addresses, channels, authorization, timeout: settings.timeout, key_place: settings.key.place() })
     }
 
     /// With more patience: for a call that waits on its own account.
@@ -112,7 +114,7 @@ impl Api {
 
     /// What a status of this call tells.
     pub(crate) fn error(&self, service: Service, method: &'static str, status: &Status) -> CallError {
-        CallError::new(service, method, self.address(service), status)
+        CallError::new(service, method, self.address(service), status).with_key_place(self.key_place.clone())
     }
 
     /// Calls until there is an answer, a final error, or no time. Nothing happens twice: what is `UNAVAILABLE` was not done,

@@ -15,6 +15,7 @@
 mod api;
 mod call_error;
 mod command;
+mod confirm;
 mod context;
 mod error;
 mod exit;
@@ -28,6 +29,7 @@ mod service;
 mod settings;
 mod shared;
 mod span;
+mod wording;
 
 pub(crate) use api::Api;
 pub use call_error::CallError;
@@ -75,7 +77,8 @@ Begin:
 
 Settings, the first that is there: flags, the environment (LATCHKEY_ISSUANCE_ADDRESS, LATCHKEY_VALIDATION_ADDRESS,
 LATCHKEY_ROTATION_ADDRESS, LATCHKEY_AUDIT_ADDRESS, LATCHKEY_KEY_FILE, LATCHKEY_TENANT, LATCHKEY_PROFILE), the profile
-(latchkey login writes $XDG_CONFIG_HOME/latchkey/config.toml), loopback.
+(latchkey login writes $XDG_CONFIG_HOME/latchkey/config.toml), loopback. With the flag --profile the environment gives neither
+addresses nor key nor tenant.
 NO_COLOR, set to anything, takes the colours away; they are on terminals only.";
 
 /// Carries out what the arguments of this process ask for, and tells how it is to end.
@@ -104,7 +107,10 @@ pub fn definition() -> clap::Command {
 impl Arguments {
     async fn run(self, format: output::Format) -> Result<Exit, CliError> {
         let Self { global, task } = self;
-        let global = global.or_environment(|name| env::var(name).ok());
+        let variable = |name: &str| env::var(name).ok();
+        // What is written into a profile may come from the environment; what is read beside a named one may not.
+        let writes_profile = matches!(task, Task::Login(_));
+        let global = if writes_profile { global.and_environment(variable) } else { global.or_environment(variable) };
         let colour = output::wants_colour(env::var("NO_COLOR").ok().as_deref());
         let printer = Printer::new(format, colour, output::terminal_width());
         let connect = || Context::new(Settings::load(&global)?, printer);

@@ -49,6 +49,16 @@ impl Printer {
         Self { format, colour, width }
     }
 
+    /// Whether a person reads it.
+    pub(crate) fn is_for_people(self) -> bool {
+        self.format == Format::Table
+    }
+
+    /// For whoever is asked something, whatever the answer will be printed as.
+    pub(crate) const fn for_people(self) -> Self {
+        Self { format: Format::Table, ..self }
+    }
+
     /// Whether a program reads it.
     pub(crate) fn is_for_programs(self) -> bool {
         self.format.is_for_programs()
