@@ -12,6 +12,8 @@ readonly GRPC_PYTHON=(grpcio==1.85.1 grpcio-tools==1.85.1 grpcio-status==1.85.1 
 
 tools=$PWD/.cache/tools
 built=${LATCHKEY_BUILT:-$(realpath -m "${CARGO_TARGET_DIR:-target}")/debug}
+# To the services each variable of that beginning is a setting.
+unset LATCHKEY_BUILT
 export PATH=$tools/python/bin:$tools/bin:$tools/node_modules/.bin:$PATH
 mkdir -p "$tools/bin"
 work=$(mktemp -d)
