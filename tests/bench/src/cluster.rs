@@ -236,10 +236,8 @@ impl Cluster {
             owner: Some(v1::Owner::default()),
             ..Default::default()
         };
-        match directory.create_owner(self.signed(owner)).await {
-            Err(status) if status.code() != tonic::Code::AlreadyExists => return Err(status.into()),
-            _ => {}
-        }
+        // Issuance has just been started.
+        self.until_done(async || directory.create_owner(self.signed(owner.clone())).await).await?;
         let of_few = |number| v1::CreateKeyRequest { owner: "tenants/acme/owners/kiosk".to_owned(), ..key(number) };
         let batch = v1::BatchCreateKeysRequest {
             parent: KEYSPACE.to_owned(),
