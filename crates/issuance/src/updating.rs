@@ -30,8 +30,8 @@ macro_rules! updates {
     };
 }
 updates! {
-    update_tenant, UpdateTenant, scope_of_tenant, Operation::UpdateTenant, Tenant, "a changed tenant";
-    update_keyspace, UpdateKeyspace, scope_of_keyspace, boxed_keyspace, Keyspace, "a changed keyspace";
+    update_tenant, UpdateTenant, UpdateTenant::authority, Operation::UpdateTenant, Tenant, "a changed tenant";
+    update_keyspace, UpdateKeyspace, UpdateKeyspace::authority, boxed_keyspace, Keyspace, "a changed keyspace";
     update_owner, UpdateOwner, scope_of_owner, Operation::UpdateOwner, Owner, "a changed owner";
     update_role, UpdateRole, scope_of_role, Operation::UpdateRole, Role, "a changed role";
     update_identity, UpdateIdentity, scope_of_identity, Operation::UpdateIdentity, Identity, "a changed identity";
@@ -39,28 +39,6 @@ updates! {
 
 fn boxed_keyspace(operation: UpdateKeyspace) -> Operation {
     Operation::UpdateKeyspace(Box::new(operation))
-}
-
-/// A tenant does not lift its own bounds.
-fn scope_of_tenant(operation: &UpdateTenant) -> Scope {
-    match operation.changes.quotas {
-        Some(_) => Scope::System,
-        None => Scope::Tenant(operation.name.clone()),
-    }
-}
-
-/// As the state machine decides it: an `admin` of a keyspace does not lift the bounds that the tenant set, and one of the
-/// system tenant does not change the keyspace of all management keys.
-fn scope_of_keyspace(operation: &UpdateKeyspace) -> Scope {
-    if operation.name.is_management() {
-        return Scope::System;
-    }
-    let changes = &operation.changes;
-    let bounds = changes.keys_max.is_some() || changes.versions_max.is_some() || changes.metadata_bytes_max.is_some();
-    match bounds {
-        true => Scope::Tenant(operation.name.parent()),
-        false => Scope::Keyspace(operation.name.clone()),
-    }
 }
 
 fn scope_of_owner(operation: &UpdateOwner) -> Scope {

@@ -9,7 +9,7 @@ use crate::answers::{read, read_as, told, unexpected};
 use crate::confirm::glance;
 use crate::{Authorized, ProvenIdentity, Query, Registry, Selected, Time, fields_invalid, identify, regions, wait_for};
 use latchkey_crypto::{Entropy, draw};
-use latchkey_domain::{DurationMillis, Duty, KeyId, KeyName, KeyspaceName, Refusal, Revision, Scope, TenantName};
+use latchkey_domain::{DurationMillis, Duty, KeyId, KeyName, KeyspaceName, Refusal, Revision};
 use latchkey_state::{Command, Cut, CutScope, KEYS_PER_COMMAND_MAX, Operation, RequestMark};
 use latchkey_transport::status;
 use latchkey_wire::applied::{Told, read_applied};
@@ -42,8 +42,8 @@ pub async fn revoke_keys(
     let asked = read_revoke_keys(&message).map_err(fields_invalid)?;
     let by = Time::waiting(&extensions, asked.wait);
     let scope = match &asked.operation.target {
-        RevokeTarget::Scope(scope) => scope_of_cut(scope),
-        RevokeTarget::Selection { keyspace, .. } => scope_of_cut(&CutScope::Keyspace(keyspace.clone())),
+        RevokeTarget::Scope(scope) => scope.authority(),
+        RevokeTarget::Selection { keyspace, .. } => CutScope::Keyspace(keyspace.clone()).authority(),
     };
     let authorized = Authorized::check(asked, identity, &REVOKERS, &scope)?;
     let (AwaitedWrite { operation, request, validate_only, wait }, identity) = authorized.into_parts();
@@ -254,19 +254,6 @@ fn written(bytes: [u8; 16]) -> String {
     let digits = format!("{:032x}", u128::from_be_bytes(bytes));
     let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
     parts.join("-")
-}
-
-/// Where one has to be a revoker: as the state machine decides it. The management keyspace holds keys of all tenants.
-fn scope_of_cut(cut: &CutScope) -> Scope {
-    match cut {
-        CutScope::Tenant(name) if *name == TenantName::system() => Scope::System,
-        CutScope::Tenant(name) => Scope::Tenant(name.clone()),
-        CutScope::Keyspace(name) if name.is_management() => Scope::System,
-        CutScope::Keyspace(name) => Scope::Keyspace(name.clone()),
-        CutScope::Owner(name) => Scope::Tenant(name.parent()),
-        CutScope::Role(name) if name.parent() == TenantName::system() => Scope::System,
-        CutScope::Role(name) => Scope::Tenant(name.parent()),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Who may ask for what: checked again here, in the state that the command meets, whatever the proposing service saw.
 
-use crate::command::{Actor, Command, CutScope, DirectoryName, Explanation, HolderName, Operation, UpdateKeyspace};
+use crate::command::{Actor, Command, DirectoryName, Explanation, HolderName, Operation};
 use crate::key::Holder;
 use crate::records::Identity;
 use crate::state::State;
@@ -43,12 +43,9 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
             may_revoke_management_key(state, grants, &operation.key)
         }
         Operation::RevokeKey(operation) => need(grants, &REVOKERS, Scope::Keyspace(operation.key.keyspace.clone())),
-        Operation::Cut(operation) => need(grants, &REVOKERS, scope_of_cut(&operation.scope)),
-        Operation::UpdateTenant(operation) if operation.changes.quotas.is_some() => {
-            need(grants, &[Duty::Admin], Scope::System)
-        }
-        Operation::UpdateTenant(operation) => need(grants, &[Duty::Admin], Scope::Tenant(operation.name.clone())),
-        Operation::UpdateKeyspace(operation) => need(grants, &[Duty::Admin], scope_of_keyspace(operation)),
+        Operation::Cut(operation) => need(grants, &REVOKERS, operation.scope.authority()),
+        Operation::UpdateTenant(operation) => need(grants, &[Duty::Admin], operation.authority()),
+        Operation::UpdateKeyspace(operation) => need(grants, &[Duty::Admin], operation.authority()),
         Operation::UpdateOwner(operation) => need(grants, &[Duty::Admin], Scope::Tenant(operation.name.parent())),
         Operation::CreateRole(operation) => need(grants, &[Duty::Admin], Scope::Tenant(operation.name.parent())),
         Operation::UpdateRole(operation) => need(grants, &[Duty::Admin], Scope::Tenant(operation.name.parent())),
@@ -109,20 +106,6 @@ fn of_service(word: &str, operation: &Operation) -> Result<(), Refusal> {
         Operation::RecordRefusals(_) => Ok(()),
         Operation::Trim(_) if word == AUDIT => Ok(()),
         _ => Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System }),
-    }
-}
-
-/// An `admin` of a keyspace does not lift the bounds that the tenant set. The management keyspace holds keys of all
-/// tenants' identities, so no grant within the system tenant is enough.
-fn scope_of_keyspace(operation: &UpdateKeyspace) -> Scope {
-    if operation.name.is_management() {
-        return Scope::System;
-    }
-    let changes = &operation.changes;
-    let bounds = changes.keys_max.is_some() || changes.versions_max.is_some() || changes.metadata_bytes_max.is_some();
-    match bounds {
-        true => Scope::Tenant(operation.name.parent()),
-        false => Scope::Keyspace(operation.name.clone()),
     }
 }
 
@@ -188,20 +171,6 @@ fn may_revoke_management_key(state: &State, grants: &[Grant], name: &KeyName) ->
     let scope = holder_of(state, name).map_or(Scope::System, |identity| tenant_scope(state, identity));
     // Whose key it is, and whether there is one, is not for those to learn who may not touch it.
     need(grants, &REVOKERS, scope).or_else(|_| need(grants, &REVOKERS, Scope::System))
-}
-
-/// The management keyspace holds keys of all tenants' identities, so no grant within the system tenant is enough.
-fn scope_of_cut(cut: &CutScope) -> Scope {
-    match cut {
-        CutScope::Tenant(name) if *name == TenantName::system() => Scope::System,
-        CutScope::Tenant(name) => Scope::Tenant(name.clone()),
-        CutScope::Keyspace(name) if name.is_management() => Scope::System,
-        CutScope::Keyspace(name) => Scope::Keyspace(name.clone()),
-        CutScope::Owner(name) => Scope::Tenant(name.parent()),
-        // Management keys may have its roles, whosever they are.
-        CutScope::Role(name) if name.parent() == TenantName::system() => Scope::System,
-        CutScope::Role(name) => Scope::Tenant(name.parent()),
-    }
 }
 
 fn tenant_scope(state: &State, identity: &Identity) -> Scope {

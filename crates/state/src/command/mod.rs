@@ -1,6 +1,7 @@
 //! Commands: what a log record asks of the state machine. They carry names, durations and ciphertext; absolute times
 //! are made by apply, and no plaintext secret is ever in one.
 
+mod authority;
 mod directory;
 mod keys;
 mod rotation;
