@@ -9,13 +9,14 @@ use latchkey_telemetry::OsEntropy;
 use latchkey_transport::Rejection;
 use latchkey_wire::pb::v1::issuance_service_server::IssuanceService;
 use latchkey_wire::pb::v1::{
-    BatchCreateKeysRequest, BatchCreateKeysResponse, CreateKeyRequest, CreateKeyResponse, GetKeyRequest, IssuedKey,
-    Key, ListKeysRequest, ListKeysResponse, RestrictKeyRequest, RestrictKeyResponse, ResumeKeyRequest,
-    ResumeKeyResponse, RevokeKeyRequest, RevokeKeyResponse, RevokeKeysRequest, RevokeKeysResponse, SuspendKeyRequest,
-    SuspendKeyResponse, UpdateKeyRequest,
+    BatchCreateKeysRequest, BatchCreateKeysResponse, CreateKeyRequest, CreateKeyResponse, GetKeyRequest,
+    ImportKeysRequest, ImportKeysResponse, IssuedKey, Key, ListKeysRequest, ListKeysResponse, RestrictKeyRequest,
+    RestrictKeyResponse, ResumeKeyRequest, ResumeKeyResponse, RevokeKeyRequest, RevokeKeyResponse, RevokeKeysRequest,
+    RevokeKeysResponse, SuspendKeyRequest, SuspendKeyResponse, UpdateKeyRequest,
 };
 use latchkey_wire::request;
-use tonic::{Request, Response, Status, async_trait};
+use tokio_stream::Empty;
+use tonic::{Request, Response, Status, Streaming, async_trait};
 
 #[async_trait]
 impl<R: Registry> IssuanceService for Handlers<R> {
@@ -87,6 +88,15 @@ impl<R: Registry> IssuanceService for Handlers<R> {
     async fn resume_key(&self, request: Request<ResumeKeyRequest>) -> Result<Response<ResumeKeyResponse>, Status> {
         let method = "IssuanceService/ResumeKey";
         self.entrance.call(method, request, request::read_resume_key, |call| self.resume_key(call)).await
+    }
+
+    type ImportKeysStream = Empty<Result<ImportKeysResponse, Status>>;
+
+    async fn import_keys(
+        &self,
+        _: Request<Streaming<ImportKeysRequest>>,
+    ) -> Result<Response<Self::ImportKeysStream>, Status> {
+        Err(Rejection::NotServedHere.into())
     }
 
     async fn restrict_key(

@@ -11,7 +11,8 @@ use latchkey_transport::Rejection;
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::issuance_service_server::IssuanceService;
 use std::sync::Arc;
-use tonic::{Request, Response, Status};
+use tokio_stream::Empty;
+use tonic::{Request, Response, Status, Streaming};
 
 /// The handlers.
 #[derive(Clone)]
@@ -86,6 +87,15 @@ impl IssuanceService for IssuanceFace {
     }
 
     async fn resume_key(&self, _: Request<v1::ResumeKeyRequest>) -> Result<Response<v1::ResumeKeyResponse>, Status> {
+        Err(Rejection::NotServedHere.into())
+    }
+
+    type ImportKeysStream = Empty<Result<v1::ImportKeysResponse, Status>>;
+
+    async fn import_keys(
+        &self,
+        _: Request<Streaming<v1::ImportKeysRequest>>,
+    ) -> Result<Response<Self::ImportKeysStream>, Status> {
         Err(Rejection::NotServedHere.into())
     }
 

@@ -31,6 +31,26 @@ impl fmt::Debug for v1::ValidateKeyRequest {
     }
 }
 
+impl fmt::Debug for v1::ImportedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What the holder of a key would recognise is enough to find a row by.
+        f.debug_struct("ImportedKey")
+            .field("format", &self.format)
+            .field("material", &self.material)
+            .field("source_id", &self.source_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for v1::imported_key::Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digest(digest) => f.debug_tuple("Digest").field(&Hidden(digest.len())).finish(),
+            Self::KeyText(text) => f.debug_tuple("KeyText").field(&Hidden::text(text)).finish(),
+        }
+    }
+}
+
 impl fmt::Debug for v1::CreateKeyResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, version, key_text, revision, regions, replayed } = self;

@@ -47,6 +47,7 @@ impl View<'_> {
             update_time: Some(write_time(updated_at(keyspace.changed, keyspace.created_at))),
             etag: keyspace.etag(),
             revision: Some(self.revision.into()),
+            import_formats: Vec::new(),
         }
     }
 

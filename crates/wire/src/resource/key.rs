@@ -36,6 +36,7 @@ impl View<'_> {
             versions: key.versions.iter().map(|version| self.version(name.as_ref(), key, version)).collect(),
             etag: key.etag(),
             revision: Some(self.revision.into()),
+            imported: None,
         }
     }
 
