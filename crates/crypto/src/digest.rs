@@ -24,6 +24,12 @@ impl Inner {
         Self(hasher.chain_update(secret.expose()).finalize().into())
     }
 
+    /// Of what another system hashed of a key text: the text, or its last part.
+    #[must_use]
+    pub fn of_foreign(hashed: &str) -> Self {
+        Self(Sha256::digest(hashed).into())
+    }
+
     /// From bytes that were unsealed or imported.
     #[must_use]
     pub const fn new(bytes: [u8; 32]) -> Self {
@@ -167,6 +173,14 @@ mod tests {
                 0x4f, 0xdd, 0xf9, 0xa4, 0xf3, 0xdf, 0x8f, 0x8b, 0xa9, 0x00, 0x34, 0x57, 0xd8, 0x7a, 0x46
             ]
         );
+    }
+
+    #[test]
+    fn what_another_system_hashed_is_a_plain_sha_256() {
+        // FIPS 180-2, appendix B.1.
+        let abc = Inner::of_foreign("abc");
+        assert_eq!(abc.expose()[..4], [0xba, 0x78, 0x16, 0xbf]);
+        assert_eq!(abc.expose()[28..], [0xf2, 0x00, 0x15, 0xad]);
     }
 
     #[test]

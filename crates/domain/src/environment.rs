@@ -39,17 +39,7 @@ impl Environment {
     /// # Errors
     /// [`EnvironmentError`] tells the first byte that breaks the grammar.
     pub fn parse(text: &str) -> Result<Self, EnvironmentError> {
-        if !text.starts_with(|first: char| first.is_ascii_lowercase()) {
-            return Err(EnvironmentError::new(0, EnvironmentRule::Start));
-        }
-        for (position, byte) in text.bytes().enumerate() {
-            let rule = match byte {
-                _ if position == ENVIRONMENT_BYTES_MAX => EnvironmentRule::Length,
-                b'a'..=b'z' | b'0'..=b'9' | b'-' => continue,
-                _ => EnvironmentRule::Character,
-            };
-            return Err(EnvironmentError::new(position, rule));
-        }
+        check_word(text)?;
         Ok(Self(text.into()))
     }
 
@@ -62,6 +52,22 @@ impl Environment {
     pub fn is_production(&self) -> bool {
         *self.0 == *Self::PRODUCTION
     }
+}
+
+/// Whether the text is a word `[a-z][a-z0-9-]{0,31}`.
+pub(crate) fn check_word(text: &str) -> Result<(), EnvironmentError> {
+    if !text.starts_with(|first: char| first.is_ascii_lowercase()) {
+        return Err(EnvironmentError::new(0, EnvironmentRule::Start));
+    }
+    for (position, byte) in text.bytes().enumerate() {
+        let rule = match byte {
+            _ if position == ENVIRONMENT_BYTES_MAX => EnvironmentRule::Length,
+            b'a'..=b'z' | b'0'..=b'9' | b'-' => continue,
+            _ => EnvironmentRule::Character,
+        };
+        return Err(EnvironmentError::new(position, rule));
+    }
+    Ok(())
 }
 
 impl fmt::Display for Environment {

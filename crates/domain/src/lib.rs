@@ -35,6 +35,8 @@ mod grammar;
 mod grant;
 mod http_method;
 mod id;
+mod import_format;
+mod import_refusal;
 mod metadata;
 mod name;
 mod network;
@@ -60,6 +62,12 @@ pub use grammar::GrammarError;
 pub use grant::{Duty, Grant, Scope, covers};
 pub use http_method::{METHOD_BYTES_MAX, METHODS_MAX, Method, MethodError, MethodRule, MethodSet};
 pub use id::{ID_CHARS, IdError, KeyId, RotationId, VersionId};
+pub use import_format::{
+    IMPORT_BITS_MIN, IMPORT_FORMATS_MAX, IMPORT_HIDDEN_BITS_MIN, IMPORT_PART_CHARS_MAX, IMPORT_PARTS_MAX,
+    IMPORT_PREFIX_CHARS_MAX, ImportAlphabet, ImportDigest, ImportFormat, ImportFormatError, ImportFormatId, ImportPart,
+    ImportStart, Shaped,
+};
+pub use import_refusal::ImportRefusal;
 pub use metadata::{METADATA_BYTES_MAX, METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, Metadata, MetadataError};
 pub use name::{
     IdentityName, KeyName, KeyspaceName, MANAGEMENT_KEYSPACE, NameError, OwnerName, RoleName, RotationName,
@@ -81,5 +89,5 @@ pub use revocation::RevocationReason;
 pub use role::{BuiltInRole, ROLES_MAX, RoleSet};
 pub use rotation::RotationState;
 pub use terms::Terms;
-pub use text::{DisplayName, Purpose, ReasonText, TextError, TextRule};
+pub use text::{DisplayName, Purpose, ReasonText, SourceId, TextError, TextRule};
 pub use time::{DurationMillis, UnixMillis};

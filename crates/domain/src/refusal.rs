@@ -1,7 +1,7 @@
 //! Refusals: answers that tell a caller what to change. A refusal is deterministic, is replicated with the command
 //! that it answers, and changed nothing.
 
-use crate::{DurationMillis, Duty, RotationState, Scope, UnixMillis};
+use crate::{DurationMillis, Duty, ImportFormatId, RotationState, Scope, UnixMillis};
 use alloc::string::String;
 
 /// What kind of resource a refusal speaks of.
@@ -294,6 +294,13 @@ pub enum Refusal {
     },
     /// The keyspace does not let whoever holds a key revoke it.
     SelfRevocationOff,
+    /// Keys were imported by the format, so it neither changes nor goes.
+    FormatInUse {
+        /// Its id.
+        format: ImportFormatId,
+        /// How many keys.
+        count: u64,
+    },
     /// Audit is too far behind, and this can wait.
     AuditBehind {
         /// How many entries nobody has taken yet.

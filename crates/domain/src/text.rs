@@ -73,6 +73,10 @@ text_type! {
     ReasonText, 512
 }
 text_type! {
+    /// The id of a key in the system that made it. May be empty.
+    SourceId, 128
+}
+text_type! {
     /// The one function that a key serves. May be empty.
     Purpose, 256
 }

@@ -3,12 +3,12 @@
 use crate::disk::{DecodeError, required};
 use crate::pb::internal::v1 as internal;
 use crate::pb::internal::v1::refusal::{
-    ExceedsKey, KeyExpired, Kind, NotEmpty, Numbers, OwnerNotAllowed, ParentNotAllowed, Plain, QuotaExceeded, Resource,
-    RotationNotIn, Spans, Times,
+    ExceedsKey, FormatInUse, KeyExpired, Kind, NotEmpty, Numbers, OwnerNotAllowed, ParentNotAllowed, Plain,
+    QuotaExceeded, Resource, RotationNotIn, Spans, Times,
 };
 use crate::pb::v1;
 use crate::words;
-use latchkey_domain::{DurationMillis, Duty, Refusal, ResourceKind, Scope, UnixMillis};
+use latchkey_domain::{DurationMillis, Duty, ImportFormatId, Refusal, ResourceKind, Scope, UnixMillis};
 
 /// What a refusal can say was expected of an owner. It comes from our own code, so the list is closed.
 const EXPECTED_OWNERS: [&str; 2] = ["an owner of the keyspace's tenant", "an identity"];
@@ -78,6 +78,7 @@ pub fn write_refusal(refusal: &Refusal) -> internal::Refusal {
         }),
         Refusal::SelfRevocationOff => Kind::SelfRevocationOff(Plain {}),
         Refusal::AuditBehind { entries } => Kind::AuditBehind(entries),
+        Refusal::FormatInUse { format, count } => Kind::FormatInUse(FormatInUse { format: format.to_string(), count }),
     };
     internal::Refusal { kind: Some(kind) }
 }
@@ -155,6 +156,10 @@ pub fn read_refusal(refusal: internal::Refusal) -> Result<Refusal, DecodeError> 
         }
         Kind::SelfRevocationOff(Plain {}) => Refusal::SelfRevocationOff,
         Kind::AuditBehind(entries) => Refusal::AuditBehind { entries },
+        Kind::FormatInUse(FormatInUse { format, count }) => {
+            let format = ImportFormatId::parse(&format).map_err(|error| DecodeError::new("refusal.format", error))?;
+            Refusal::FormatInUse { format, count }
+        }
     })
 }
 
@@ -233,6 +238,7 @@ mod tests {
             Refusal::RotationInProgress { rotation: name() },
             Refusal::SelfRevocationOff,
             Refusal::AuditBehind { entries: 1_000_000 },
+            Refusal::FormatInUse { format: ImportFormatId::parse("unkey").unwrap(), count: 3 },
         ];
         all.extend(EXCEEDED_FIELDS.map(|field| Refusal::ExceedsKey { name: name(), field, value: "a".to_owned() }));
         all.extend(EXPECTED_PARENTS.map(|expected| Refusal::ParentNotAllowed { name: name(), expected }));

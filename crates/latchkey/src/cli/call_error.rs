@@ -205,6 +205,9 @@ impl CallError {
                 format!("latchkey rotation show {} tells what came of it", names::short(self.fact("rotation")))
             }
             Reason::SelfRevocationOff => "ask whoever issues keys there to revoke it".to_owned(),
+            Reason::FormatInUse => {
+                "keep the format as it is, and declare another under another id: latchkey keyspace update".to_owned()
+            }
             Reason::TooManyAttempts => "wait a minute".to_owned(),
             Reason::AuditStopped => "look at the log of audit: its disk is full, or an operator has to act".to_owned(),
             Reason::AuditBehind => {

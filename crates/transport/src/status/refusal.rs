@@ -204,6 +204,13 @@ fn answer(refusal: &Refusal) -> Answer {
             "self_revocation",
             "the keyspace does not let whoever holds a key revoke it".to_owned(),
         ),
+        Refusal::FormatInUse { format, count } => failed(
+            Reason::FormatInUse,
+            format.as_str(),
+            format!("{count} imported keys have the format {format}, so it neither changes nor goes"),
+        )
+        .with("format", format)
+        .with("count", count),
         Refusal::AuditBehind { entries } => Unavailable::AuditBehind { entries: *entries }.into_answer(),
     }
 }

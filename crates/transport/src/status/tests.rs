@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use latchkey_domain::{DurationMillis, Duty, NodeId, Quota, Refusal, ResourceKind, RotationState, Scope, UnixMillis};
+use latchkey_domain::{DurationMillis, Duty, ImportFormatId, NodeId, Quota, Refusal, ResourceKind, RotationState, Scope, UnixMillis};
 use latchkey_wire::reason::ERROR_DOMAIN;
 use latchkey_wire::violation::FieldViolations;
 use prost::Message as _;
@@ -71,6 +71,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::RotationNotIn { rotation: text(), state: RotationState::Completed, expected: "OVERLAP" },
         Refusal::SelfRevocationOff,
         Refusal::AuditBehind { entries: 1_000_000 },
+        Refusal::FormatInUse { format: ImportFormatId::parse("unkey").unwrap(), count: 3 },
     ]
 }
 
