@@ -2,6 +2,7 @@
 
 use latchkey_crypto::DataKey;
 use latchkey_domain::{ClusterId, Revision, RingNumber, Sequence, TenantName, TenantNumber};
+use latchkey_telemetry::TraceParent;
 use latchkey_transparency::Hash;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub struct Event {
     pub o: [u8; 32],
     /// The root of the tree with it.
     pub root: Hash,
+    /// Where in its trace it was applied, if that is known.
+    pub trace: Option<TraceParent>,
 }
 
 /// The key that seals a tenant's entries.

@@ -85,6 +85,7 @@ fn read(sequence: Sequence, plain: &[u8]) -> Option<Event> {
         bytes: bytes.to_vec(),
         o: *o,
         root: Hash::new(*root),
+        trace: None,
     })
 }
 
@@ -117,6 +118,7 @@ mod tests {
             bytes: b"what happened".to_vec(),
             o: [3; 32],
             root: Hash::new([4; 32]),
+            trace: None,
         }
     }
 

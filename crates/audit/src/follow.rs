@@ -12,8 +12,8 @@ use crate::told::Told;
 use crate::vault::Vault;
 use latchkey_crypto::Entropy;
 use latchkey_domain::{ClusterId, Sequence};
-use latchkey_telemetry::{Clock, names};
-use metrics::gauge;
+use latchkey_telemetry::{Clock, names, span_after};
+use metrics::{gauge, histogram};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};
+use tracing::Span;
 
 /// Events that one write and one sync carry.
 const BATCH_EVENTS_MAX: usize = 512;
@@ -207,6 +208,9 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
 
     /// Checks, seals and stores events. Durable on return.
     async fn store(&mut self, batch: &[Event]) -> Result<(), End> {
+        let begun = Instant::now();
+        // Each is part of the trace of its own proposal; all end with the one sync.
+        let spans: Vec<_> = batch.iter().map(span).collect();
         let mut tree = self.writer().frontier().clone();
         let mut frames: Vec<Frame> = Vec::with_capacity(batch.len());
         gauge!(names::AUDIT_LAG_ENTRIES).set(batch.len() as f64);
@@ -223,6 +227,8 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
             frames.push(self.seal(event, leaf).await?);
         }
         self.append(frames).await?;
+        histogram!(names::AUDIT_STORE_SECONDS).record(begun.elapsed().as_secs_f64());
+        drop(spans);
         let last = batch.last().and_then(|event| Told::read(&event.bytes).ok());
         let age = last.map_or(0, |told| self.clock.unix_millis().since(told.at).millis());
         gauge!(names::AUDIT_LAG_SECONDS).set(age as f64 / 1_000.0);
@@ -295,6 +301,11 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
         self.writer = Some(writer);
         done
     }
+}
+
+fn span(event: &Event) -> Span {
+    let (sequence, revision) = (event.sequence.0, event.revision);
+    span_after!(event.trace, "store entry", latchkey.sequence = sequence, latchkey.revision = %revision)
 }
 
 /// Lets the cluster forget what was promised, at most once in a while. A trim that fails is tried again.

@@ -177,6 +177,7 @@ fn read(item: FollowItem) -> Followed {
             bytes: event.event,
             o: event.opening,
             root: Hash::new(event.root),
+            trace: event.trace,
         }),
         FollowItem::Progress { .. } => Followed::Progress,
     }

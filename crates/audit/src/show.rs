@@ -78,6 +78,7 @@ mod tests {
             bytes: Vec::new(),
             o: [0; 32],
             root: Hash::new([0; 32]),
+            trace: None,
         };
         let told = Told {
             at: UnixMillis::new(1_500),

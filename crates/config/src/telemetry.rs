@@ -1,4 +1,4 @@
-//! Logs and traces.
+//! Logs, traces and metrics.
 
 use crate::declare::settings;
 use crate::field::Field;
@@ -27,17 +27,20 @@ impl Field for LogFormat {
 }
 
 settings! {
-    /// Logs and traces.
+    /// Logs, traces and metrics. What there is of each: `crates/telemetry/README.md`.
     TelemetrySettings, checked by check {
         /// How log lines look: `text` for people, `json` for machines. Default `text`. Since 0.1.
         value log_format: LogFormat = "text";
         /// Which events are logged: `target=level`, separated by commas, such as `info,latchkey_registry=debug`.
         /// Default `info,openraft=off`: openraft speaks several times a second of a replica that is down, and what an
-        /// operator needs of it, this program says itself. Since 0.1.
+        /// operator needs of it, this program says itself. While a process runs, `PUT /log-level` on its `metrics_listen`
+        /// changes it. Since 0.1.
         value log_filter: String = "info,openraft=off";
-        /// Where spans are sent (OTLP over gRPC), such as `http://127.0.0.1:4317`. Default empty: nowhere. Since 0.1.
+        /// Where spans, log records and metrics are sent (OTLP over gRPC), such as `http://127.0.0.1:4317`. A collector that
+        /// is away holds nobody up. Default empty: nowhere, and no call is traced. Since 0.1.
         value otlp_endpoint: Option<String> = "";
-        /// The share of traces that begin here and are sent, 0 to 1; a caller's trace follows the caller's choice.
+        /// The share of calls that begin a trace, 0 to 1, where their caller sent none; a trace that a caller sent follows
+        /// the caller's choice.
         /// Default 0.01. Since 0.1.
         value trace_sample_ratio: f64 = "0.01";
     }

@@ -2,6 +2,7 @@
 
 use latchkey_domain::{Revision, Sequence, TenantNumber};
 use latchkey_state::{EVENT_FORMAT, Entry};
+use latchkey_telemetry::TraceParent;
 use latchkey_transport::status;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::follow_response::Item;
@@ -45,6 +46,8 @@ pub struct FollowedEvent {
     pub opening: [u8; 32],
     /// The root of the tree with it.
     pub root: [u8; 32],
+    /// Where in its trace it was applied, if the replica remembers one.
+    pub trace: Option<TraceParent>,
 }
 
 impl FollowItem {
@@ -54,6 +57,7 @@ impl FollowItem {
     /// `INTERNAL`: one of us sent what is no item.
     pub fn read(message: pb::FollowResponse) -> Result<Self, Status> {
         let damaged = || status::bug("a follower was sent what is no event");
+        let trace = TraceParent::from_bytes(&message.trace_parent);
         match message.item.ok_or_else(damaged)? {
             Item::Event(event) => Ok(Self::Event(FollowedEvent {
                 sequence: Sequence(event.sequence),
@@ -63,6 +67,7 @@ impl FollowItem {
                 event: event.event,
                 opening: event.opening.as_slice().try_into().map_err(|_| damaged())?,
                 root: event.root.as_slice().try_into().map_err(|_| damaged())?,
+                trace,
             })),
             Item::Progress(progress) => Ok(Self::Progress {
                 next: Sequence(progress.next_sequence),

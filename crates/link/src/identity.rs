@@ -3,6 +3,7 @@
 use crate::{Registry, answers};
 use latchkey_domain::{Grant, IdentityName, KeyName, Revision};
 use latchkey_state::Actor;
+use latchkey_telemetry::trace;
 use latchkey_transport::{Caller, Rejection};
 use latchkey_wire::pb::internal::v1 as pb;
 use tokio::time::Instant;
@@ -54,5 +55,8 @@ pub async fn identify(
 ) -> Result<ProvenIdentity, Status> {
     let caller = extensions.get::<Caller>().ok_or(Rejection::IdentityMissing)?;
     let bearer = caller.bearer.as_ref().ok_or(Rejection::IdentityMissing)?;
-    registry.authenticate(bearer.reveal(), caller.peer.map(|peer| peer.ip()), by).await
+    let identity = registry.authenticate(bearer.reveal(), caller.peer.map(|peer| peer.ip()), by).await?;
+    trace::note("latchkey.tenant", || identity.key.keyspace.tenant.to_string());
+    trace::note("latchkey.key", || identity.key.key.to_string());
+    Ok(identity)
 }

@@ -7,6 +7,7 @@ use crate::replicas::{Reached, Replicas};
 use crate::{Barrier, FollowItem, Following, ProvenIdentity, Query, Registry, Selected};
 use latchkey_domain::{ClusterId, KeyspaceName, NodeId, Revision, Sequence};
 use latchkey_state::{Command, Operation};
+use latchkey_telemetry::{span, trace};
 use latchkey_transport::{ClusterSecret, Unavailable, status};
 use latchkey_wire::applied::{Proposed, read_applied};
 use latchkey_wire::disk::write_command;
@@ -19,8 +20,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::StreamExt as _;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use tonic_types::StatusExt as _;
+use tracing::Instrument as _;
 
 /// How long one replica may take before another is asked, where asking twice is harmless. Longer than a commit over an
 /// ocean, shorter than an election.
@@ -31,6 +34,10 @@ const SELECT_MAX: Duration = Duration::from_secs(30);
 
 /// Kept back of a turn of waiting, so that the leader's answer is here before we ask the next one.
 const ANSWER_MARGIN: Duration = Duration::from_millis(200);
+
+/// As telemetry names what is asked.
+const PROPOSE: &str = "latchkey.internal.v1.RegistryService/Propose";
+const CONFIRM: &str = "latchkey.internal.v1.RegistryService/Confirm";
 
 /// A registry that is reached over gRPC. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -187,7 +194,8 @@ impl Link {
                 bound_ms: barrier.bound.millis(),
                 timeout_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             };
-            async move { client.confirm(timed(request, left)).await }
+            let span = span!("confirm", otel.kind = "client", rpc.method = CONFIRM, rpc.system.name = "grpc");
+            async move { client.confirm(timed(request, left)).await }.instrument(span)
         });
         Ok(answer.await?.replicas)
     }
@@ -229,10 +237,13 @@ impl Registry for Link {
         let answer = self.ask_leader(repeat, by, |leader, left| {
             let Reached { mut client, target } = leader;
             let request = pb::ProposeRequest { target: Some(target), command: Some(command.clone()) };
-            async move { client.propose(timed(request, left)).await }
+            let span = span!("propose", otel.kind = "client", rpc.method = PROPOSE, rpc.system.name = "grpc");
+            // The request is made within the span, which the leader's then goes on with.
+            async move { client.propose(timed(request, left)).await }.instrument(span)
         });
         let applied = answer.await?.applied.ok_or_else(|| status::bug("a proposal was answered with nothing"))?;
         let proposed = read_applied(applied).map_err(|error| status::bug(&error.to_string()))?;
+        trace::note("latchkey.revision", || proposed.revision.to_string());
         self.saw(proposed.revision);
         if ends_keys {
             // Whoever was revoked here is not believed here any more, not even for the rest of the second.
@@ -347,8 +358,17 @@ where
 }
 
 fn timed<T>(message: T, left: Duration) -> Request<T> {
-    let mut request = Request::new(message);
+    let mut request = traced(message);
     request.set_timeout(left);
+    request
+}
+
+/// Carries the trace of the call at hand on.
+fn traced<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let mut headers = std::mem::take(request.metadata_mut()).into_headers();
+    trace::pass_on(&mut headers);
+    *request.metadata_mut() = MetadataMap::from_headers(headers);
     request
 }
 

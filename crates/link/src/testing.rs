@@ -237,7 +237,7 @@ fn messages(inner: &Mutex<InMemory>, next: &mut usize) -> Vec<pb::FollowResponse
     *next += entries.len();
     let progress = pb::Progress { next_sequence: *next as u64, revision: Some(inner.state.revision().into()) };
     let items = entries.iter().cloned().map(Item::Event).chain([Item::Progress(progress)]);
-    items.map(|item| pb::FollowResponse { item: Some(item) }).collect()
+    items.map(|item| pb::FollowResponse { item: Some(item), ..pb::FollowResponse::default() }).collect()
 }
 
 fn proven(state: &State, now: UnixMillis, pepper: &Pepper, key_text: &str) -> Option<ProvenIdentity> {

@@ -168,7 +168,7 @@ fn written(item: FollowItem) -> pb::FollowResponse {
             Item::Progress(pb::Progress { next_sequence: next.0, revision: Some(revision.into()) })
         }
     };
-    pb::FollowResponse { item: Some(item) }
+    pb::FollowResponse { item: Some(item), ..pb::FollowResponse::default() }
 }
 
 struct Cluster {

@@ -250,14 +250,14 @@ async fn send_entries(
         for event in events {
             next = event.sequence + 1;
             let item = Some(Item::Event(event));
-            if messages.send(Ok(pb::FollowResponse { item })).await.is_err() {
+            if messages.send(Ok(pb::FollowResponse { item, ..pb::FollowResponse::default() })).await.is_err() {
                 return Ok(());
             }
         }
         if idle {
             let revision = Some(core.state().revision().into());
             let item = Some(Item::Progress(pb::Progress { next_sequence: next, revision }));
-            if messages.send(Ok(pb::FollowResponse { item })).await.is_err() {
+            if messages.send(Ok(pb::FollowResponse { item, ..pb::FollowResponse::default() })).await.is_err() {
                 return Ok(());
             }
             // A follower that went away must not keep a replica, and with it the folder, that is to stop.

@@ -94,7 +94,7 @@ pub(crate) fn record_to_pb(entry: &Entry) -> pb::LogRecord {
         }),
         EntryPayload::Membership(membership) => pb::log_record::Payload::Membership(membership_to_pb(membership)),
     };
-    pb::LogRecord { log_id: Some(log_id_to_pb(&entry.log_id)), payload: Some(payload) }
+    pb::LogRecord { log_id: Some(log_id_to_pb(&entry.log_id)), payload: Some(payload), ..pb::LogRecord::default() }
 }
 
 pub(crate) fn record_from_pb(record: pb::LogRecord) -> Result<Entry, WordError> {

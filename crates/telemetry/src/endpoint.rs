@@ -1,20 +1,25 @@
-//! The scrape endpoint itself: HTTP/1, one path, bounded.
+//! The scrape endpoint itself: HTTP/1, two paths, bounded.
+//!
+//! `/metrics` is text as the scraper accepts it. `/log-level` is the log's filter: `GET` tells it, `PUT` changes it, for
+//! callers of this machine only, since whoever can make a service log everything can fill its disk.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::MissedTickBehavior;
+
+use crate::filter::{FilterError, change_log_filter, log_filter, read_time};
+use crate::metrics::{Format, Recorder};
 
 /// Scrapers at a time. One is usual; a flood waits at the listener.
 const CONNECTIONS_MAX: usize = 16;
@@ -22,57 +27,98 @@ const CONNECTIONS_MAX: usize = 16;
 /// A scraper that does not finish its request within this time is cut.
 const HEADER_READ_MAX: Duration = Duration::from_secs(5);
 
-/// How often recorded samples are gathered into buckets, so that they do not pile up when nobody scrapes.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// A filter is shorter.
+const FILTER_BYTES_MAX: usize = 4 << 10;
 
 /// A failed accept is most often a want of file descriptors: trying again at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until dropped.
-pub(crate) async fn serve(listener: TcpListener, handle: PrometheusHandle) {
+pub(crate) async fn serve(listener: TcpListener, recorder: Recorder) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut upkeep = tokio::time::interval(UPKEEP);
-    upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let slot = slots.clone().acquire_owned();
-        tokio::select! {
-            _ = upkeep.tick() => handle.run_upkeep(),
-            (slot, accepted) = async { (slot.await, listener.accept().await) } => {
-                let Ok((stream, _)) = accepted else {
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                };
-                let handle = handle.clone();
-                tokio::spawn(async move {
-                    scrape(stream, handle).await;
-                    drop(slot);
-                });
-            }
-        }
+        let slot = slots.clone().acquire_owned().await;
+        let Ok((stream, peer)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let recorder = recorder.clone();
+        tokio::spawn(async move {
+            converse(stream, peer, recorder).await;
+            drop(slot);
+        });
     }
 }
 
-async fn scrape(stream: TcpStream, handle: PrometheusHandle) {
+async fn converse(stream: TcpStream, peer: SocketAddr, recorder: Recorder) {
     let service = service_fn(|request| {
-        let response = answer(&request, &handle);
-        async move { Ok::<_, Infallible>(response) }
+        let recorder = recorder.clone();
+        async move { Ok::<_, Infallible>(answer(request, peer, &recorder).await) }
     });
-    // A scraper that breaks off is its own affair, and asks again.
-    let _ = http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_MAX)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .serve_connection(TokioIo::new(stream), service);
+    // A scraper that breaks off is its own affair, and asks again. One that dawdles over a body is cut here.
+    let _ = tokio::time::timeout(2 * HEADER_READ_MAX, connection).await;
 }
 
-fn answer(request: &Request<Incoming>, handle: &PrometheusHandle) -> Response<Full<Bytes>> {
-    if request.uri().path() != "/metrics" {
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = StatusCode::NOT_FOUND;
-        return response;
+async fn answer(request: Request<Incoming>, peer: SocketAddr, recorder: &Recorder) -> Response<Full<Bytes>> {
+    match (request.uri().path(), request.method()) {
+        ("/metrics", &Method::GET | &Method::HEAD) => {
+            let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let format = Format::accepted(accept);
+            text(StatusCode::OK, format.content_type(), recorder.render_as(format))
+        }
+        ("/log-level", &Method::GET | &Method::HEAD) => match log_filter() {
+            Some(filter) => plain(StatusCode::OK, &filter),
+            None => plain(StatusCode::NOT_FOUND, &FilterError::NotStarted.to_string()),
+        },
+        ("/log-level", &Method::PUT) if !peer.ip().to_canonical().is_loopback() => {
+            plain(StatusCode::FORBIDDEN, "the log filter is changed from this machine only")
+        }
+        ("/log-level", &Method::PUT) => match change(request).await {
+            Ok(()) => plain(StatusCode::OK, &log_filter().unwrap_or_default()),
+            Err(error) => plain(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
+        ("/metrics" | "/log-level", _) => {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET, or PUT for the log filter");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, PUT"));
+            response
+        }
+        _ => plain(StatusCode::NOT_FOUND, "here are /metrics and /log-level"),
     }
-    let mut response = Response::new(Full::from(handle.render()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+}
+
+/// `PUT /log-level?for=10m` with the filter as its body. Without a time it holds until the process ends.
+async fn change(request: Request<Incoming>) -> Result<(), ChangeError> {
+    let stands_in = match request.uri().query() {
+        None => None,
+        Some(query) => Some(read_time(query.strip_prefix("for=").ok_or(FilterError::Time)?)?),
+    };
+    let body = Limited::new(request.into_body(), FILTER_BYTES_MAX).collect().await.map_err(|_| ChangeError::Body)?;
+    let body = body.to_bytes();
+    let filter = std::str::from_utf8(&body).map_err(|_| ChangeError::Body)?;
+    Ok(change_log_filter(filter.trim(), stands_in)?)
+}
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+enum ChangeError {
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error("expected a filter of at most {FILTER_BYTES_MAX} bytes")]
+    Body,
+}
+
+fn plain(status: StatusCode, line: &str) -> Response<Full<Bytes>> {
+    text(status, "text/plain; charset=utf-8", format!("{line}\n"))
+}
+
+fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

@@ -1,13 +1,16 @@
-//! Starting logs and traces, once a process.
+//! Starting logs and, where it is asked for, the export, once a process.
 
 use std::io::{self, IsTerminal};
 
-use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing::Level;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use crate::{otlp, panic};
+use crate::lines::{JsonLines, TextLines};
+use crate::otlp::{Export, Sources};
+use crate::{filter, metrics, otlp, panic, trace};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,10 +29,11 @@ pub struct Options {
     pub log_format: LogFormat,
     /// Which events are logged: comma-separated `target=level`, such as `info,latchkey_registry=debug`.
     pub log_filter: String,
-    /// Where spans go (OTLP over gRPC), such as `http://127.0.0.1:4317`. Absent: spans are not exported, and cost
-    /// next to nothing on the path of a validation.
+    /// Where spans, log records and metrics go (OTLP over gRPC), such as `http://127.0.0.1:4317`. Absent: nowhere, and no
+    /// call is traced.
     pub otlp_endpoint: Option<String>,
-    /// The share of traces begun here that are exported, 0 to 1. A trace begun by the caller follows the caller's choice.
+    /// The share of calls that begin a trace where their caller did not, 0 to 1. A trace that the caller began follows the
+    /// caller's choice.
     pub trace_sample_ratio: f64,
 }
 
@@ -44,7 +48,7 @@ impl Default for Options {
     }
 }
 
-/// Why logs or traces cannot start.
+/// Why logs or the export cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The filter does not parse.
@@ -56,68 +60,75 @@ pub enum InitError {
         #[source]
         source: ParseError,
     },
-    /// The exporter cannot be built from its endpoint.
-    #[error("cannot export traces to {endpoint}")]
+    /// The endpoint is no address of a collector.
+    #[error("cannot export to {endpoint}: expected a URI such as http://127.0.0.1:4317")]
     Otlp {
         /// The endpoint as given.
         endpoint: String,
-        /// What the exporter says.
-        #[source]
-        source: opentelemetry_otlp::ExporterBuildError,
     },
+    /// There is no thread for the export.
+    #[error("cannot start the thread of the export")]
+    Thread(#[source] io::Error),
     /// Something else in this process already logs.
     #[error("logs are already set up in this process")]
     Twice(#[from] TryInitError),
 }
 
-/// Keeps traces flowing. What is still queued is sent by [`Guard::shutdown`] or on drop, for at most 3 s.
+/// Keeps spans, log records and metrics flowing to the collector. What is still queued is sent by [`Guard::shutdown`] or on
+/// drop, for at most 3 s.
 #[derive(Debug)]
-#[must_use = "dropping the guard ends the export of traces"]
+#[must_use = "dropping the guard ends the export"]
 pub struct Guard {
-    provider: Option<SdkTracerProvider>,
+    export: Option<Export>,
 }
 
 impl Guard {
     /// Sends what is queued and ends the export. The same as dropping, but visible where it is called.
     pub fn shutdown(self) {
-        drop(self);
+        drop(self.export);
     }
 }
 
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let Some(provider) = self.provider.take() else { return };
-        if let Err(error) = provider.shutdown_with_timeout(otlp::FLUSH_MAX) {
-            tracing::warn!(%error, "spans were lost on shutdown");
-        }
-    }
-}
-
-/// Starts logs to stderr and, where an endpoint is set, traces over OTLP. Panics are logged too.
+/// Starts logs to stderr and, where an endpoint is set, spans, log records and metrics over OTLP. Panics are logged too.
 ///
-/// Call it once, in `main`, and inside a tokio runtime if an endpoint is set (its channel lives there).
+/// Call it once, in `main`.
 /// # Errors
 /// [`InitError`]: a filter that does not parse, an endpoint that is no URI, or a second call.
 pub fn init(service: &'static str, options: &Options) -> Result<Guard, InitError> {
-    let filter = EnvFilter::try_new(&options.log_filter)
-        .map_err(|source| InitError::Filter { filter: options.log_filter.clone(), source })?;
-    let provider = otlp::provider(service, options)?;
-    let spans = provider.as_ref().map(|provider| otlp::layer(provider, service));
-
+    let unreadable = |source| InitError::Filter { filter: options.log_filter.clone(), source };
+    let (filter, reload) = filter::changeable(&options.log_filter).map_err(unreadable)?;
+    let format = tracing_subscriber::fmt::format();
+    let logs = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colour());
     let logs = match options.log_format {
-        LogFormat::Text => {
-            tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colour()).with_filter(filter).boxed()
+        LogFormat::Text => logs.event_format(TextLines(format.with_ansi(colour()))).with_filter(filter).boxed(),
+        LogFormat::Json => {
+            let lines = JsonLines(format.json().flatten_event(true));
+            logs.fmt_fields(JsonFields::new()).event_format(lines).with_filter(filter).boxed()
         }
-        LogFormat::Json => tracing_subscriber::fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_writer(io::stderr)
-            .with_filter(filter)
-            .boxed(),
     };
-    tracing_subscriber::registry().with(logs).with(spans).try_init()?;
+    metrics::recorder().name(service);
+    let (export, sources) = otlp::start(service, options)?.unzip();
+    let mut reloads = vec![reload];
+    let exported = match sources {
+        None => None,
+        Some(Sources { tracer, logs }) => {
+            let spans = tracing_opentelemetry::layer()
+                .with_tracer(tracer)
+                .with_tracked_inactivity(false)
+                .with_threads(false)
+                .with_location(false)
+                .with_target(false)
+                .with_filter(Targets::new().with_target(trace::TARGET, Level::TRACE));
+            let (filter, reload) = filter::changeable(&options.log_filter).map_err(unreadable)?;
+            reloads.push(reload);
+            Some(spans.and_then(logs.with_filter(filter)))
+        }
+    };
+    tracing_subscriber::registry().with(logs).with(exported).try_init()?;
+    export.iter().for_each(Export::log_here);
+    filter::keep(&options.log_filter, reloads);
     panic::log_panics();
-    Ok(Guard { provider })
+    Ok(Guard { export })
 }
 
 /// Escape codes belong on a terminal, never in a file or a collector. See <https://no-color.org>.
@@ -136,10 +147,10 @@ mod tests {
         assert_eq!(error.to_string(), "log filter \"latchkey=loud\" is not a list of target=level");
     }
 
-    #[tokio::test]
-    async fn an_endpoint_that_is_no_uri_is_named_in_the_error() {
+    #[test]
+    fn an_endpoint_that_is_no_uri_is_named_in_the_error() {
         let options = Options { otlp_endpoint: Some("not a uri".to_owned()), ..Options::default() };
         let error = init("test", &options).expect_err("no URI");
-        assert_eq!(error.to_string(), "cannot export traces to not a uri");
+        assert!(error.to_string().starts_with("cannot export to not a uri: expected"), "{error}");
     }
 }

@@ -1,46 +1,83 @@
-//! Every metric that Latchkey has. Units are in the names; labels are few and from closed sets, never an id.
+//! Every metric that Latchkey has: the contract. Names and units follow OpenTelemetry's semantic conventions where those
+//! have a word for it; labels are few and from closed sets, never an id.
 //!
-//! Use: `metrics::counter!(names::RPCS_TOTAL, "method" => path, "code" => code)`. A handle that is used on a hot path is
-//! made once and kept.
+//! Use: `metrics::counter!(names::PROPOSALS_TOTAL, "result" => result)`. A handle that is used on a hot path is made once
+//! and kept. In a debug build the recorder refuses whatever is not in [`ALL`] as it stands there, and the README's table
+//! is compared with it by test.
 
-use metrics::Unit;
-
-/// Calls answered, by `method` and gRPC `code`. A call that its caller abandoned counts as `CANCELLED`.
-pub const RPCS_TOTAL: &str = "latchkey_rpcs_total";
-/// From the head of a request to the answer (of a stream: to its end), by `method`.
-pub const RPC_DURATION_SECONDS: &str = "latchkey_rpc_duration_seconds";
-/// Calls refused because the process was full, by `class`.
+/// From the head of a request to the answer (of a stream: to its end). Its count is that of the calls answered; one that
+/// its caller abandoned counts as `CANCELLED`, a method that is not served as `_OTHER`.
+pub const RPC_SERVER_CALL_DURATION: &str = "rpc_server_call_duration_seconds";
+/// 1 while a probe of the health service says that it serves, else 0.
+pub const SERVES: &str = "latchkey_serves";
+/// Calls refused because the process was full.
 pub const RPCS_SHED_TOTAL: &str = "latchkey_rpcs_shed_total";
 /// Handlers that panicked. Each is a bug.
 pub const RPC_PANICS_TOTAL: &str = "latchkey_rpc_panics_total";
 /// Connections closed at once because the listener had its full number.
 pub const CONNECTIONS_REFUSED_TOTAL: &str = "latchkey_connections_refused_total";
 
-/// Keys validated, by `outcome` (batch and stream items each count).
+/// Keys validated, by outcome (batch and stream items each count).
 pub const VALIDATIONS_TOTAL: &str = "latchkey_validations_total";
-/// Validations that could not be decided, by `reason`.
+/// Validations that could not be decided.
 pub const VALIDATIONS_UNDECIDED_TOTAL: &str = "latchkey_validations_undecided_total";
 /// How long ago this replica last heard of a leader, as the freshness lease counts it.
 pub const FRESHNESS_AGE_SECONDS: &str = "latchkey_freshness_age_seconds";
 /// From the commit of a revocation until every lease that might have missed it had ended or reported.
 pub const REVOCATION_CONFIRM_SECONDS: &str = "latchkey_revocation_confirm_seconds";
+/// From the leader's stamp of a revocation until the readers of this replica see it, by the two wall clocks.
+pub const REVOCATION_PROPAGATION_SECONDS: &str = "latchkey_revocation_propagation_seconds";
 
-/// Commands proposed, by `result`: `applied`, `refused`, `unavailable`.
+/// Commands proposed here.
 pub const PROPOSALS_TOTAL: &str = "latchkey_proposals_total";
+/// Proposals that wait for their answer.
+pub const PROPOSALS_IN_PROGRESS: &str = "latchkey_proposals_in_progress";
 /// From a proposal until its answer.
 pub const PROPOSE_SECONDS: &str = "latchkey_propose_seconds";
 /// One batch of commands applied to the state and published to readers.
 pub const APPLY_SECONDS: &str = "latchkey_apply_seconds";
-/// One durable append to the raft log: write, flush and sync.
+/// One append to the raft log until it is durable: queue, write, flush and sync.
 pub const LOG_SYNC_SECONDS: &str = "latchkey_log_sync_seconds";
-/// The index of the last log record applied here.
-pub const APPLIED_INDEX: &str = "latchkey_applied_index";
-/// 1 on the replica that leads, else 0.
-pub const LEADER: &str = "latchkey_leader";
+
+/// 1 on a replica that answers, else 0.
+pub const READY: &str = "latchkey_ready";
+/// 1 on a replica whose key-encryption key is away.
+pub const LOCKED: &str = "latchkey_locked";
 /// 1 on a replica that has fenced itself. An operator must act.
 pub const FENCED: &str = "latchkey_fenced";
+/// 1 on the replica that leads, else 0.
+pub const LEADER: &str = "latchkey_leader";
+/// 1 where this replica knows who leads.
+pub const LEADER_KNOWN: &str = "latchkey_leader_known";
+/// How often this replica saw another leader than before, nobody included.
+pub const LEADER_CHANGES_TOTAL: &str = "latchkey_leader_changes_total";
+/// The term of raft.
+pub const TERM: &str = "latchkey_term";
+/// Replicas that vote.
+pub const VOTERS: &str = "latchkey_voters";
+/// The index of the last record in the log here.
+pub const LOG_INDEX: &str = "latchkey_log_index";
+/// The index of the last log record applied here.
+pub const APPLIED_INDEX: &str = "latchkey_applied_index";
+/// Records in the log: those that no snapshot has made superfluous.
+pub const LOG_RECORDS: &str = "latchkey_log_records";
+/// The index that the newest snapshot covers.
+pub const SNAPSHOT_INDEX: &str = "latchkey_snapshot_index";
+/// On the leader: by how many records the replica that is furthest behind is behind. Elsewhere 0.
+pub const REPLICATION_LAG_RECORDS: &str = "latchkey_replication_lag_records";
+/// On the leader: since when no majority has answered. Elsewhere 0.
+pub const QUORUM_AGE_SECONDS: &str = "latchkey_quorum_age_seconds";
 /// Keys in the state.
 pub const STATE_KEYS: &str = "latchkey_state_keys";
+/// The wall clock here against the median of the voters' clocks.
+pub const CLOCK_SKEW_SECONDS: &str = "latchkey_clock_skew_seconds";
+/// Bytes of the files of a service.
+pub const DATA_BYTES: &str = "latchkey_data_bytes";
+/// Bytes that the disk under the files of a service has in all.
+pub const DISK_SIZE_BYTES: &str = "latchkey_disk_size_bytes";
+/// Bytes that the disk under the files of a service has left.
+pub const DISK_FREE_BYTES: &str = "latchkey_disk_free_bytes";
+
 /// Audit entries that are not yet trimmed.
 pub const OUTBOX_ENTRIES: &str = "latchkey_outbox_entries";
 /// Since when the oldest audit entry waits that audit has not taken.
@@ -57,10 +94,30 @@ pub const AUDIT_LAG_ENTRIES: &str = "latchkey_audit_lag_entries";
 pub const AUDIT_LAG_SECONDS: &str = "latchkey_audit_lag_seconds";
 /// 1 while events come and are stored, else 0.
 pub const AUDIT_FOLLOWS: &str = "latchkey_audit_follows";
+/// One batch of events proven, sealed and made durable.
+pub const AUDIT_STORE_SECONDS: &str = "latchkey_audit_store_seconds";
 /// Streams of entries that are open.
 pub const AUDIT_WATCHERS: &str = "latchkey_audit_watchers";
-/// The wall clock here against the median of the voters' clocks.
-pub const CLOCK_SKEW_SECONDS: &str = "latchkey_clock_skew_seconds";
+
+/// Spans, log records and metrics that a collector took.
+pub const TELEMETRY_EXPORTED_TOTAL: &str = "latchkey_telemetry_exported_total";
+/// Spans, log records and metrics that no collector will ever see.
+pub const TELEMETRY_DROPPED_TOTAL: &str = "latchkey_telemetry_dropped_total";
+
+/// Processor time of the process.
+pub const PROCESS_CPU_TIME: &str = "process_cpu_time_seconds_total";
+/// Resident memory of the process.
+pub const PROCESS_MEMORY_USAGE: &str = "process_memory_usage_bytes";
+/// File descriptors that are open.
+pub const PROCESS_FILE_DESCRIPTORS: &str = "process_unix_file_descriptor_count";
+/// File descriptors that may be open.
+pub const FILE_DESCRIPTORS_MAX: &str = "latchkey_file_descriptors_max";
+/// Threads of the process.
+pub const PROCESS_THREADS: &str = "process_thread_count";
+/// Since when the process runs.
+pub const PROCESS_UPTIME: &str = "process_uptime_seconds";
+/// Which service this is, and of which version: always 1.
+pub const TARGET_INFO: &str = "target_info";
 
 /// What kind of number a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,60 +130,162 @@ pub enum Kind {
     Histogram,
 }
 
-/// One line of the table.
+impl Kind {
+    /// The word for it, as in the text that is scraped.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// Who has a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Where {
+    /// Every process.
+    Everywhere,
+    /// A replica: the validation service.
+    Replica,
+    /// The audit service.
+    Audit,
+    /// Whichever process it has happened in; a counter without labels stands at 0 before.
+    Happened,
+}
+
+impl Where {
+    /// The word for it, as in the README's table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Everywhere => "everywhere",
+            Self::Replica => "replica",
+            Self::Audit => "audit",
+            Self::Happened => "where it happened",
+        }
+    }
+}
+
+/// One line of the contract.
 #[derive(Debug)]
 pub struct Metric {
-    /// Its name.
+    /// Its name where it is scraped.
     pub name: &'static str,
+    /// Its name over OTLP.
+    pub otlp: &'static str,
     /// What kind of number it is.
     pub kind: Kind,
-    /// Its labels.
+    /// Its unit, as UCUM writes it; empty: none.
+    pub unit: &'static str,
+    /// Its labels, as OTLP writes them; where it is scraped a dot is an underscore.
     pub labels: &'static [&'static str],
-    /// What it says, as scraped.
+    /// Who has it.
+    pub place: Where,
+    /// What it says.
     pub help: &'static str,
 }
 
-/// All of them, for the scrape's `# HELP` lines and for the manual.
-#[rustfmt::skip]
-pub const ALL: &[Metric] = &[
-    Metric { name: RPCS_TOTAL, kind: Kind::Counter, labels: &["method", "code"], help: "calls answered" },
-    Metric { name: RPC_DURATION_SECONDS, kind: Kind::Histogram, labels: &["method"], help: "from request to answer" },
-    Metric { name: RPCS_SHED_TOTAL, kind: Kind::Counter, labels: &["class"], help: "calls refused because the process was full" },
-    Metric { name: RPC_PANICS_TOTAL, kind: Kind::Counter, labels: &[], help: "handlers that panicked" },
-    Metric { name: CONNECTIONS_REFUSED_TOTAL, kind: Kind::Counter, labels: &[], help: "connections closed because the listener was full" },
-    Metric { name: VALIDATIONS_TOTAL, kind: Kind::Counter, labels: &["outcome"], help: "keys validated" },
-    Metric { name: VALIDATIONS_UNDECIDED_TOTAL, kind: Kind::Counter, labels: &["reason"], help: "validations that could not be decided" },
-    Metric { name: FRESHNESS_AGE_SECONDS, kind: Kind::Gauge, labels: &[], help: "since this replica heard of a leader" },
-    Metric { name: REVOCATION_CONFIRM_SECONDS, kind: Kind::Histogram, labels: &[], help: "from a revocation's commit until no replica accepts the key" },
-    Metric { name: PROPOSALS_TOTAL, kind: Kind::Counter, labels: &["result"], help: "commands proposed" },
-    Metric { name: PROPOSE_SECONDS, kind: Kind::Histogram, labels: &[], help: "from proposal to answer" },
-    Metric { name: APPLY_SECONDS, kind: Kind::Histogram, labels: &[], help: "one batch applied and published" },
-    Metric { name: LOG_SYNC_SECONDS, kind: Kind::Histogram, labels: &[], help: "one durable append to the raft log" },
-    Metric { name: APPLIED_INDEX, kind: Kind::Gauge, labels: &[], help: "index of the last record applied" },
-    Metric { name: LEADER, kind: Kind::Gauge, labels: &[], help: "1 on the leader" },
-    Metric { name: FENCED, kind: Kind::Gauge, labels: &[], help: "1 on a fenced replica" },
-    Metric { name: STATE_KEYS, kind: Kind::Gauge, labels: &[], help: "keys in the state" },
-    Metric { name: OUTBOX_ENTRIES, kind: Kind::Gauge, labels: &[], help: "audit entries not yet trimmed" },
-    Metric { name: OUTBOX_OLDEST_SECONDS, kind: Kind::Gauge, labels: &[], help: "how long audit has taken nothing while entries wait" },
-    Metric { name: REFUSALS_DROPPED_TOTAL, kind: Kind::Counter, labels: &[], help: "refusals that did not reach the audit log" },
-    Metric { name: AUDIT_ENTRIES, kind: Kind::Gauge, labels: &[], help: "entries that the audit service has made durable" },
-    Metric { name: AUDIT_BYTES, kind: Kind::Gauge, labels: &[], help: "bytes of the segments of the audit service" },
-    Metric { name: AUDIT_LAG_ENTRIES, kind: Kind::Gauge, labels: &[], help: "events that came and are not durable yet" },
-    Metric { name: AUDIT_LAG_SECONDS, kind: Kind::Gauge, labels: &[], help: "age of the last event when it was stored, 0 at the end" },
-    Metric { name: AUDIT_FOLLOWS, kind: Kind::Gauge, labels: &[], help: "1 while events come and are stored" },
-    Metric { name: AUDIT_WATCHERS, kind: Kind::Gauge, labels: &[], help: "streams of entries that are open" },
-    Metric { name: CLOCK_SKEW_SECONDS, kind: Kind::Gauge, labels: &[], help: "wall clock against the voters' median" },
-];
+const fn counter(name: &'static str, otlp: &'static str, unit: &'static str, place: Where) -> Metric {
+    Metric { name, otlp, kind: Kind::Counter, unit, labels: &[], place, help: "" }
+}
 
-/// Tells the recorder what each metric means.
-pub(crate) fn describe() {
-    for metric in ALL {
-        match metric.kind {
-            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
-            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
-            Kind::Histogram => metrics::describe_histogram!(metric.name, Unit::Seconds, metric.help),
-        }
+const fn gauge(name: &'static str, otlp: &'static str, unit: &'static str, place: Where) -> Metric {
+    Metric { name, otlp, kind: Kind::Gauge, unit, labels: &[], place, help: "" }
+}
+
+const fn histogram(name: &'static str, otlp: &'static str, place: Where) -> Metric {
+    Metric { name, otlp, kind: Kind::Histogram, unit: "s", labels: &[], place, help: "" }
+}
+
+impl Metric {
+    const fn by(self, labels: &'static [&'static str]) -> Self {
+        Self { labels, ..self }
     }
+
+    const fn says(self, help: &'static str) -> Self {
+        Self { help, ..self }
+    }
+
+    /// The label as it is scraped.
+    pub fn scraped_label(label: &str) -> String {
+        label.replace('.', "_")
+    }
+}
+
+/// All of them, by service and then by what they tell.
+#[rustfmt::skip]
+pub const ALL: &[Metric] = {
+    use Where::{Audit, Everywhere, Happened, Replica};
+    &[
+        histogram(RPC_SERVER_CALL_DURATION, "rpc.server.call.duration", Everywhere)
+            .by(&["rpc.system.name", "rpc.method", "rpc.response.status_code"]).says("From the head of a request to its answer; of a stream, to its end"),
+        gauge(SERVES, "latchkey.serves", "", Everywhere).by(&["probe"]).says("1 while a probe of the health service says that it serves, else 0"),
+        counter(RPCS_SHED_TOTAL, "latchkey.rpcs.shed", "{call}", Happened).by(&["class"]).says("Calls refused because the process was full"),
+        counter(RPC_PANICS_TOTAL, "latchkey.rpc.panics", "{call}", Everywhere).says("Handlers that panicked; each is a bug"),
+        counter(CONNECTIONS_REFUSED_TOTAL, "latchkey.connections.refused", "{connection}", Everywhere).says("Connections closed at once because the listener had its full number"),
+
+        counter(VALIDATIONS_TOTAL, "latchkey.validations", "{key}", Replica).by(&["outcome"]).says("Keys validated; each item of a batch or a stream counts"),
+        counter(VALIDATIONS_UNDECIDED_TOTAL, "latchkey.validations.undecided", "{key}", Happened).by(&["reason"]).says("Validations that could not be decided"),
+        gauge(FRESHNESS_AGE_SECONDS, "latchkey.freshness.age", "s", Replica).says("How long ago this replica last heard of a leader, as the freshness lease counts it"),
+        histogram(REVOCATION_CONFIRM_SECONDS, "latchkey.revocation.confirm", Happened).says("From the commit of a revocation until no replica accepts the key"),
+        histogram(REVOCATION_PROPAGATION_SECONDS, "latchkey.revocation.propagation", Happened).says("From the leader's stamp of a revocation until the readers of this replica see it, by both wall clocks"),
+
+        counter(PROPOSALS_TOTAL, "latchkey.proposals", "{command}", Replica).by(&["result"]).says("Commands proposed here: applied, refused or unavailable"),
+        gauge(PROPOSALS_IN_PROGRESS, "latchkey.proposals.in_progress", "{command}", Replica).says("Proposals that wait for their answer"),
+        histogram(PROPOSE_SECONDS, "latchkey.propose", Replica).says("From a proposal until its answer"),
+        histogram(APPLY_SECONDS, "latchkey.apply", Replica).says("One batch of commands applied to the state and published to readers"),
+        histogram(LOG_SYNC_SECONDS, "latchkey.log.sync", Replica).says("One append to the log until it is durable"),
+
+        gauge(READY, "latchkey.ready", "", Replica).says("1 on a replica that answers, else 0"),
+        gauge(LOCKED, "latchkey.locked", "", Replica).says("1 on a replica whose key-encryption key is away"),
+        gauge(FENCED, "latchkey.fenced", "", Replica).says("1 on a replica that has fenced itself: an operator must act"),
+        gauge(LEADER, "latchkey.leader", "", Replica).says("1 on the replica that leads, else 0"),
+        gauge(LEADER_KNOWN, "latchkey.leader.known", "", Replica).says("1 on a replica that knows who leads, else 0"),
+        counter(LEADER_CHANGES_TOTAL, "latchkey.leader.changes", "{change}", Replica).says("How often this replica saw another leader than before, nobody included"),
+        gauge(TERM, "latchkey.term", "{term}", Replica).says("The term of raft"),
+        gauge(VOTERS, "latchkey.voters", "{replica}", Replica).says("Replicas that vote"),
+        gauge(LOG_INDEX, "latchkey.log.index", "{record}", Replica).says("The index of the last record in the log here"),
+        gauge(APPLIED_INDEX, "latchkey.applied.index", "{record}", Replica).says("The index of the last record applied here"),
+        gauge(LOG_RECORDS, "latchkey.log.records", "{record}", Replica).says("Records in the log that no snapshot has made superfluous"),
+        gauge(SNAPSHOT_INDEX, "latchkey.snapshot.index", "{record}", Replica).says("The index that the newest snapshot covers"),
+        gauge(REPLICATION_LAG_RECORDS, "latchkey.replication.lag.records", "{record}", Replica).says("On the leader, by how many records the slowest replica is behind; elsewhere 0"),
+        gauge(QUORUM_AGE_SECONDS, "latchkey.quorum.age", "s", Replica).says("On the leader, since when no majority has answered; elsewhere 0"),
+        gauge(STATE_KEYS, "latchkey.state.keys", "{key}", Replica).says("Keys in the state"),
+        gauge(CLOCK_SKEW_SECONDS, "latchkey.clock.skew", "s", Replica).says("The wall clock here against the median of the voters' clocks"),
+        gauge(DATA_BYTES, "latchkey.data", "By", Replica).by(&["service"]).says("Bytes of the files of a service: log, rows and snapshots, or segments"),
+        gauge(DISK_SIZE_BYTES, "latchkey.disk.size", "By", Replica).by(&["service"]).says("Bytes that the disk under the files of a service has in all"),
+        gauge(DISK_FREE_BYTES, "latchkey.disk.free", "By", Replica).by(&["service"]).says("Bytes that the disk under the files of a service has left"),
+
+        gauge(OUTBOX_ENTRIES, "latchkey.outbox.entries", "{entry}", Replica).says("Audit entries that are not trimmed yet"),
+        gauge(OUTBOX_OLDEST_SECONDS, "latchkey.outbox.oldest", "s", Replica).says("How long audit has taken nothing while entries wait"),
+        counter(REFUSALS_DROPPED_TOTAL, "latchkey.refusals.dropped", "{refusal}", Everywhere).says("Refusals that did not reach the audit log"),
+        gauge(AUDIT_ENTRIES, "latchkey.audit.entries", "{entry}", Audit).says("Entries that the audit service has made durable"),
+        gauge(AUDIT_BYTES, "latchkey.audit", "By", Audit).says("Bytes of the segments of the audit service"),
+        gauge(AUDIT_LAG_ENTRIES, "latchkey.audit.lag.entries", "{entry}", Audit).says("Events that came and are not durable yet"),
+        gauge(AUDIT_LAG_SECONDS, "latchkey.audit.lag", "s", Audit).says("Age of the last event when it was stored; 0 where no others wait"),
+        gauge(AUDIT_FOLLOWS, "latchkey.audit.follows", "", Audit).says("1 while events come and are stored, else 0"),
+        histogram(AUDIT_STORE_SECONDS, "latchkey.audit.store", Audit).says("One batch of events proven, sealed and made durable"),
+        gauge(AUDIT_WATCHERS, "latchkey.audit.watchers", "{stream}", Happened).says("Streams of entries that are open"),
+
+        counter(TELEMETRY_EXPORTED_TOTAL, "latchkey.telemetry.exported", "{item}", Happened).by(&["signal"]).says("Spans, log records and metric points that a collector took"),
+        counter(TELEMETRY_DROPPED_TOTAL, "latchkey.telemetry.dropped", "{item}", Happened).by(&["signal", "reason"]).says("Spans, log records and metric points that no collector will see"),
+
+        counter(PROCESS_CPU_TIME, "process.cpu.time", "s", Everywhere).by(&["cpu.mode"]).says("Processor time of the process"),
+        gauge(PROCESS_MEMORY_USAGE, "process.memory.usage", "By", Everywhere).says("Resident memory of the process"),
+        gauge(PROCESS_FILE_DESCRIPTORS, "process.unix.file_descriptor.count", "{file_descriptor}", Everywhere).says("File descriptors that are open"),
+        gauge(FILE_DESCRIPTORS_MAX, "latchkey.file_descriptors.max", "{file_descriptor}", Everywhere).says("File descriptors that may be open"),
+        gauge(PROCESS_THREADS, "process.thread.count", "{thread}", Everywhere).says("Threads of the process"),
+        gauge(PROCESS_UPTIME, "process.uptime", "s", Everywhere).says("Since when the process runs"),
+        gauge(TARGET_INFO, "target.info", "", Everywhere).by(&["service.name", "service.version"]).says("Which service this is, and of which version; always 1"),
+    ]
+};
+
+/// The line of a metric.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Metric> {
+    ALL.iter().find(|metric| metric.name == name)
 }
 
 #[cfg(test)]
@@ -134,11 +293,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_name_says_its_unit_and_stands_in_the_table_once() {
+    fn the_name_that_is_scraped_follows_from_the_one_over_otlp_and_the_unit() {
+        for metric in ALL {
+            let unit = match metric.unit {
+                "s" => "_seconds",
+                "By" => "_bytes",
+                _ => "",
+            };
+            let total = if metric.kind == Kind::Counter { "_total" } else { "" };
+            assert_eq!(metric.name, format!("{}{unit}{total}", metric.otlp.replace('.', "_")));
+        }
+    }
+
+    /// A line of the README's table.
+    fn row(metric: &Metric) -> String {
+        let labels = metric.labels.iter().map(|label| format!("`{}`", Metric::scraped_label(label)));
+        let unit = if metric.unit.is_empty() { String::new() } else { format!("`{}`", metric.unit) };
+        let labels = labels.collect::<Vec<_>>().join(", ");
+        let (name, otlp, kind, place) = (metric.name, metric.otlp, metric.kind.as_str(), metric.place.as_str());
+        format!("| `{name}` | `{otlp}` | {kind} | {unit} | {labels} | {place} | {} |", metric.help)
+    }
+
+    #[test]
+    fn the_table_of_the_readme_is_this_one() {
+        let readme = include_str!("../README.md");
+        let found: Vec<_> = readme
+            .lines()
+            .filter(|line| line.contains("| counter |") || line.contains("| gauge |") || line.contains("| histogram |"))
+            .collect();
+        let expected: Vec<_> = ALL.iter().map(row).collect();
+        assert_eq!(found, expected, "the lines that it should have:\n{}", expected.join("\n"));
+    }
+
+    #[test]
+    fn each_metric_stands_in_the_table_once_with_a_meaning() {
         for (index, metric) in ALL.iter().enumerate() {
-            assert!(metric.name.starts_with("latchkey_"), "{}", metric.name);
-            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
-            assert!(metric.kind != Kind::Histogram || metric.name.ends_with("_seconds"), "{}", metric.name);
+            let ours = ["latchkey_", "rpc_", "process_", "target_"];
+            assert!(ours.iter().any(|prefix| metric.name.starts_with(prefix)), "{}", metric.name);
+            assert!(!metric.help.is_empty(), "{}", metric.name);
             assert!(ALL[..index].iter().all(|earlier| earlier.name != metric.name), "{} twice", metric.name);
         }
     }

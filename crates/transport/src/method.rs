@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Request;
 use latchkey_telemetry::names;
-use metrics::{Counter, Histogram};
+use metrics::Histogram;
 use prost_types::FileDescriptorSet;
 use tonic::Code;
 
@@ -15,6 +15,9 @@ use crate::rule::{self, Class, TimeRule};
 
 /// Codes are 0 (`OK`) to 16 (`UNAUTHENTICATED`).
 const CODES: usize = 17;
+
+/// What stands for every path that is not served.
+const UNKNOWN_PATH: &str = "/unknown/Unknown";
 
 /// One method, with its rules and its metric handles. The layers find it as `Arc<Method>` in the request's extensions.
 #[derive(Debug)]
@@ -25,9 +28,10 @@ pub(crate) struct Method {
     pub(crate) streaming: bool,
     pub(crate) class: Class,
     pub(crate) time: TimeRule,
+    /// Our own services ask it of each other.
+    pub(crate) internal: bool,
     // Made on first use: a scrape then shows only what happened, and the recorder may be installed after the table.
-    duration: OnceLock<Histogram>,
-    answered: [OnceLock<Counter>; CODES],
+    answered: [OnceLock<Histogram>; CODES],
 }
 
 impl Method {
@@ -38,7 +42,7 @@ impl Method {
             streaming,
             class,
             time: rule::time(class, method, streaming),
-            duration: OnceLock::new(),
+            internal: service.starts_with("latchkey.internal."),
             answered: [const { OnceLock::new() }; CODES],
         }
     }
@@ -48,17 +52,23 @@ impl Method {
         request.extensions().get().expect("`observe` stands outermost and names the method")
     }
 
+    /// As telemetry names it: `package.Service/Method`, or `_OTHER` for what is not served.
+    pub(crate) fn name(&self) -> &str {
+        if &*self.path == UNKNOWN_PATH { "_OTHER" } else { &self.path[1..] }
+    }
+
     /// Counts one answer.
     pub(crate) fn answered(&self, code: Code, took: Duration) {
-        let counter = self.answered.get(code as usize).expect("tonic has 17 codes");
-        counter
-            .get_or_init(
-                || metrics::counter!(names::RPCS_TOTAL, "method" => self.path.to_string(), "code" => code_name(code)),
+        let histogram = self.answered.get(code as usize).expect("tonic has 17 codes");
+        let make = || {
+            metrics::histogram!(
+                names::RPC_SERVER_CALL_DURATION,
+                "rpc.system.name" => "grpc",
+                "rpc.method" => self.name().to_owned(),
+                "rpc.response.status_code" => code_name(code),
             )
-            .increment(1);
-        self.duration
-            .get_or_init(|| metrics::histogram!(names::RPC_DURATION_SECONDS, "method" => self.path.to_string()))
-            .record(took.as_secs_f64());
+        };
+        histogram.get_or_init(make).record(took.as_secs_f64());
     }
 }
 
@@ -101,7 +111,7 @@ mod tests {
     #[test]
     fn a_path_that_is_not_served_never_becomes_a_label_of_its_own() {
         let methods = Methods::new([&test_support::descriptors()]);
-        assert_eq!(&*methods.find("/made.up/ByAStranger").path, "/unknown/Unknown");
+        assert_eq!(methods.find("/made.up/ByAStranger").name(), "_OTHER");
         assert_eq!(&*methods.find("/test.v1.TestService/Facts").path, "/test.v1.TestService/Facts");
     }
 

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
-use latchkey_telemetry::trace_context;
+use latchkey_telemetry::trace::{self, Decision};
 use pin_project_lite::pin_project;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
-use tracing::{Span, field};
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::method::{Method, Methods};
 use crate::record::{Record, code_in};
@@ -60,8 +61,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let method = self.methods.find(request.uri().path()).clone();
-        let span = span(&method);
-        trace_context::adopt(&span, request.headers());
+        let span = span(&method, request.headers());
         let streaming = method.streaming;
         request.extensions_mut().insert(method.clone());
         let record = Record::new(method, span);
@@ -70,18 +70,32 @@ where
     }
 }
 
-/// A validation's span is at `debug`: made for each of them, it would cost more than the decision does.
-fn span(method: &Method) -> Span {
-    let path = &*method.path;
-    match method.class {
-        Class::Probe => Span::none(),
-        Class::Validate | Class::Raft => {
-            tracing::debug_span!("rpc", otel.name = path, otel.kind = "server", rpc.grpc.status_code = field::Empty)
-        }
-        Class::Revoke | Class::Management | Class::List => {
-            tracing::info_span!("rpc", otel.name = path, otel.kind = "server", rpc.grpc.status_code = field::Empty)
-        }
+/// The span of a call, where it is worth one. A call that is traced has one that is exported. One that is not has one for
+/// its log lines, unless it is a validation or raft's: made for each of them, it would cost more than the decision does.
+fn span(method: &Method, headers: &HeaderMap) -> Span {
+    if method.class == Class::Probe {
+        return Span::none();
     }
+    let traced = trace::decide(headers, !method.internal);
+    let (name, frequent) = (method.name(), matches!(method.class, Class::Validate | Class::Raft));
+    let span = match (traced, frequent) {
+        (Decision::Not, true) => return Span::none(),
+        (Decision::Not, false) => {
+            return tracing::info_span!("rpc", rpc.method = name, rpc.response.status_code = Empty);
+        }
+        (_, true) => tracing::debug_span!(
+            target: trace::TARGET, "rpc", otel.name = name, otel.kind = "server", otel.status_code = Empty,
+            rpc.system.name = "grpc", rpc.method = name, rpc.response.status_code = Empty,
+        ),
+        (_, false) => tracing::info_span!(
+            target: trace::TARGET, "rpc", otel.name = name, otel.kind = "server", otel.status_code = Empty,
+            rpc.system.name = "grpc", rpc.method = name, rpc.response.status_code = Empty,
+        ),
+    };
+    if let Decision::Follows(parent) = traced {
+        trace::follow(&span, &parent);
+    }
+    span
 }
 
 pin_project! {
@@ -152,8 +166,7 @@ impl http_body::Body for ObservedBody {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
-    use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+    use latchkey_telemetry::metrics::Recorder;
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
@@ -164,7 +177,7 @@ mod tests {
     where
         F: Future<Output = Result<Response<Body>, Infallible>>,
     {
-        let recorder: PrometheusRecorder = PrometheusBuilder::new().build_recorder();
+        let recorder = Recorder::default();
         let _installed = metrics::set_default_local_recorder(&recorder);
         let layer = ObserveLayer::new(Arc::new(test_support::methods()));
         let call = layer.layer(service_fn(|_| answer())).oneshot(Request::get(path).body(Body::empty()).unwrap());
@@ -173,11 +186,15 @@ mod tests {
             response = call => drop(response),
             () = tokio::task::yield_now() => {}
         }
-        recorder.handle().render()
+        recorder.render()
     }
 
     fn line(path: &str, code: &str) -> String {
-        format!("latchkey_rpcs_total{{method=\"{path}\",code=\"{code}\"}} 1\n")
+        let method = &path[1..];
+        format!(
+            "rpc_server_call_duration_seconds_count\
+             {{rpc_system_name=\"grpc\",rpc_method=\"{method}\",rpc_response_status_code=\"{code}\"}} 1\n"
+        )
     }
 
     #[tokio::test]
@@ -187,7 +204,6 @@ mod tests {
         let failed = counted(path, || async { Ok(Status::aborted("").into_http()) }).await;
         assert!(fine.contains(&line(path, "OK")), "{fine}");
         assert!(failed.contains(&line(path, "ABORTED")), "{failed}");
-        assert!(failed.contains("latchkey_rpc_duration_seconds"), "{failed}");
     }
 
     #[tokio::test]
@@ -202,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_counts_with_the_code_of_its_trailers() {
-        let recorder = PrometheusBuilder::new().build_recorder();
+        let recorder = Recorder::default();
         let _installed = metrics::set_default_local_recorder(&recorder);
         let path = "/test.v1.TestService/Stream";
         let layer = ObserveLayer::new(Arc::new(test_support::methods()));
@@ -213,7 +229,7 @@ mod tests {
         let frame = std::future::poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut body), context));
         assert!(frame.await.unwrap().unwrap().is_trailers());
 
-        let counted = recorder.handle().render();
+        let counted = recorder.render();
         assert!(counted.contains(&line(path, "RESOURCE_EXHAUSTED")), "{counted}");
     }
 

@@ -32,10 +32,15 @@ impl Record {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.method.answered(code, self.started.elapsed());
-        if !self.span.is_disabled() {
-            self.span.record("rpc.grpc.status_code", code as i64);
+        if self.span.is_disabled() {
+            return self.method.answered(code, self.started.elapsed());
         }
+        self.span.record("rpc.response.status_code", code_name(code));
+        if is_our_fault(code) {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        // Within the span, so that a call that is traced is its bucket's exemplar.
+        self.span.in_scope(|| self.method.answered(code, self.started.elapsed()));
     }
 }
 
@@ -48,6 +53,12 @@ impl Drop for Record {
 /// The code in the head of an answer, or in its trailers.
 pub(crate) fn code_in(headers: &HeaderMap) -> Option<Code> {
     headers.get(Status::GRPC_STATUS).map(|value| Code::from_bytes(value.as_bytes()))
+}
+
+/// The conventions count these as errors of a server; the others tell a caller something.
+const fn is_our_fault(code: Code) -> bool {
+    use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
+    matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
 }
 
 /// A code as gRPC spells it.

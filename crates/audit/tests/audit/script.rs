@@ -81,7 +81,7 @@ impl Script {
             let o = [u8::try_from(sequence.0 % 256).unwrap(); 32];
             inner.tree.push(leaf_hash(1, sequence, revision, &commitment(&o, &bytes)));
             let root = inner.tree.root();
-            inner.log.push(Event { sequence, revision, format: 1, bytes, o, root });
+            inner.log.push(Event { sequence, revision, format: 1, bytes, o, root, trace: None });
         }
         let next = inner.tree.size();
         drop(inner);

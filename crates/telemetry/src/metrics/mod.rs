@@ -1,21 +1,24 @@
-//! One recorder a process, and a scrape endpoint for each service in it.
+//! One recorder a process, and a scrape endpoint for each service in it. The recorder is our own: what is scraped, as
+//! text, and what is pushed, over OTLP, is gathered from the same numbers, exemplars included.
+
+mod distribution;
+mod gathered;
+mod recorder;
+mod text;
+
+pub use distribution::{Distribution, Exemplar, SECONDS_BUCKETS};
+pub use gathered::{Family, Point, Value};
+pub use recorder::Recorder;
+pub use text::Format;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::{endpoint, names};
-
-/// Upper bounds of the buckets of every histogram of seconds: from a validation (tens of microseconds) to the longest
-/// wait that a caller may ask for.
-pub const SECONDS_BUCKETS: &[f64] = &[
-    0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
-    2.5, 5.0, 10.0,
-];
+use crate::endpoint;
 
 /// A running scrape endpoint. It ends when this is dropped.
 #[derive(Debug)]
@@ -39,35 +42,31 @@ impl Drop for Endpoint {
     }
 }
 
-/// Serves the process's metrics at `http://{address}/metrics`. Port 0 takes any free port.
+/// Serves the process's metrics at `http://{address}/metrics`, and its log level at `/log-level`. Port 0 takes any free
+/// port.
 ///
 /// Several services of one process (`latchkey dev`) each serve the same numbers.
 /// # Errors
 /// If the address cannot be bound.
 pub async fn serve_metrics(address: SocketAddr) -> io::Result<Endpoint> {
-    let handle = recorder().clone();
+    let recorder = recorder().clone();
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    let task = tokio::spawn(endpoint::serve(listener, handle));
+    let task = tokio::spawn(endpoint::serve(listener, recorder));
     Ok(Endpoint { address, task })
 }
 
 /// Installs the recorder on first use; call it (or [`serve_metrics`]) before the first handle is made, since a handle
 /// that was made earlier counts into nothing.
-pub fn recorder() -> &'static PrometheusHandle {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+pub fn recorder() -> &'static Recorder {
+    static RECORDER: OnceLock<Recorder> = OnceLock::new();
     RECORDER.get_or_init(|| {
-        let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS_BUCKETS)
-            .expect("the list of buckets is not empty")
-            .build_recorder();
-        let handle = recorder.handle();
+        let recorder = Recorder::default();
         // Another recorder (of a test) may be there already: then ours renders nothing, which harms nobody.
-        if metrics::set_global_recorder(recorder).is_err() {
+        if metrics::set_global_recorder(recorder.clone()).is_err() {
             tracing::warn!("another metrics recorder is installed, ours stays empty");
         }
-        names::describe();
-        handle
+        recorder
     })
 }
 
@@ -79,10 +78,11 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
+    use crate::names;
 
-    async fn ask(address: SocketAddr, path: &str) -> String {
+    async fn ask(address: SocketAddr, path: &str, accept: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -92,15 +92,29 @@ mod tests {
     #[tokio::test]
     async fn the_endpoint_tells_its_real_port_and_what_was_counted() {
         let endpoint = serve_metrics((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-        metrics::counter!(names::RPCS_TOTAL, "method" => "/test", "code" => "OK").increment(3);
+        metrics::counter!(names::PROPOSALS_TOTAL, "result" => "applied").increment(3);
         metrics::histogram!(names::PROPOSE_SECONDS).record(0.003);
 
-        let answer = ask(endpoint.address(), "/metrics").await;
+        let answer = ask(endpoint.address(), "/metrics", "text/plain").await;
 
         assert_ne!(endpoint.address().port(), 0);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        assert!(answer.contains("latchkey_rpcs_total{method=\"/test\",code=\"OK\"} 3"), "{answer}");
+        assert!(answer.contains("latchkey_proposals_total{result=\"applied\"} 3"), "{answer}");
         assert!(answer.contains("latchkey_propose_seconds_bucket{le=\"0.005\"} 1"), "{answer}");
-        assert!(ask(endpoint.address(), "/").await.starts_with("HTTP/1.1 404"));
+        assert!(answer.contains("latchkey_rpc_panics_total 0"), "what never happened is told as 0: {answer}");
+        assert!(answer.contains("process_memory_usage_bytes "), "{answer}");
+        assert!(ask(endpoint.address(), "/", "*/*").await.starts_with("HTTP/1.1 404"));
+    }
+
+    #[tokio::test]
+    async fn whoever_accepts_openmetrics_is_given_it() {
+        let endpoint = serve_metrics((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let accept = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5";
+        let answer = ask(endpoint.address(), "/metrics", accept).await;
+        assert!(
+            answer.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
+            "{answer}"
+        );
+        assert!(answer.ends_with("# EOF\n"), "{answer}");
     }
 }
