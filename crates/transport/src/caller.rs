@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request};
-use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 use zeroize::Zeroizing;
 
@@ -59,15 +58,23 @@ fn bearer_in(value: &[u8]) -> Option<BearerToken> {
     Some(BearerToken(Zeroizing::new(text.to_owned())))
 }
 
-/// The layer.
+/// The layer of one connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CallerLayer;
+pub(crate) struct CallerLayer {
+    peer: Option<SocketAddr>,
+}
+
+impl CallerLayer {
+    pub(crate) const fn new(peer: Option<SocketAddr>) -> Self {
+        Self { peer }
+    }
+}
 
 impl<S> Layer<S> for CallerLayer {
     type Service = Callers<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Callers { inner }
+        Callers { inner, peer: self.peer }
     }
 }
 
@@ -75,6 +82,7 @@ impl<S> Layer<S> for CallerLayer {
 #[derive(Debug, Clone)]
 pub(crate) struct Callers<S> {
     inner: S,
+    peer: Option<SocketAddr>,
 }
 
 impl<S, B> Service<Request<B>> for Callers<S>
@@ -90,9 +98,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let peer = request.extensions().get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
         let bearer = take_bearer(request.headers_mut());
-        request.extensions_mut().insert(Caller { peer, bearer });
+        request.extensions_mut().insert(Caller { peer: self.peer, bearer });
         self.inner.call(request)
     }
 }

@@ -17,10 +17,6 @@ use crate::status;
 
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// tonic sets a timer of its own for the caller's timeout and answers `CANCELLED`, which is the wrong code and carries
-/// no reason. Ours ends this much earlier, so that it is the one that answers.
-const AHEAD_OF_TONIC: Duration = Duration::from_millis(2);
-
 /// When the answer of a call has to be there. In the extensions of each unary request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline {
@@ -57,7 +53,7 @@ impl Deadline {
     }
 
     fn new(began: Instant, asked: Option<Duration>, rule: TimeRule) -> Option<Self> {
-        let asked_or_default = asked.map(|time| time.saturating_sub(AHEAD_OF_TONIC)).or(rule.default);
+        let asked_or_default = asked.or(rule.default);
         let allowed = match (asked_or_default, rule.ceiling) {
             (Some(time), Some(ceiling)) => time.min(ceiling),
             (time, ceiling) => time.or(ceiling)?,
@@ -202,8 +198,8 @@ mod tests {
     async fn the_time_that_the_caller_asked_for_is_kept_in_both_directions() {
         let (_, short) = cut_after("/test.v1.TestService/Facts", Some("50m")).await;
         let (_, long) = cut_after("/test.v1.TestService/Facts", Some("1M")).await;
-        assert_eq!(short, Duration::from_millis(50) - AHEAD_OF_TONIC);
-        assert_eq!(long, Duration::from_secs(60) - AHEAD_OF_TONIC);
+        assert_eq!(short, Duration::from_millis(50));
+        assert_eq!(long, Duration::from_secs(60));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,9 +1,9 @@
 //! How a service is served, and how another one is reached (rank 5).
 //!
 //! ```text
-//! TCP -> connections -> HTTP/2  -> observe -> shed  -> deadline -> catch   -> explain -> caller -> handler
-//!        (bounded)      (bounded)  span       by       cut at      a panic    tonic's    who
-//!                                  metrics    class    its time    answers    errors     calls
+//! TCP -> connections -> connection -> observe -> shed  -> deadline -> catch   -> explain -> caller -> router -> handler
+//!        (bounded)      HTTP/2        span       by       cut at      a panic    tonic's    who       by
+//!                       (bounded)     metrics    class    its time    answers    errors     calls     name
 //! ```
 //! In: [`Server`], the one place where that stack is put together; [`Caller`], [`Deadline`]: what a handler finds in
 //! the extensions of its request; [`status`], the one file where refusals become gRPC statuses; [`ClusterSecret`],
@@ -19,13 +19,18 @@
 //! return Err(Unavailable::NoLeader { node: None }.into()); // try again, or elsewhere
 //! ```
 
+mod begun;
+mod bell;
 mod caller;
 mod catch;
 mod channel;
 mod cluster_guard;
 mod cluster_secret;
+mod connection;
 mod connections;
+mod corked;
 mod deadline;
+mod direct;
 mod explain;
 mod health;
 mod held;
@@ -33,6 +38,7 @@ mod limits;
 mod method;
 mod observe;
 mod record;
+mod router;
 mod rule;
 mod server;
 mod shed;
@@ -45,6 +51,7 @@ pub use channel::channel;
 pub use cluster_guard::{AttachClusterSecret, CLUSTER_SECRET_KEY, Guarded, RequireClusterSecret};
 pub use cluster_secret::{ClusterSecret, ClusterSecretError};
 pub use deadline::Deadline;
+pub use direct::{AtOnce, Direct};
 pub use health::{Health, Probe};
 pub use limits::{BATCH_MESSAGE_BYTES_MAX, INTERNAL_MESSAGE_BYTES_MAX, Limits, PUBLIC_MESSAGE_BYTES_MAX};
 pub use rule::Class;

@@ -10,22 +10,24 @@ use http::{Request, Response};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
 use tonic::body::Body;
 use tonic::codegen::StdError;
 use tonic::server::NamedService;
-use tonic::service::Routes;
 use tower::{Layer, Service, ServiceBuilder};
 
 use crate::caller::CallerLayer;
 use crate::catch::CatchLayer;
-use crate::connections::Connections;
+use crate::connection::{Connection, ConnectionError};
+use crate::connections::{Accepted, Connections};
 use crate::deadline::DeadlineLayer;
 use crate::explain::ExplainLayer;
 use crate::health::{Health, Probe};
 use crate::limits::{self, Limits};
 use crate::method::Methods;
 use crate::observe::ObserveLayer;
+use crate::router::Router;
 use crate::shed::{Room, ShedLayer};
 
 /// The address cannot be bound.
@@ -39,7 +41,7 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// Serving ended before it was asked to, or could not begin.
+/// Serving could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The descriptors given are not a `google.protobuf.FileDescriptorSet`.
@@ -48,9 +50,6 @@ pub enum ServeError {
     /// The descriptors do not fit together.
     #[error("reflection cannot be built from the descriptors")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// The listener failed.
-    #[error("the listener failed")]
-    Listener(#[from] tonic::transport::Error),
 }
 
 /// A listener that is bound and not yet serving.
@@ -70,7 +69,7 @@ pub struct Server {
     limits: Limits,
     descriptors: Vec<&'static [u8]>,
     health: Health,
-    routes: Routes,
+    router: Router,
 }
 
 impl Server {
@@ -83,13 +82,15 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         let (reporter, health_server) = tonic_health::server::health_reporter();
+        let mut router = Router::default();
+        router.add(health_server.max_decoding_message_size(limits::PUBLIC_MESSAGE_BYTES_MAX));
         Ok(Self {
             listener,
             address,
             limits: Limits::PUBLIC,
             descriptors: vec![tonic_health::pb::FILE_DESCRIPTOR_SET],
             health: Health::new(reporter),
-            routes: Routes::new(health_server.max_decoding_message_size(limits::PUBLIC_MESSAGE_BYTES_MAX)),
+            router,
         })
     }
 
@@ -134,12 +135,12 @@ impl Server {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError>,
     {
-        self.routes = self.routes.add_service(service);
+        self.router.add(service);
         self
     }
 
     /// Serves until `stop` completes, then takes no more connections, tells health watchers, lets calls in progress end,
-    /// and returns after 5 s at the latest.
+    /// and returns after 5 s at the latest. What is dropped serves no more: its connections are closed.
     /// # Errors
     /// [`ServeError`].
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
@@ -150,72 +151,71 @@ impl Server {
             reflection = reflection.register_encoded_file_descriptor_set(encoded);
         }
         sets.push(FileDescriptorSet::decode(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)?);
-        let reflection = reflection.build_v1()?.max_decoding_message_size(limits::PUBLIC_MESSAGE_BYTES_MAX);
-        let routes = self.routes.add_service(reflection).prepare();
+        let mut router = self.router;
+        router.add(reflection.build_v1()?.max_decoding_message_size(limits::PUBLIC_MESSAGE_BYTES_MAX));
+        let (methods, room) = (Arc::new(Methods::new(&sets)), Room::new(self.limits));
 
-        let (drain, draining) = oneshot::channel::<()>();
-        let serving = http2(self.limits)
-            .layer(stack(Methods::new(&sets), Room::new(self.limits)))
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(Connections::new(self.listener, self.limits.connections_max), async {
-                // An error means that the other half is gone, which is the end as well.
-                let _ = draining.await;
-            });
-        tokio::pin!(serving);
-        tokio::select! {
-            ended = &mut serving => return Ok(ended?),
-            () = stop => {}
-        }
-        self.health.set(Probe::Process, false).await;
-        drop(drain);
-        match tokio::time::timeout(limits::DRAIN_MAX, serving).await {
-            Ok(ended) => Ok(ended?),
-            Err(_) => {
-                tracing::warn!(address = %self.address, "stopped with calls in progress");
-                Ok(())
+        let connections = Connections::new(self.listener, self.limits.connections_max);
+        let (drain, draining) = watch::channel(());
+        let mut open = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(ended) = open.join_next() => tell(ended),
+                Accepted { stream, peer, slot } = connections.next() => {
+                    let stack = stack(methods.clone(), room.clone(), Some(peer)).layer(router.clone());
+                    let connection = Connection::new(stream, stack, self.limits, draining.clone());
+                    open.spawn(async move {
+                        let ended = connection.await;
+                        drop(slot);
+                        ended
+                    });
+                }
             }
         }
+        drop((connections, draining));
+        self.health.set(Probe::Process, false).await;
+        drop(drain);
+        let all_ended = async {
+            while let Some(ended) = open.join_next().await {
+                tell(ended);
+            }
+        };
+        if tokio::time::timeout(limits::DRAIN_MAX, all_ended).await.is_err() {
+            tracing::warn!(address = %self.address, "stopped with calls in progress");
+        }
+        Ok(())
+    }
+}
+
+/// How a connection ended concerns its peer, and us only where it was a bug.
+fn tell(ended: Result<Result<(), ConnectionError>, JoinError>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended"),
+        Err(error) => tracing::error!(%error, "a connection panicked"),
     }
 }
 
 /// What a call passes through, the outermost first: a call that is shed, cut or broken is counted as well, and a place
 /// is held for as long as its call really takes.
 fn stack(
-    methods: Methods,
+    methods: Arc<Methods>,
     room: Arc<Room>,
+    peer: Option<SocketAddr>,
 ) -> impl Layer<
-    Routes,
-    Service = impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
-              + Clone
-              + Send
-              + 'static,
+    Router,
+    Service = impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send,
 > + Clone {
     ServiceBuilder::new()
-        .layer(ObserveLayer::new(Arc::new(methods)))
+        .layer(ObserveLayer::new(methods))
         .layer(ShedLayer::new(room))
         .layer(DeadlineLayer)
         .layer(CatchLayer)
         .layer(ExplainLayer)
-        .layer(CallerLayer)
+        .layer(CallerLayer::new(peer))
         .into_inner()
-}
-
-/// HTTP/2 with its bounds.
-fn http2(limits: Limits) -> tonic::transport::Server {
-    let server = tonic::transport::Server::builder()
-        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(limits.calls_per_connection_max)
-        .http2_max_header_list_size(limits::HEADER_BYTES_MAX)
-        .http2_max_pending_accept_reset_streams(Some(limits::PENDING_RESETS_MAX))
-        .http2_max_local_error_reset_streams(Some(limits::LOCAL_RESETS_MAX))
-        .http2_keepalive_interval(Some(limits::KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT));
-    // No `max_connection_age_grace`: with it tonic 0.14.9 sends no GOAWAY at that age and only cuts at the end of both.
-    match limits.connection_age_max {
-        Some(age) => server.max_connection_age(age),
-        None => server,
-    }
 }
 
 #[cfg(test)]

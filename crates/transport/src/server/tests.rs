@@ -236,11 +236,13 @@ async fn what_tonic_refuses_itself_carries_a_reason_as_well() {
 async fn the_cost_of_the_stack() {
     const CALLS: u32 = 300_000;
     latchkey_telemetry::metrics::recorder();
-    let routes = Routes::new(TestService).prepare();
-    let layered = stack(Methods::new([&descriptors()]), Room::new(Limits::PUBLIC)).layer(routes.clone());
+    let mut router = Router::default();
+    router.add(TestService);
+    let methods = Arc::new(Methods::new([&descriptors()]));
+    let layered = stack(methods, Room::new(Limits::PUBLIC), None).layer(router.clone());
 
     for _ in 0..3 {
-        let bare = time_calls(routes.clone(), CALLS).await;
+        let bare = time_calls(router.clone(), CALLS).await;
         let whole = time_calls(layered.clone(), CALLS).await;
         println!("bare {bare:?}, with the stack {whole:?}: the stack takes {:?}", whole.saturating_sub(bare));
     }
