@@ -339,6 +339,18 @@ impl ImportFormat {
     }
 }
 
+/// Its id, its digest and the form of a text, for people: `unkey SHA256_OF_TEXT unkey_BASE58[22-24]`.
+impl fmt::Display for ImportFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.id, self.digest.as_str(), self.prefix)?;
+        for (at, part) in self.parts.iter().enumerate() {
+            let separator = if at > 0 { "_" } else { "" };
+            write!(f, "{separator}{}[{}-{}]", part.alphabet.as_str(), part.length_min, part.length_max)?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for ImportFormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -481,6 +493,11 @@ mod tests {
             assert!(!may(&prefixed(), other), "{other}");
         }
         assert!(ImportStart::parse("a b").is_none() && ImportStart::parse(&"x".repeat(33)).is_none());
+    }
+
+    #[test]
+    fn a_format_is_printed_with_all_that_it_says() {
+        assert_eq!(prefixed().to_string(), "f SHA256_OF_LAST_PART mycompany_BASE58[8-8]_BASE58[20-24]");
     }
 
     #[test]

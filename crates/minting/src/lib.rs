@@ -19,11 +19,13 @@ extern crate alloc;
 
 pub mod contexts;
 mod founding;
+mod import;
 mod mint;
 pub mod replay;
 mod ring;
 
 pub use founding::{Founding, FoundingWrapped, MANAGEMENT_PREFIX, ROOT_IDENTITY};
+pub use import::{ImportMaterial, ImportProof};
 pub use mint::{KeyDetails, Mint, Minted, MintedVersion};
 pub use ring::{DrawnKey, UnwrapError, unwrap};
 

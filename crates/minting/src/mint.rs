@@ -97,10 +97,18 @@ impl Minted {
     /// What is proposed, and what is shown once it was accepted.
     #[must_use]
     pub fn into_new_key(self, details: KeyDetails) -> (NewKey, KeyText) {
-        let (NewVersion { id, pepper, digest, inner }, text) = self.version.into_new_version();
-        let KeyDetails { holder, display_name, purpose, terms, roles, parent, metadata, not_before, expiry } = details;
-        let new = NewKey {
-            id: self.key,
+        let (version, text) = self.version.into_new_version();
+        (details.into_new_key(self.key, version), text)
+    }
+}
+
+impl KeyDetails {
+    /// What is proposed: a key with this id and this first version.
+    pub(crate) fn into_new_key(self, key: KeyId, version: NewVersion) -> NewKey {
+        let NewVersion { id, pepper, digest, inner } = version;
+        let Self { holder, display_name, purpose, terms, roles, parent, metadata, not_before, expiry } = self;
+        NewKey {
+            id: key,
             version: id,
             pepper,
             digest,
@@ -114,8 +122,7 @@ impl Minted {
             metadata,
             not_before,
             expiry,
-        };
-        (new, text)
+        }
     }
 }
 

@@ -62,6 +62,7 @@ async fn make_keyspace(ground: &Ground, replicas: &[&Replica]) {
         versions_max: u64::MAX,
         metadata_bytes_max: u64::MAX,
         self_revocation_off: false,
+        import_formats: Box::default(),
     };
     let operation = CreateKeyspace { name: keyspace_name(), settings, data_key };
     let made = carry_out(replicas, Operation::CreateKeyspace(Box::new(operation))).await;

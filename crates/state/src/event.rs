@@ -90,11 +90,13 @@ pub enum Action {
     AccessRefused,
     /// Somebody had a validation explained.
     ValidationExplained,
+    /// A key was imported.
+    KeyImported,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::ClusterBootstrapped,
         Self::FeatureLevelRaised,
         Self::RingKeyAdded,
@@ -133,6 +135,7 @@ impl Action {
         Self::RotationRolledBack,
         Self::AccessRefused,
         Self::ValidationExplained,
+        Self::KeyImported,
     ];
 
     /// The word for it.
@@ -177,6 +180,7 @@ impl Action {
             Self::RotationRolledBack => "rotation.rolled_back",
             Self::AccessRefused => "access.refused",
             Self::ValidationExplained => "validation.explained",
+            Self::KeyImported => "key.imported",
         }
     }
 }

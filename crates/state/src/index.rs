@@ -2,11 +2,13 @@
 //! in and one way out, so that it can always be made again from the rows and be compared.
 
 use crate::command::RevokedScope;
-use crate::key::{Holder, Key};
+use crate::key::{Holder, Imported, Key};
 use crate::records::{Keyspace, Owner, Role, Rotation, ScopeCut, Tenant};
 use imbl::{OrdMap, OrdSet};
+use latchkey_crypto::Digest;
 use latchkey_domain::{
-    Grant, IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, RoleNumber, RotationId, RotationState, Scope, UnixMillis,
+    Grant, IdentityNumber, ImportFormatId, KeyId, KeyspaceNumber, OwnerNumber, RoleNumber, RotationId, RotationState,
+    Scope, SourceId, UnixMillis,
 };
 
 /// What a key belongs to besides its keyspace.
@@ -56,6 +58,19 @@ pub(crate) struct Index {
     pub(crate) unmarked: OrdSet<RevokedScope>,
     /// Who holds grants on a tenant or a keyspace, so that they go with it.
     pub(crate) grantees: OrdSet<(Scope, IdentityNumber)>,
+    /// Keys by the first half of the digest of their imported text. Digests are keyed by the pepper, so nobody can choose
+    /// two with the same half.
+    pub(crate) imported: OrdMap<(KeyspaceNumber, [u8; 16]), KeyId>,
+    /// Keys by their id in the system that they came from.
+    pub(crate) sources: OrdMap<(KeyspaceNumber, SourceId), KeyId>,
+    /// How many keys came in by each format.
+    pub(crate) formats: OrdMap<(KeyspaceNumber, ImportFormatId), u64>,
+}
+
+/// What an imported text is found by.
+pub(crate) fn imported_at(keyspace: KeyspaceNumber, digest: &Digest) -> (KeyspaceNumber, [u8; 16]) {
+    let (half, _) = digest.as_bytes().split_first_chunk().expect("a digest has 32 bytes");
+    (keyspace, *half)
 }
 
 /// Whether something comes or goes.
@@ -70,6 +85,13 @@ impl Way {
         match self {
             Self::In => drop(set.insert(item)),
             Self::Out => drop(set.remove(&item)),
+        }
+    }
+
+    fn put<K: Ord + Clone, V: Clone>(self, map: &mut OrdMap<K, V>, key: K, value: V) {
+        match self {
+            Self::In => drop(map.insert(key, value)),
+            Self::Out => drop(map.remove(&key)),
         }
     }
 
@@ -110,11 +132,27 @@ impl Index {
             if let Some(restriction) = &details.restriction {
                 way.set(&mut self.due, (restriction.ends_at, keyspace, id, Due::Restriction));
             }
+            if let Some(imported) = &details.imported {
+                self.imported(key, imported, way);
+            }
         }
         let usage = self.usage.get(&keyspace).copied().unwrap_or_default();
         let versions = way.count(usage.versions, key.versions.len() as u64);
         let metadata_bytes = way.count(usage.metadata_bytes, metadata_bytes);
         put_or_remove(&mut self.usage, keyspace, Usage { versions, metadata_bytes });
+    }
+
+    fn imported(&mut self, key: &Key, imported: &Imported, way: Way) {
+        let (keyspace, id) = (key.keyspace, key.id);
+        if let Some(version) = key.imported_version() {
+            way.put(&mut self.imported, imported_at(keyspace, &version.digest), id);
+        }
+        if !imported.source_id.is_empty() {
+            way.put(&mut self.sources, (keyspace, imported.source_id.clone()), id);
+        }
+        let format = (keyspace, imported.format.clone());
+        let count = way.count(self.formats.get(&format).copied().unwrap_or_default(), 1);
+        put_or_remove(&mut self.formats, format, count);
     }
 
     pub(crate) fn rotation(&mut self, rotation: &Rotation, way: Way) {

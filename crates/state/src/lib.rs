@@ -31,11 +31,12 @@ pub use apply::{Answer, Applied, ENTRIES_WAITING_MAX, ENTRY_WAIT_MAX, may_give};
 pub use command::{
     Actor, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateRole, CreateTenant, Cut,
     CutScope, Delete, DirectoryName, End, Expiry, ExpiryChange, Explanation, FEATURE_LEVEL_NEWEST, GatheredRefusal,
-    HolderName, IdentityChanges, KEYS_PER_COMMAND_MAX, KeyChanges, KeyspaceChanges, MarkRevoked, NewKey, NewRingKey,
-    NewVersion, OVERLAP_DEFAULT, OVERLAP_MAX, Operation, OwnerChanges, PrepareStandby, READINGS_MAX,
-    REFUSALS_PER_COMMAND_MAX, RESTRICTION_MAX, RequestMark, RestrictKey, ResumeKey, RevokeKey, RevokeKeys,
-    RevokedScope, RoleChanges, RotateKey, RotationStep, SUBJECT_BYTES_MAX, StepRotation, SuspendKey, TenantChanges,
-    UpdateIdentity, UpdateKey, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant, WrappedKey, bootstrap_ring,
+    HolderName, IdentityChanges, ImportKeys, ImportOutcome, ImportRow, KEYS_PER_COMMAND_MAX, KeyChanges, KeyToImport,
+    KeyspaceChanges, MarkRevoked, NewKey, NewRingKey, NewVersion, OVERLAP_DEFAULT, OVERLAP_MAX, Operation,
+    OwnerChanges, PrepareStandby, READINGS_MAX, REFUSALS_PER_COMMAND_MAX, RESTRICTION_MAX, RequestMark, RestrictKey,
+    ResumeKey, RevokeKey, RevokeKeys, RevokedScope, RoleChanges, RotateKey, RotationStep, SUBJECT_BYTES_MAX,
+    StepRotation, SuspendKey, TenantChanges, UpdateIdentity, UpdateKey, UpdateKeyspace, UpdateOwner, UpdateRole,
+    UpdateTenant, WrappedKey, bootstrap_ring,
 };
 pub use decode::{DecodedEvent, EventError};
 pub use directory::{Directory, Listed, NO_TENANT};
@@ -43,8 +44,8 @@ pub use event::{Action, EVENT_FORMAT, Entry, Event};
 pub use hash::{HashedAt, StateHash};
 pub use index::Usage;
 pub use key::{
-    By, Change, Details, Holder, Key, Layers, Methods, Rare, Restriction, Revocation, SEALED_INNER_BYTES, SealedInner,
-    Suspension, Version, VersionDetails, Versions, Worth,
+    By, Change, Details, Holder, Imported, Key, Layers, Methods, Rare, Restriction, Revocation, SEALED_INNER_BYTES,
+    SealedInner, Suspension, Version, VersionDetails, Versions, Worth,
 };
 pub use load::LoadError;
 pub use records::{

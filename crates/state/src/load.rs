@@ -2,7 +2,7 @@
 //! claim the same.
 
 use crate::directory::{Directory, Listed};
-use crate::key::{Holder, Key};
+use crate::key::{Holder, Imported, Key};
 use crate::records::Rotation;
 use crate::row::RowId;
 use crate::state::State;
@@ -64,6 +64,9 @@ impl State {
             let goes_on = rotation.is_some_and(|rotation| !rotation.state.is_final());
             check(goes_on, || (row, "its rotation in progress is missing"))?;
         }
+        if let Some(imported) = key.imported() {
+            self.check_imported(key, imported)?;
+        }
         key.versions.iter().try_for_each(|version| {
             let leads_here = self
                 .version(version.id)
@@ -74,6 +77,21 @@ impl State {
 }
 
 impl State {
+    /// An imported key is found by its text and by its id, and its keyspace knows the format.
+    fn check_imported(&self, key: &Key, imported: &Imported) -> Result<(), LoadError> {
+        let row = RowId::Key(key.keyspace, key.id);
+        let keyspace = self.keyspaces().by_number(key.keyspace);
+        let declared = keyspace.and_then(|keyspace| keyspace.settings.import_format(&imported.format));
+        check(declared.is_some(), || (row, "its import format is missing"))?;
+        if let Some(version) = key.imported_version() {
+            let found = self.imported(key.keyspace, &version.digest);
+            check(found.is_some_and(|found| found.key.id == key.id), || (row, "its imported text is another key's"))?;
+        }
+        let found = self.key_of_source(key.keyspace, &imported.source_id);
+        let leads_here = imported.source_id.is_empty() || found.is_some_and(|found| found.id == key.id);
+        check(leads_here, || (row, "its source id is another key's"))
+    }
+
     /// A rotation in progress is the one that its key names, and changes a version that the key has.
     fn check_rotation(&self, rotation: &Rotation) -> Result<(), LoadError> {
         let row = RowId::Rotation(rotation.keyspace, rotation.key, rotation.id);

@@ -1,12 +1,13 @@
 //! The records of the directory, the keyring and what the state keeps about itself.
 
+use crate::command::ImportRow;
 use crate::key::Change;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use latchkey_domain::{
-    ClusterId, DisplayName, DurationMillis, Environment, Grant, IdentityNumber, KeyId, KeyspaceNumber, MethodSet,
-    NetworkSet, OwnerNumber, PermissionSet, Prefix, ReasonText, Revision, RevocationReason, RingNumber, RoleNumber,
-    RotationId, RotationState, Sequence, Slug, TenantNumber, UnixMillis, VersionId,
+    ClusterId, DisplayName, DurationMillis, Environment, Grant, IdentityNumber, ImportFormat, ImportFormatId, KeyId,
+    KeyspaceNumber, MethodSet, NetworkSet, OwnerNumber, PermissionSet, Prefix, ReasonText, Revision, RevocationReason,
+    RingNumber, RoleNumber, RotationId, RotationState, Sequence, Slug, TenantNumber, UnixMillis, VersionId,
 };
 use latchkey_transparency::Frontier;
 
@@ -125,9 +126,21 @@ pub struct KeyspaceSettings {
     pub metadata_bytes_max: u64,
     /// Whether whoever holds a key may not revoke it by its text.
     pub self_revocation_off: bool,
+    /// The forms of key texts of other systems, each id once; at most [`latchkey_domain::IMPORT_FORMATS_MAX`].
+    pub import_formats: Box<[ImportFormat]>,
 }
 
 impl KeyspaceSettings {
+    /// The import format with this id.
+    #[must_use]
+    pub fn import_format(&self, id: &ImportFormatId) -> Option<&ImportFormat> {
+        self.import_formats.iter().find(|format| format.id() == id)
+    }
+
+    pub(crate) fn is_of_level_3(&self) -> bool {
+        !self.import_formats.is_empty()
+    }
+
     pub(crate) fn is_of_level_2(&self) -> bool {
         !self.allowed_roles.is_empty()
             || self.versions_max != u64::MAX
@@ -336,6 +349,8 @@ pub enum RequestSubject {
     Counted(u64),
     /// A rotation was begun or went on; the version, where this request made it.
     Rotation(KeyspaceNumber, KeyId, RotationId, Option<VersionId>),
+    /// Rows of an import became this.
+    Imported(KeyspaceNumber, Box<[ImportRow]>),
 }
 
 /// What the state knows about its own progress; it changes with every record.

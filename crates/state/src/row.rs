@@ -1,5 +1,6 @@
 //! Rows: the state as a flat set of records, which is what lies at rest, what a snapshot carries and what is hashed.
 
+use crate::command::{ImportOutcome, ImportRow};
 use crate::encode::Encoder;
 use crate::key::{Change, Holder, Key, Revocation, Version};
 use crate::records::{
@@ -10,7 +11,8 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use latchkey_domain::{
-    IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, RingNumber, RoleNumber, RotationId, TenantNumber,
+    IdentityNumber, ImportFormat, KeyId, KeyspaceNumber, OwnerNumber, RingNumber, RoleNumber, RotationId, TenantNumber,
+    VersionId,
 };
 
 /// Which row. Sorted so that a load meets what others refer to first.
@@ -160,7 +162,7 @@ impl Row {
     }
 }
 
-// What level 2 brought stands behind the rest, each part under a tag of its own and only where it says something: a record
+// What levels 2 and 3 brought stands behind the rest, each part under a tag of its own and only where it says something: a record
 // that uses none of it hashes as it did at level 1.
 
 fn progress(out: &mut Encoder, row: &Progress) {
@@ -275,6 +277,20 @@ fn keyspace(out: &mut Encoder, row: &Keyspace) {
         out.u64(span.millis());
         out.time(until);
     });
+    out.tagged(8, (!settings.import_formats.is_empty()).then_some(&settings.import_formats), |out, formats| {
+        out.list(formats.iter(), import_format);
+    });
+}
+
+fn import_format(out: &mut Encoder, format: &ImportFormat) {
+    out.text(format.id().as_str());
+    out.text(format.digest().as_str());
+    out.text(format.prefix());
+    out.list(format.parts().iter(), |out, part| {
+        out.text(part.alphabet.as_str());
+        out.u8(part.length_min);
+        out.u8(part.length_max);
+    });
 }
 
 fn owner(out: &mut Encoder, row: &Owner) {
@@ -379,6 +395,13 @@ fn key(out: &mut Encoder, row: &Key) {
     out.tagged(4, details.placed, Encoder::revision);
     out.tagged(5, details.rotation, |out, rotation| out.fixed(rotation.bytes()));
     key_roles(out, row);
+    out.tagged(9, details.imported.as_deref(), |out, imported| {
+        out.text(imported.format.as_str());
+        out.text(imported.start.as_str());
+        out.text(imported.source_id.as_str());
+        out.option(imported.source_created_at, Encoder::time);
+        out.fixed(imported.version.bytes());
+    });
 }
 
 fn key_roles(out: &mut Encoder, row: &Key) {
@@ -450,8 +473,29 @@ fn request(out: &mut Encoder, row: &RememberedRequest) {
             out.fixed(rotation.bytes());
             out.option(*version, |out, version| out.fixed(version.bytes()));
         }
+        RequestSubject::Imported(keyspace, rows) => {
+            subject(out, 11, keyspace.0);
+            out.list(rows.iter(), import_row);
+        }
     }
     out.option(row.replay.as_deref(), Encoder::bytes);
+}
+
+fn import_row(out: &mut Encoder, row: &ImportRow) {
+    let key = |out: &mut Encoder, kind: u8, key: &KeyId, version: &VersionId| {
+        out.u8(kind);
+        out.fixed(key.bytes());
+        out.fixed(version.bytes());
+    };
+    out.u32(row.index);
+    match &row.outcome {
+        ImportOutcome::Made(id, version) => key(out, 0, id, version),
+        ImportOutcome::Existing(id, version) => key(out, 1, id, version),
+        ImportOutcome::Refused(word) => {
+            out.u8(2);
+            out.text(word.as_str());
+        }
+    }
 }
 
 fn subject(out: &mut Encoder, kind: u8, number: u32) {

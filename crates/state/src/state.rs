@@ -6,7 +6,7 @@
 use crate::command::FEATURE_LEVEL_NEWEST;
 use crate::directory::{Directory, Listed, NO_TENANT};
 use crate::hash::{HashedAt, StateHash};
-use crate::index::{Index, Usage, Way};
+use crate::index::{Index, Usage, Way, imported_at};
 use crate::key::{Key, Version};
 use crate::load::LoadError;
 use crate::records::{
@@ -17,10 +17,11 @@ use crate::{REPLAY_WINDOW, REQUEST_MEMORY};
 use alloc::sync::Arc;
 use core::ops::Bound::{Excluded, Included, Unbounded};
 use imbl::{OrdMap, OrdSet};
+use latchkey_crypto::Digest;
 use latchkey_domain::{
-    IdentityName, IdentityNumber, KeyId, KeyName, KeyspaceName, KeyspaceNumber, OwnerName, OwnerNumber, Prefix,
-    Revision, RingNumber, RoleName, RoleNumber, RotationId, RotationName, Slug, TenantName, TenantNumber, Terms,
-    UnixMillis, VersionId,
+    IdentityName, IdentityNumber, ImportFormatId, KeyId, KeyName, KeyspaceName, KeyspaceNumber, OwnerName, OwnerNumber,
+    Prefix, Revision, RingNumber, RoleName, RoleNumber, RotationId, RotationName, Slug, SourceId, TenantName,
+    TenantNumber, Terms, UnixMillis, VersionId,
 };
 
 macro_rules! listed {
@@ -461,6 +462,28 @@ impl State {
         let keyspace = self.keyspaces.by_number(key.keyspace)?;
         let tenant = self.tenants.by_number(keyspace.tenant)?;
         Some(Found { tenant, keyspace, key, version: key.version(id)? })
+    }
+
+    /// The version that an imported text proves, by the first half of its digest under its pepper. Whether the other half
+    /// is right is for the caller to ask.
+    #[must_use]
+    pub fn imported(&self, keyspace: KeyspaceNumber, digest: &Digest) -> Option<Found<'_>> {
+        let key = self.key_at(keyspace, *self.index.imported.get(&imported_at(keyspace, digest))?)?;
+        let keyspace = self.keyspaces.by_number(keyspace)?;
+        let tenant = self.tenants.by_number(keyspace.tenant)?;
+        Some(Found { tenant, keyspace, key, version: key.imported_version()? })
+    }
+
+    /// The key that has this id in the system that it came from.
+    pub(crate) fn key_of_source(&self, keyspace: KeyspaceNumber, source_id: &SourceId) -> Option<&Arc<Key>> {
+        // A tuple key cannot be looked up by reference, and this is asked once for each row of an import.
+        let key = self.index.sources.get(&(keyspace, source_id.clone()))?;
+        self.key_at(keyspace, *key)
+    }
+
+    /// How many keys were imported by a format.
+    pub(crate) fn keys_of_format(&self, keyspace: KeyspaceNumber, format: &ImportFormatId) -> u64 {
+        self.index.formats.get(&(keyspace, format.clone())).copied().unwrap_or_default()
     }
 
     /// The name of a keyspace.

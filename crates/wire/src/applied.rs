@@ -1,13 +1,13 @@
 //! What became of a command, as it travels from the leader to the service that proposed it.
 
-use crate::disk::{DecodeError, required};
+use crate::disk::{DecodeError, read_import_rows, required, write_import_rows};
 use crate::pb::internal::v1 as internal;
 use crate::pb::internal::v1::applied::Result as PbResult;
 use crate::pb::v1;
 use crate::refusal::{read_refusal, write_refusal};
 use crate::resource::View;
 use latchkey_domain::{DurationMillis, KeyspaceNumber, Refusal, Revision, UnixMillis, VersionId};
-use latchkey_state::{Answer, Applied, State};
+use latchkey_state::{Answer, Applied, ImportRow, State};
 
 /// What became of a command, with names where the state has numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +61,8 @@ pub enum Told {
         /// How long a replica may go on deciding by what it was.
         bound: DurationMillis,
     },
+    /// What became of the rows of an import, by index.
+    Imported(Vec<ImportRow>),
     /// So many keys were revoked.
     Counted(u64),
     /// A rotation, begun or one step further.
@@ -102,6 +104,9 @@ pub fn write_applied(state: &State, now: UnixMillis, applied: &Applied) -> inter
         Ok(Answer::Role(role)) => PbResult::Role(view.role(role)),
         Ok(Answer::Key(key)) => {
             PbResult::Key(internal::KeyChanged { key: Some(view.key(key)), bound_ms: bound_ms(&view, key.keyspace) })
+        }
+        Ok(Answer::Imported { rows, .. }) => {
+            PbResult::Imported(internal::KeysImported { rows: write_import_rows(rows) })
         }
         Ok(Answer::Counted(count)) => PbResult::Counted(*count),
         Ok(Answer::Rotation { rotation, key, made, replay }) => PbResult::Rotation(internal::RotationMoved {
@@ -145,6 +150,7 @@ pub fn read_applied(applied: internal::Applied) -> Result<Proposed, DecodeError>
             key: required(changed.key, "applied.key.key")?,
             bound: DurationMillis::new(changed.bound_ms),
         }),
+        PbResult::Imported(imported) => Ok(Told::Imported(read_import_rows(&imported.rows)?)),
         PbResult::Counted(count) => Ok(Told::Counted(count)),
         PbResult::Rotation(moved) => Ok(Told::Rotation {
             rotation: required(moved.rotation, "applied.rotation.rotation")?,

@@ -3,7 +3,9 @@
 //! To protobuf every word has its number. From protobuf `UNSPECIFIED` and unknown numbers are errors, never a default.
 
 use crate::pb::{disk::v1 as disk, internal::v1 as internal, v1};
-use latchkey_domain::{Duty, Outcome, Quota, ResourceKind, RevocationReason, RotationState};
+use latchkey_domain::{
+    Duty, ImportAlphabet, ImportDigest, ImportRefusal, Outcome, Quota, ResourceKind, RevocationReason, RotationState,
+};
 use latchkey_state::StalenessPolicy;
 
 /// A number that is no word of the enum.
@@ -67,6 +69,20 @@ both_ways!(Outcome => disk::Outcome as disk_outcome {
     Valid, Malformed, NotFound, WrongKeyspace, Revoked, Suspended, NotYetValid, Expired, NetworkNotAllowed,
     MethodNotAllowed, ResourceNotAllowed, InsufficientPermissions,
 });
+both_ways!(ImportDigest => v1::ImportDigest as import_digest { Sha256OfText, Sha256OfLastPart });
+both_ways!(ImportDigest => disk::ImportDigest as disk_import_digest { Sha256OfText, Sha256OfLastPart });
+both_ways!(ImportAlphabet => v1::ImportAlphabet as import_alphabet { Alphanumeric, Base58, Hex, Base64Url });
+both_ways!(ImportAlphabet => disk::ImportAlphabet as disk_import_alphabet { Alphanumeric, Base58, Hex, Base64Url });
+both_ways!(ImportRefusal => disk::ImportRefusal as disk_import_refusal {
+    FieldInvalid, FormatUnknown, MaterialMissing, DigestInvalid, ShapeMismatch, StartInvalid, DuplicateInBatch,
+    DigestTaken, SourceIdTaken, OwnerNotFound, OwnerNotAllowed, RoleNotFound, RoleNotAllowed, PermissionNotAllowed,
+    ExpiryPast, LifetimeTooLong, NotBeforeAfterExpiry,
+});
+to_protobuf!(ImportRefusal => v1::ImportRefusal {
+    FieldInvalid, FormatUnknown, MaterialMissing, DigestInvalid, ShapeMismatch, StartInvalid, DuplicateInBatch,
+    DigestTaken, SourceIdTaken, OwnerNotFound, OwnerNotAllowed, RoleNotFound, RoleNotAllowed, PermissionNotAllowed,
+    ExpiryPast, LifetimeTooLong, NotBeforeAfterExpiry,
+});
 to_protobuf!(Outcome => v1::Outcome {
     Valid, Malformed, NotFound, WrongKeyspace, Revoked, Suspended, NotYetValid, Expired, NetworkNotAllowed,
     MethodNotAllowed, ResourceNotAllowed, InsufficientPermissions,
@@ -107,6 +123,20 @@ mod tests {
         for word in RotationState::ALL {
             assert_eq!(rotation_state(v1::rotation::State::from(word).into()), Ok(word));
             assert_eq!(v1::rotation::State::from(word).as_str_name(), format!("STATE_{word}"));
+        }
+        for word in ImportDigest::ALL {
+            assert_eq!(import_digest(v1::ImportDigest::from(word).into()), Ok(word));
+            assert_eq!(disk_import_digest(disk::ImportDigest::from(word).into()), Ok(word));
+            assert_eq!(v1::ImportDigest::from(word).as_str_name(), format!("IMPORT_DIGEST_{}", word.as_str()));
+        }
+        for word in ImportAlphabet::ALL {
+            assert_eq!(import_alphabet(v1::ImportAlphabet::from(word).into()), Ok(word));
+            assert_eq!(disk_import_alphabet(disk::ImportAlphabet::from(word).into()), Ok(word));
+            assert_eq!(v1::ImportAlphabet::from(word).as_str_name(), format!("IMPORT_ALPHABET_{}", word.as_str()));
+        }
+        for word in ImportRefusal::ALL {
+            assert_eq!(disk_import_refusal(disk::ImportRefusal::from(word).into()), Ok(word));
+            assert_eq!(v1::ImportRefusal::from(word).as_str_name(), format!("IMPORT_REFUSAL_{}", word.as_str()));
         }
         for word in Outcome::ALL {
             assert_eq!(v1::Outcome::from(word).as_str_name(), format!("OUTCOME_{}", word.as_str()));

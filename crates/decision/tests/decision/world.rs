@@ -147,6 +147,7 @@ fn keyspace(
         versions_max: u64::MAX,
         metadata_bytes_max: u64::MAX,
         self_revocation_off: false,
+        import_formats: Box::default(),
     };
     Row::Keyspace(Arc::new(Keyspace {
         number,

@@ -74,6 +74,7 @@ impl House {
             versions_max: u64::MAX,
             metadata_bytes_max: u64::MAX,
             self_revocation_off: false,
+            import_formats: Box::default(),
         };
         let parent = Numbered::new(of.tenant_key.number, drawn.key());
         let data_key = data_key.wrapped_under(parent, &mut self.entropy);

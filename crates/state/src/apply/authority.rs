@@ -39,6 +39,7 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
             operation.keys.iter().try_for_each(|key| may_make_management_key(state, grants, &key.holder))
         }
         Operation::CreateKeys(operation) => need(grants, &[Duty::Issuer], Scope::Keyspace(operation.keyspace.clone())),
+        Operation::ImportKeys(operation) => need(grants, &[Duty::Issuer], Scope::Keyspace(operation.keyspace.clone())),
         Operation::RevokeKey(operation) if operation.key.keyspace.is_management() => {
             may_revoke_management_key(state, grants, &operation.key)
         }

@@ -12,7 +12,7 @@ use crate::row::Row;
 use crate::state::State;
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use latchkey_domain::{
@@ -50,7 +50,7 @@ pub(super) fn create_keys(transaction: &mut Transaction<'_>, operation: &CreateK
 }
 
 /// The terms asked for, with the numbers of the roles named beside them. Numbers that came with a command are nobody's.
-fn terms<'a>(
+pub(super) fn terms<'a>(
     state: &State,
     name: &KeyspaceName,
     keyspace: &Keyspace,
@@ -64,7 +64,7 @@ fn terms<'a>(
 }
 
 /// Neighbours in the keyspace or in the batch mostly say the same, and a million keys live in memory.
-fn share(last: &mut Option<Arc<Terms>>, neighbour: Option<&Arc<Terms>>, terms: &Terms) -> Arc<Terms> {
+pub(super) fn share(last: &mut Option<Arc<Terms>>, neighbour: Option<&Arc<Terms>>, terms: &Terms) -> Arc<Terms> {
     match (neighbour, &*last) {
         (Some(neighbour), _) => neighbour.clone(),
         (None, Some(last)) if **last == *terms => last.clone(),
@@ -72,7 +72,8 @@ fn share(last: &mut Option<Arc<Terms>>, neighbour: Option<&Arc<Terms>>, terms: &
     }
 }
 
-fn make(
+/// The key with its first version, as it would be; nothing is changed yet.
+pub(super) fn make(
     transaction: &Transaction<'_>,
     name: &KeyspaceName,
     keyspace: &Keyspace,
@@ -184,13 +185,21 @@ pub(super) fn holder(state: &State, keyspace: &KeyspaceName, holder: &HolderName
 }
 
 fn tell(transaction: &mut Transaction<'_>, name: &KeyspaceName, keyspace: &Keyspace, key: &Key, new: &NewKey) {
+    let facts = facts(transaction.state(), key, new);
+    let subject = format!("{name}/keys/{}", key.id);
+    let telling = Telling { tenant: Some(keyspace.tenant), facts, ..Telling::default() };
+    transaction.emit(Action::KeyCreated, subject, telling);
+}
+
+/// What an auditor wants to know of a new key, sorted by name.
+pub(super) fn facts(state: &State, key: &Key, new: &NewKey) -> Vec<(&'static str, String)> {
     let holder = match &new.holder {
         HolderName::None => None,
         HolderName::Owner(name) => Some(name.to_string()),
         HolderName::Identity(name) => Some(name.to_string()),
     };
     let permissions: Vec<_> = key.terms.permissions.iter().map(PermissionPattern::as_str).collect();
-    let roles: Vec<_> = key_facts::names_of_roles(transaction.state(), key).into_iter().collect();
+    let roles: Vec<_> = key_facts::names_of_roles(state, key).into_iter().collect();
     let mut facts = Vec::new();
     facts.extend(key.expires_at.map(|time| ("expires_at_ms", time.millis().to_string())));
     facts.extend(holder.map(|holder| ("owner", holder)));
@@ -200,7 +209,5 @@ fn tell(transaction: &mut Transaction<'_>, name: &KeyspaceName, keyspace: &Keysp
         facts.push(("roles", roles.join(",")));
     }
     facts.push(("version", new.version.to_string()));
-    let subject = format!("{name}/keys/{}", key.id);
-    let telling = Telling { tenant: Some(keyspace.tenant), facts, ..Telling::default() };
-    transaction.emit(Action::KeyCreated, subject, telling);
+    facts
 }

@@ -9,6 +9,7 @@ mod create_keys;
 mod cut;
 mod delete;
 mod directory;
+mod import_keys;
 mod key_facts;
 mod remove_dead;
 mod repeat;
@@ -32,7 +33,7 @@ mod within;
 pub use authority::may_give;
 pub use trim::{ENTRIES_WAITING_MAX, ENTRY_WAIT_MAX};
 
-use crate::command::{Actor, Command, Operation};
+use crate::command::{Actor, Command, ImportRow, Operation};
 use crate::event::Entry;
 use crate::key::Key;
 use crate::records::{Identity, Keyspace, Owner, Role, Rotation, Tenant};
@@ -42,7 +43,7 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{Refusal, ResourceKind, Revision, TenantName, VersionId};
+use latchkey_domain::{KeyspaceNumber, Refusal, ResourceKind, Revision, TenantName, VersionId};
 use transaction::Transaction;
 
 /// The level of commands that a cluster understands before its first command said so.
@@ -84,6 +85,13 @@ pub enum Answer {
         keys: Vec<(Arc<Key>, VersionId)>,
         /// On a repeat within the replay window: the key texts, sealed.
         replay: Option<Box<[u8]>>,
+    },
+    /// What became of the rows of an import.
+    Imported {
+        /// Where.
+        keyspace: KeyspaceNumber,
+        /// Each row of the command, by index.
+        rows: Vec<ImportRow>,
     },
     /// The role made or changed.
     Role(Arc<Role>),
@@ -227,6 +235,7 @@ fn carry_out(transaction: &mut Transaction<'_>, command: &Command) -> Result<Ans
         Operation::Trim(through) => Ok(trim::trim(transaction, *through)),
         Operation::RecordRefusals(refusals) => access::record_refusals(transaction, refusals),
         Operation::RecordExplanation(explanation) => access::record_explanation(transaction, explanation),
+        Operation::ImportKeys(operation) => import_keys::import_keys(transaction, operation),
     }
 }
 

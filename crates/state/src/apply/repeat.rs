@@ -105,6 +105,7 @@ fn subject(answer: &Answer) -> RequestSubject {
             RequestSubject::Keys(keyspace, keys.iter().map(|(key, version)| (key.id, *version)).collect())
         }
         Answer::Revoked { key, version } => RequestSubject::Revoked(key.keyspace, key.id, *version),
+        Answer::Imported { keyspace, rows } => RequestSubject::Imported(*keyspace, rows.as_slice().into()),
         Answer::Role(role) => RequestSubject::Role(role.number),
         Answer::Key(key) => RequestSubject::Key(key.keyspace, key.id),
         Answer::Counted(count) => RequestSubject::Counted(*count),
@@ -158,6 +159,8 @@ fn first_answer(state: &State, first: &RememberedRequest) -> Result<Answer, Refu
             state.key_at(*keyspace, *key).map(|key| Answer::Key(key.clone())).ok_or_else(|| gone(ResourceKind::Key))
         }
         RequestSubject::Counted(count) => Ok(Answer::Counted(*count)),
+        // Also where a key is gone since: whoever resumes an import wants to know that the row was in.
+        RequestSubject::Imported(keyspace, rows) => Ok(Answer::Imported { keyspace: *keyspace, rows: rows.to_vec() }),
         RequestSubject::Rotation(keyspace, key, rotation, made) => {
             let found = state.rotation_at(*keyspace, *key, *rotation).zip(state.key_at(*keyspace, *key));
             let replay = first.replay.clone().filter(|_| state.clock() < first.at.plus(REPLAY_WINDOW));

@@ -48,6 +48,7 @@ pub(super) fn update_keyspace(
         return Ok(Answer::Keyspace(old));
     }
     check_lifetimes(&new.settings)?;
+    need_formats_kept(transaction, &old, &new.settings)?;
     let bound = staleness_max(transaction, &new.settings)?;
     new.bind(bound, transaction.now());
     new.changed = Some(change::now(transaction));
@@ -56,6 +57,17 @@ pub(super) fn update_keyspace(
     transaction.put(Row::Keyspace(new.clone()));
     tell(transaction, Action::KeyspaceUpdated, name, new.tenant, facts);
     Ok(Answer::Keyspace(new))
+}
+
+/// What keys were imported by stays as it was: a text is looked up by the form that its keyspace declares.
+fn need_formats_kept(transaction: &Transaction<'_>, old: &Keyspace, new: &KeyspaceSettings) -> Result<(), Refusal> {
+    for format in old.settings.import_formats.iter().filter(|format| !new.import_formats.contains(format)) {
+        let count = transaction.state().keys_of_format(old.number, format.id());
+        if count > 0 {
+            return Err(Refusal::FormatInUse { format: format.id().clone(), count });
+        }
+    }
+    Ok(())
 }
 
 impl Keyspace {
@@ -144,6 +156,7 @@ fn change_settings(settings: &mut KeyspaceSettings, changes: &KeyspaceChanges) {
     set(&mut settings.versions_max, changes.versions_max.as_ref());
     set(&mut settings.metadata_bytes_max, changes.metadata_bytes_max.as_ref());
     set(&mut settings.self_revocation_off, changes.self_revocation_off.as_ref());
+    set(&mut settings.import_formats, changes.import_formats.as_ref());
 }
 
 pub(super) fn set<T: Clone>(value: &mut T, change: Option<&T>) {
@@ -160,6 +173,7 @@ fn facts_of_keyspace(old: &Keyspace, new: &Keyspace) -> Vec<(&'static str, Strin
         ("dead_retention_ms", from_to(&was.dead_retention.millis(), &is.dead_retention.millis())),
         ("default_lifetime_ms", from_to(&span(was.default_lifetime), &span(is.default_lifetime))),
         ("display_name", from_to(&was.display_name.as_str(), &is.display_name.as_str())),
+        ("import_formats", of_sets(&texts(&was.import_formats), &texts(&is.import_formats))),
         ("keys_max", from_to(&most(was.keys_max), &most(is.keys_max))),
         ("maximum_lifetime_ms", from_to(&span(was.maximum_lifetime), &span(is.maximum_lifetime))),
         ("metadata_bytes_max", from_to(&most(was.metadata_bytes_max), &most(is.metadata_bytes_max))),

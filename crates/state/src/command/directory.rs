@@ -4,8 +4,8 @@ use crate::records::TenantQuotas;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use latchkey_domain::{
-    DisplayName, DurationMillis, Grant, IdentityName, KeyspaceName, MethodSet, NetworkSet, OwnerName, PermissionSet,
-    RoleName, Slug, TenantName,
+    DisplayName, DurationMillis, Grant, IdentityName, ImportFormat, KeyspaceName, MethodSet, NetworkSet, OwnerName,
+    PermissionSet, RoleName, Slug, TenantName,
 };
 
 /// What of a tenant changes.
@@ -55,6 +55,14 @@ pub struct KeyspaceChanges {
     pub metadata_bytes_max: Option<u64>,
     /// See [`crate::KeyspaceSettings::self_revocation_off`].
     pub self_revocation_off: Option<bool>,
+    /// See [`crate::KeyspaceSettings::import_formats`].
+    pub import_formats: Option<Box<[ImportFormat]>>,
+}
+
+impl KeyspaceChanges {
+    pub(crate) fn is_of_level_3(&self) -> bool {
+        self.import_formats.as_ref().is_some_and(|formats| !formats.is_empty())
+    }
 }
 
 /// Changes a keyspace.

@@ -3,6 +3,7 @@
 
 mod authority;
 mod directory;
+mod import;
 mod keys;
 mod rotation;
 mod upkeep;
@@ -11,6 +12,7 @@ pub use directory::{
     CreateRole, Delete, DirectoryName, IdentityChanges, KeyspaceChanges, OwnerChanges, RoleChanges, TenantChanges,
     UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant,
 };
+pub use import::{ImportKeys, ImportOutcome, ImportRow, KeyToImport};
 pub use keys::{
     End, ExpiryChange, KeyChanges, RESTRICTION_MAX, RestrictKey, ResumeKey, RevokeKeys, SuspendKey, UpdateKey,
 };
@@ -31,7 +33,7 @@ use latchkey_domain::{
 
 /// The feature level of this build: the newest commands that its `apply` knows. Never asked within `apply`, where the
 /// replicated level decides: builds of two ages run side by side.
-pub const FEATURE_LEVEL_NEWEST: u32 = 2;
+pub const FEATURE_LEVEL_NEWEST: u32 = 3;
 
 /// Keys that one command may make. Keeps one apply at a few milliseconds.
 pub const KEYS_PER_COMMAND_MAX: usize = 1_000;
@@ -161,6 +163,8 @@ pub enum Operation {
     RecordRefusals(Vec<GatheredRefusal>),
     /// That somebody had a validation explained.
     RecordExplanation(Explanation),
+    /// Makes keys that another system made.
+    ImportKeys(ImportKeys),
 }
 
 impl Operation {
@@ -170,7 +174,10 @@ impl Operation {
     pub fn feature_level(&self) -> u32 {
         match self {
             Self::Bootstrap(_) => FEATURE_LEVEL_NEWEST,
-            // What an older build reads of these is less than what they say.
+            // What an older build reads of these is less than what they say. That no format shall be is what it knows.
+            Self::ImportKeys(_) => 3,
+            Self::CreateKeyspace(operation) if operation.settings.is_of_level_3() => 3,
+            Self::UpdateKeyspace(operation) if operation.changes.is_of_level_3() => 3,
             Self::CreateKeys(operation) if operation.keys.iter().any(NewKey::is_of_level_2) => 2,
             Self::CreateKeyspace(operation) if operation.settings.is_of_level_2() => 2,
             Self::Cut(Cut { scope: CutScope::Role(_), .. }) => 2,

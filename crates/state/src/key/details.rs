@@ -1,6 +1,6 @@
 //! What few keys have.
 
-use super::Revocation;
+use super::{Imported, Revocation};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -31,6 +31,8 @@ pub struct Details {
     pub placed: Option<Revision>,
     /// Its rotation in progress.
     pub rotation: Option<RotationId>,
+    /// Where it came from; absent: it was made here.
+    pub imported: Option<Box<Imported>>,
 }
 
 /// That a key is suspended.

@@ -2,6 +2,7 @@
 //! it, and what few keys have costs it one pointer. `tests/state/measure.rs` tells what a key costs.
 
 mod details;
+mod imported;
 mod layers;
 mod life;
 mod rare;
@@ -10,6 +11,7 @@ mod version;
 mod versions;
 
 pub use details::{Change, Details, Restriction, Suspension};
+pub use imported::Imported;
 pub use layers::{Layers, Methods};
 pub use life::{By, Worth};
 pub use rare::Rare;
@@ -127,6 +129,18 @@ impl Key {
     #[must_use]
     pub fn rotation(&self) -> Option<RotationId> {
         self.details.as_ref()?.rotation
+    }
+
+    /// Where it came from; absent: it was made here.
+    #[must_use]
+    pub fn imported(&self) -> Option<&Imported> {
+        self.details.as_ref()?.imported.as_deref()
+    }
+
+    /// The version that an imported text proves, while it is there.
+    #[must_use]
+    pub fn imported_version(&self) -> Option<&Version> {
+        self.version(self.imported()?.version)
     }
 
     /// The version with this id.

@@ -233,7 +233,7 @@ fn bytes(row: &Row) -> Vec<u8> {
 }
 
 /// Compares with the file, one line of hexadecimal digits for each example.
-fn check(name: &str, examples: &[Vec<u8>]) {
+pub(crate) fn check(name: &str, examples: &[Vec<u8>]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{name}.hex"));
     let found: String = examples.iter().map(|bytes| hex(bytes) + "\n").collect();
     if !path.exists() && std::env::var("LATCHKEY_GOLDEN").is_ok_and(|value| value == "write") {
@@ -300,7 +300,7 @@ fn tenant_row(cut: Option<Box<ScopeCut>>) -> Row {
     }))
 }
 
-fn keyspace_with(settings: KeyspaceSettings, cut: Option<Box<ScopeCut>>) -> Row {
+pub(crate) fn keyspace_with(settings: KeyspaceSettings, cut: Option<Box<ScopeCut>>) -> Row {
     Row::Keyspace(Arc::new(Keyspace {
         number: KeyspaceNumber(3),
         tenant: TenantNumber(2),
@@ -375,7 +375,7 @@ fn version(number: u8, revocation: Option<Box<Revocation>>) -> Version {
     }
 }
 
-fn key() -> Key {
+pub(crate) fn key() -> Key {
     Key {
         id: key_id(1),
         keyspace: KeyspaceNumber(3),
@@ -440,16 +440,18 @@ fn requests() -> [Row; 8] {
         RequestSubject::Revoked(of, id, Some(at)),
         RequestSubject::Nothing,
     ];
-    subjects.map(|subject| {
-        let replay = matches!(subject, RequestSubject::Keys(..)).then(|| Box::<[u8]>::from([9; 40]));
-        Row::Request(Arc::new(RememberedRequest {
-            identity: IdentityNumber(5),
-            id: [1; 16],
-            hash: [2; 32],
-            at: START,
-            revision: Revision::new(1, 6),
-            subject,
-            replay,
-        }))
-    })
+    subjects.map(request)
+}
+
+pub(crate) fn request(subject: RequestSubject) -> Row {
+    let replay = matches!(subject, RequestSubject::Keys(..)).then(|| Box::<[u8]>::from([9; 40]));
+    Row::Request(Arc::new(RememberedRequest {
+        identity: IdentityNumber(5),
+        id: [1; 16],
+        hash: [2; 32],
+        at: START,
+        revision: Revision::new(1, 6),
+        subject,
+        replay,
+    }))
 }

@@ -2,8 +2,11 @@
 //! error: nothing is skipped, defaulted or guessed.
 
 mod command;
+mod import;
 mod parts;
 mod row;
+
+pub(crate) use import::{read_import_rows, write_import_rows};
 
 pub use command::{decode_command, encode_command, read_command, write_command};
 pub use row::{RowReader, TERMS_SHARED_MAX, encode_row, read_keyspace_row, read_ring_key_row, read_tenant_row};

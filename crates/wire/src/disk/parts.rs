@@ -1,14 +1,15 @@
 //! What commands and rows have in common.
 
-use super::{DecodeError, fixed, key_id, parsed, required, span, time};
+use super::{DecodeError, fixed, key_id, parsed, required, span, time, version_id};
 use crate::pb::disk::v1 as disk;
 use crate::words;
 use latchkey_domain::{
-    BoundedSet, DisplayName, DurationMillis, Environment, Grant, KeyId, KeyspaceNumber, Metadata, Method, MethodSet,
-    Network, NetworkSet, PermissionPattern, PermissionSet, Prefix, ReasonText, ResourcePattern, ResourceSet, Revision,
-    RoleNumber, RoleSet, Scope, Slug, TenantNumber, Terms,
+    BoundedSet, DisplayName, DurationMillis, Environment, Grant, ImportFormat, ImportFormatId, ImportPart, ImportStart,
+    KeyId, KeyspaceNumber, Metadata, Method, MethodSet, Network, NetworkSet, PermissionPattern, PermissionSet, Prefix,
+    ReasonText, ResourcePattern, ResourceSet, Revision, RoleNumber, RoleSet, Scope, Slug, SourceId, TenantNumber,
+    Terms, UnixMillis,
 };
-use latchkey_state::{Change, KeyspaceSettings, Revocation, RingPurpose, TenantQuotas};
+use latchkey_state::{Change, Imported, KeyspaceSettings, Revocation, RingPurpose, TenantQuotas};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
@@ -144,6 +145,7 @@ pub(super) fn write_settings(settings: &KeyspaceSettings) -> disk::KeyspaceSetti
         versions_max: (settings.versions_max != u64::MAX).then_some(settings.versions_max),
         metadata_bytes_max: (settings.metadata_bytes_max != u64::MAX).then_some(settings.metadata_bytes_max),
         self_revocation_off: settings.self_revocation_off,
+        import_formats: write_formats(&settings.import_formats),
     }
 }
 
@@ -165,6 +167,61 @@ pub(super) fn read_settings(settings: &disk::KeyspaceSettings) -> Result<Keyspac
         versions_max: settings.versions_max.unwrap_or(u64::MAX),
         metadata_bytes_max: settings.metadata_bytes_max.unwrap_or(u64::MAX),
         self_revocation_off: settings.self_revocation_off,
+        import_formats: read_formats(&settings.import_formats)?.into(),
+    })
+}
+
+pub(super) fn write_formats(formats: &[ImportFormat]) -> Vec<disk::ImportFormat> {
+    let part = |part: &ImportPart| disk::ImportPart {
+        alphabet: disk::ImportAlphabet::from(part.alphabet).into(),
+        length_min: part.length_min.into(),
+        length_max: part.length_max.into(),
+    };
+    let format = |format: &ImportFormat| disk::ImportFormat {
+        id: format.id().to_string(),
+        digest: disk::ImportDigest::from(format.digest()).into(),
+        prefix: format.prefix().to_owned(),
+        parts: format.parts().iter().map(part).collect(),
+    };
+    formats.iter().map(format).collect()
+}
+
+pub(super) fn read_formats(formats: &[disk::ImportFormat]) -> Result<Vec<ImportFormat>, DecodeError> {
+    let length = |length: u32| parsed(u8::try_from(length), "format.part.length");
+    let part = |part: &disk::ImportPart| {
+        Ok(ImportPart {
+            alphabet: parsed(words::disk_import_alphabet(part.alphabet), "format.part.alphabet")?,
+            length_min: length(part.length_min)?,
+            length_max: length(part.length_max)?,
+        })
+    };
+    let format = |format: &disk::ImportFormat| {
+        let id = parsed(ImportFormatId::parse(&format.id), "format.id")?;
+        let digest = parsed(words::disk_import_digest(format.digest), "format.digest")?;
+        let parts = format.parts.iter().map(part).collect::<Result<_, DecodeError>>()?;
+        parsed(ImportFormat::new(id, digest, &format.prefix, parts), "format")
+    };
+    formats.iter().map(format).collect()
+}
+
+pub(super) fn write_imported(imported: &Imported) -> disk::Imported {
+    disk::Imported {
+        format: imported.format.to_string(),
+        start: imported.start.as_str().to_owned(),
+        source_id: imported.source_id.to_string(),
+        source_created_at_unix_ms: imported.source_created_at.map(UnixMillis::millis),
+        version_id: imported.version.bytes().to_vec(),
+    }
+}
+
+pub(super) fn read_imported(imported: &disk::Imported) -> Result<Imported, DecodeError> {
+    let created = imported.source_created_at_unix_ms.map(|millis| time(millis, "imported.source_created_at"));
+    Ok(Imported {
+        format: parsed(ImportFormatId::parse(&imported.format), "imported.format")?,
+        start: required(ImportStart::parse(&imported.start), "imported.start")?,
+        source_id: parsed(SourceId::parse(&imported.source_id), "imported.source_id")?,
+        source_created_at: created.transpose()?,
+        version: version_id(&imported.version_id, "imported.version_id")?,
     })
 }
 

@@ -5,10 +5,12 @@ use crate::pb::v1;
 use crate::violation::Fields;
 use crate::words;
 use latchkey_domain::{
-    BoundedSet, DisplayName, DurationMillis, Environment, Grant, Network, NetworkSet, PermissionPattern, PermissionSet,
-    Prefix, Scope, Slug,
+    BoundedSet, DisplayName, DurationMillis, Environment, Grant, IMPORT_FORMATS_MAX, IMPORT_PARTS_MAX, ImportFormat,
+    ImportFormatError, ImportFormatId, ImportPart, Network, NetworkSet, PermissionPattern, PermissionSet, Prefix,
+    Scope, Slug,
 };
 use latchkey_state::{KeyspaceSettings, StalenessPolicy, TenantQuotas};
+use std::collections::BTreeSet;
 
 /// Grants of one identity.
 pub const GRANTS_MAX: usize = 32;
@@ -42,6 +44,7 @@ pub(super) fn settings(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<K
     let staleness_policy = staleness_policy(fields, keyspace);
     let dead_retention = dead_retention(fields, keyspace);
     let self_revocation_off = self_revocation_off(fields, keyspace);
+    let import_formats = import_formats(fields, keyspace);
     let quotas = keyspace_quotas(keyspace);
     Some(KeyspaceSettings {
         display_name: display_name?,
@@ -59,6 +62,7 @@ pub(super) fn settings(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<K
         versions_max: quotas.versions_max,
         metadata_bytes_max: quotas.metadata_bytes_max,
         self_revocation_off: self_revocation_off?,
+        import_formats: import_formats?,
     })
 }
 
@@ -120,6 +124,49 @@ pub(super) fn self_revocation_off(fields: &mut Fields, keyspace: &v1::Keyspace) 
             fields.refuse("self_revocation", words::UnknownWord { found: keyspace.self_revocation });
             None
         }
+    }
+}
+
+pub(super) fn import_formats(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<Box<[ImportFormat]>> {
+    let mut ids = BTreeSet::new();
+    let formats = list(fields, "import_formats", &keyspace.import_formats, IMPORT_FORMATS_MAX, |fields, at, format| {
+        let read = fields.within(&format!("import_formats[{at}]"), |fields| import_format(fields, format))?;
+        if !ids.insert(read.id().clone()) {
+            fields.refuse(&format!("import_formats[{at}].id"), "another format has this id");
+        }
+        Some(read)
+    });
+    formats.map(Into::into)
+}
+
+fn import_format(fields: &mut Fields, format: &v1::ImportFormat) -> Option<ImportFormat> {
+    let id = fields.take("id", ImportFormatId::parse(&format.id));
+    let digest = fields.take("digest", words::import_digest(format.digest));
+    let parts = list(fields, "parts", &format.parts, IMPORT_PARTS_MAX, |fields, at, part| {
+        let alphabet = fields.take(&format!("parts[{at}].alphabet"), words::import_alphabet(part.alphabet));
+        // What is longer than any part may be is refused with the other lengths.
+        let length = |length: u32| u8::try_from(length).unwrap_or(u8::MAX);
+        let (length_min, length_max) = (length(part.length_min), length(part.length_max));
+        Some(ImportPart { alphabet: alphabet?, length_min, length_max })
+    });
+    let (id, digest, parts) = (id?, digest?, parts?);
+    match ImportFormat::new(id, digest, &format.prefix, parts) {
+        Ok(format) => Some(format),
+        Err(error) => {
+            fields.refuse(field_of(error), error);
+            None
+        }
+    }
+}
+
+const fn field_of(error: ImportFormatError) -> &'static str {
+    match error {
+        ImportFormatError::Prefix => "prefix",
+        ImportFormatError::Parts
+        | ImportFormatError::Lengths(_)
+        | ImportFormatError::Separator(_)
+        | ImportFormatError::Bits(_)
+        | ImportFormatError::Head => "parts",
     }
 }
 

@@ -7,6 +7,7 @@ mod create_key;
 mod delete_directory;
 mod directory_fields;
 mod filter;
+mod import_keys;
 mod key_details;
 mod list_keys;
 mod mark;
@@ -33,6 +34,7 @@ pub use delete_directory::{
     read_delete_identity, read_delete_keyspace, read_delete_owner, read_delete_role, read_delete_tenant,
 };
 pub use directory_fields::{ALLOWED_ROLES_MAX, DEAD_RETENTION_DEFAULT, GRANTS_MAX, OWNER_CONTACTS_MAX};
+pub use import_keys::{ImportKeys, RowToImport, imported_row, read_import_keys, refused_row};
 pub use list_keys::{ListKeys, ListRotations, RotationParent, read_list_keys, read_list_rotations};
 pub use page::{
     List, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageTokenInvalid, ReadListError, next_page_token, read_list_identities,

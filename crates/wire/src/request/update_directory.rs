@@ -27,6 +27,7 @@ const KEYSPACE_FIELDS: &[&str] = &[
     "dead_retention",
     "quotas",
     "self_revocation",
+    "import_formats",
 ];
 
 /// Reads `UpdateTenant`.
@@ -80,6 +81,7 @@ fn keyspace_changes(fields: &mut Fields, mask: &Mask, keyspace: &v1::Keyspace) -
     let staleness_policy = mask.change("staleness_policy", || read::staleness_policy(fields, keyspace));
     let dead_retention = mask.change("dead_retention", || read::dead_retention(fields, keyspace));
     let self_revocation_off = mask.change("self_revocation", || read::self_revocation_off(fields, keyspace));
+    let import_formats = mask.change("import_formats", || read::import_formats(fields, keyspace));
     let quotas = mask.names("quotas").then(|| read::keyspace_quotas(keyspace));
     staleness_policy?;
     Some(KeyspaceChanges {
@@ -95,6 +97,7 @@ fn keyspace_changes(fields: &mut Fields, mask: &Mask, keyspace: &v1::Keyspace) -
         versions_max: quotas.as_ref().map(|quotas| quotas.versions_max),
         metadata_bytes_max: quotas.as_ref().map(|quotas| quotas.metadata_bytes_max),
         self_revocation_off: self_revocation_off?,
+        import_formats: import_formats?,
     })
 }
 

@@ -3,7 +3,9 @@
 use super::{View, texts};
 use crate::pb::v1;
 use crate::time::{write_span, write_time};
-use latchkey_domain::{BuiltInRole, IdentityName, OwnerName, RoleName, RoleNumber, Slug, TenantName, UnixMillis};
+use latchkey_domain::{
+    BuiltInRole, IdentityName, ImportFormat, ImportPart, OwnerName, RoleName, RoleNumber, Slug, TenantName, UnixMillis,
+};
 use latchkey_state::{Change, Holder, Identity, Keyspace, KeyspaceSettings, Owner, Role, Tenant, TenantQuotas};
 
 /// What a built-in role that permits every word shows as its one permission.
@@ -47,7 +49,7 @@ impl View<'_> {
             update_time: Some(write_time(updated_at(keyspace.changed, keyspace.created_at))),
             etag: keyspace.etag(),
             revision: Some(self.revision.into()),
-            import_formats: Vec::new(),
+            import_formats: settings.import_formats.iter().map(import_format).collect(),
         }
     }
 
@@ -152,6 +154,20 @@ impl View<'_> {
     fn identity_name(&self, identity: &Identity) -> String {
         let tenant = self.tenant_name(identity.tenant);
         tenant.map(|tenant| IdentityName::new(tenant.tenant, identity.id.clone()).to_string()).unwrap_or_default()
+    }
+}
+
+fn import_format(format: &ImportFormat) -> v1::ImportFormat {
+    let part = |part: &ImportPart| v1::ImportPart {
+        alphabet: v1::ImportAlphabet::from(part.alphabet).into(),
+        length_min: part.length_min.into(),
+        length_max: part.length_max.into(),
+    };
+    v1::ImportFormat {
+        id: format.id().to_string(),
+        digest: v1::ImportDigest::from(format.digest()).into(),
+        prefix: format.prefix().to_owned(),
+        parts: format.parts().iter().map(part).collect(),
     }
 }
 

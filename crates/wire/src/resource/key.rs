@@ -4,7 +4,7 @@ use super::{View, texts};
 use crate::pb::v1;
 use crate::time::write_time;
 use latchkey_domain::{KeyName, RotationName, Slug, VersionName};
-use latchkey_state::{Key, Restriction, Revocation, Suspension, Version, Worth};
+use latchkey_state::{Imported, Key, Restriction, Revocation, Suspension, Version, Worth};
 
 impl View<'_> {
     /// Shows a key with its versions. A key whose keyspace the state does not hold has no name.
@@ -36,7 +36,17 @@ impl View<'_> {
             versions: key.versions.iter().map(|version| self.version(name.as_ref(), key, version)).collect(),
             etag: key.etag(),
             revision: Some(self.revision.into()),
-            imported: None,
+            imported: key.imported().map(|imported| self.imported(key, imported)),
+        }
+    }
+
+    fn imported(&self, key: &Key, imported: &Imported) -> v1::Imported {
+        v1::Imported {
+            format: imported.format.to_string(),
+            start: imported.start.as_str().to_owned(),
+            source_id: imported.source_id.to_string(),
+            import_time: Some(write_time(key.created_at)),
+            source_create_time: imported.source_created_at.map(write_time),
         }
     }
 

@@ -3,7 +3,7 @@
 //! The golden files were written by the release that introduced the format. They are never written again: if one of
 //! these tests fails, the format has changed, and replicas of two builds would fence each other.
 
-use crate::{fixtures, fixtures_level_2};
+use crate::{fixtures, fixtures_level_2, fixtures_level_3};
 use latchkey_state::{Command, Row};
 use latchkey_wire::disk::{RowReader, decode_command, decode_message, encode_command, encode_row};
 use latchkey_wire::pb::disk::v1 as disk;
@@ -24,12 +24,12 @@ fn golden(name: &str, bytes: &[u8]) -> Vec<u8> {
 
 /// The commands of every feature level.
 fn commands() -> Vec<(&'static str, Command)> {
-    [fixtures::commands(), fixtures_level_2::commands()].concat()
+    [fixtures::commands(), fixtures_level_2::commands(), fixtures_level_3::commands()].concat()
 }
 
 /// The rows of every feature level.
 fn rows() -> Vec<(&'static str, Row)> {
-    [fixtures::rows(), fixtures_level_2::rows()].concat()
+    [fixtures::rows(), fixtures_level_2::rows(), fixtures_level_3::rows()].concat()
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn log_records_of_the_first_release_still_read_and_write_alike() {
         ),
     ];
     for (name, payload) in payloads {
-        let record = disk::LogRecord { log_id: log_id(), payload: Some(payload) };
+        let record = disk::LogRecord { log_id: log_id(), payload: Some(payload), ..Default::default() };
         let bytes = record.encode_to_vec();
         let golden = golden(&format!("record_{name}"), &bytes);
         assert_eq!(decode_message::<disk::LogRecord>(&golden).as_ref(), Ok(&record), "{name}");

@@ -74,6 +74,7 @@ pub(crate) fn settings() -> KeyspaceSettings {
         versions_max: u64::MAX,
         metadata_bytes_max: u64::MAX,
         self_revocation_off: false,
+        import_formats: Box::default(),
     }
 }
 

@@ -94,6 +94,7 @@ fn keyspace_changes() -> KeyspaceChanges {
         versions_max: Some(settings.versions_max),
         metadata_bytes_max: Some(settings.metadata_bytes_max),
         self_revocation_off: Some(false),
+        import_formats: None,
     }
 }
 

@@ -1,14 +1,15 @@
 //! What clients are shown of the life of a key, and of the directory that it lives in.
 
 use crate::fixtures::{key_id, rows, slug, terms, text, version_id};
+use crate::fixtures_level_3::{formats, imported, outcomes};
 use latchkey_crypto::Digest;
 use latchkey_domain::{
     BuiltInRole, DurationMillis, KeyId, KeyspaceNumber, ReasonText, Revision, RevocationReason, RingNumber, RoleNumber,
     RoleSet, RotationId, RotationState, TenantNumber, Terms, UnixMillis, VersionId,
 };
 use latchkey_state::{
-    Answer, Applied, Change, Details, Holder, Key, Keyspace, Rare, Restriction, Revocation, Role, Rotation, Row, State,
-    Suspension, Tenant, TenantQuotas, Version, VersionDetails, Versions,
+    Answer, Applied, Change, Details, Holder, Key, Keyspace, KeyspaceSettings, Rare, Restriction, Revocation, Role,
+    Rotation, Row, State, Suspension, Tenant, TenantQuotas, Version, VersionDetails, Versions,
 };
 use latchkey_wire::applied::{Told, read_applied, write_applied};
 use latchkey_wire::pb::v1;
@@ -293,6 +294,7 @@ fn every_answer_of_the_key_life_reads_as_it_was_written() {
         (Answer::Role(role.clone()), Told::Role(view.role(&role))),
         (Answer::Key(key.clone()), Told::Key { key: view.key(&key), bound }),
         (Answer::Counted(3_000), Told::Counted(3_000)),
+        (Answer::Imported { keyspace: key.keyspace, rows: outcomes() }, Told::Imported(outcomes())),
         (
             Answer::Rotation {
                 rotation: record.clone(),
@@ -329,4 +331,62 @@ fn a_longer_bound_that_was_in_force_before_counts_until_its_time_is_over() {
         let Ok(Told::Key { bound, .. }) = told.unwrap().answer else { panic!("a key") };
         assert_eq!(bound, expected);
     }
+}
+
+#[test]
+fn an_imported_key_shows_where_it_came_from_and_one_made_here_nothing() {
+    let details = Details { imported: Some(Box::new(imported())), ..Details::default() };
+    let shown = shown(&key(details, version(VersionDetails::default())), at(5)).imported.unwrap();
+    assert_eq!((shown.format.as_str(), shown.start.as_str()), ("seam", "mycompany_BRTRKFsL"));
+    assert_eq!(shown.source_id, "key_2vGnR");
+    assert!(shown.import_time.is_some() && shown.source_create_time.is_some());
+    let made_here = self::shown(&key(Details::default(), version(VersionDetails::default())), at(5));
+    assert_eq!(made_here.imported, None);
+}
+
+#[test]
+fn the_formats_of_a_keyspace_are_shown_as_they_are_declared() {
+    let state = state([]);
+    let keyspace = state.keyspaces().iter().next().unwrap();
+    let settings = KeyspaceSettings { import_formats: formats(), ..keyspace.settings.clone() };
+    let shown = View::new(&state, at(5)).keyspace(&Keyspace { settings, ..Keyspace::clone(keyspace) });
+    let asked = v1::UpdateKeyspaceRequest {
+        keyspace: Some(shown),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["import_formats".to_owned()] }),
+        ..Default::default()
+    };
+    let read = latchkey_wire::request::read_update_keyspace(&asked).unwrap();
+    assert_eq!(read.operation.changes.import_formats, Some(formats()));
+}
+
+#[test]
+fn every_mistake_in_a_format_is_told_where_it_is() {
+    let state = state([]);
+    let keyspace = state.keyspaces().iter().next().unwrap();
+    let settings = KeyspaceSettings { import_formats: formats(), ..keyspace.settings.clone() };
+    let shown = View::new(&state, at(5)).keyspace(&Keyspace { settings, ..Keyspace::clone(keyspace) });
+    let told = |change: &dyn Fn(&mut Vec<v1::ImportFormat>)| {
+        let mut keyspace = shown.clone();
+        change(&mut keyspace.import_formats);
+        let asked = v1::UpdateKeyspaceRequest {
+            keyspace: Some(keyspace),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["import_formats".to_owned()] }),
+            ..Default::default()
+        };
+        let violations = latchkey_wire::request::read_update_keyspace(&asked).unwrap_err();
+        violations.list().iter().map(|one| one.field.clone()).collect::<Vec<_>>().join(" ")
+    };
+    for (change, fields) in [
+        (&(|formats: &mut Vec<v1::ImportFormat>| formats[1].id = "seam".to_owned()) as &dyn Fn(&mut _), "[1].id"),
+        (&|formats: &mut Vec<v1::ImportFormat>| formats[0].id = String::new(), "[0].id"),
+        (&|formats: &mut Vec<v1::ImportFormat>| formats[0].digest = 0, "[0].digest"),
+        (&|formats: &mut Vec<v1::ImportFormat>| formats[0].prefix = "a b".to_owned(), "[0].prefix"),
+        (&|formats: &mut Vec<v1::ImportFormat>| formats[1].parts.clear(), "[1].parts"),
+        (&|formats: &mut Vec<v1::ImportFormat>| formats[1].parts[1].alphabet = 9, "[1].parts[1].alphabet"),
+        (&|formats: &mut Vec<v1::ImportFormat>| formats[1].parts[1].length_max = 300, "[1].parts"),
+        (&|formats: &mut Vec<v1::ImportFormat>| formats[0].parts[1].length_min = 15, "[0].parts"),
+    ] {
+        assert_eq!(told(change), format!("keyspace.import_formats{fields}"));
+    }
+    assert_eq!(told(&|formats| *formats = vec![formats[0].clone(); 9]), "keyspace.import_formats");
 }

@@ -6,6 +6,7 @@ mod disk;
 mod echoes;
 mod fixtures;
 mod fixtures_level_2;
+mod fixtures_level_3;
 mod life;
 mod masks;
 mod measure;

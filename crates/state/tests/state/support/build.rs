@@ -2,14 +2,16 @@
 
 use latchkey_crypto::Digest;
 use latchkey_domain::{
-    ClusterId, DisplayName, DurationMillis, Duty, Environment, Grant, IdentityName, KeyId, KeyName, KeyspaceName,
-    Metadata, MethodSet, NodeId, OwnerName, PermissionPattern, PermissionSet, Prefix, Purpose, ReasonText,
-    RevocationReason, RingNumber, RoleName, Scope, Slug, TenantName, Terms, UnixMillis, VersionId,
+    ClusterId, DisplayName, DurationMillis, Duty, Environment, Grant, IdentityName, ImportAlphabet, ImportDigest,
+    ImportFormat, ImportFormatId, ImportPart, ImportStart, KeyId, KeyName, KeyspaceName, Metadata, MethodSet, NodeId,
+    OwnerName, PermissionPattern, PermissionSet, Prefix, Purpose, ReasonText, RevocationReason, RingNumber, RoleName,
+    Scope, Slug, SourceId, TenantName, Terms, UnixMillis, VersionId,
 };
 use latchkey_state::{
     Actor, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateRole, CreateTenant, Cut,
-    CutScope, Delete, DirectoryName, Expiry, HolderName, KeyspaceSettings, NewKey, NewRingKey, Operation, RequestMark,
-    RevokeKey, RingPurpose, StalenessPolicy, WrappedKey, bootstrap_ring,
+    CutScope, Delete, DirectoryName, Expiry, HolderName, ImportKeys, Imported, KeyToImport, KeyspaceChanges,
+    KeyspaceSettings, NewKey, NewRingKey, Operation, RequestMark, RevokeKey, RingPurpose, StalenessPolicy,
+    UpdateKeyspace, WrappedKey, bootstrap_ring,
 };
 
 /// When the clusters of the tests are made.
@@ -104,6 +106,7 @@ pub(crate) fn settings(prefix: &str) -> KeyspaceSettings {
         versions_max: u64::MAX,
         metadata_bytes_max: u64::MAX,
         self_revocation_off: false,
+        import_formats: Box::default(),
     }
 }
 
@@ -255,4 +258,39 @@ pub(crate) fn create_role(path: &str, patterns: &[&str]) -> Operation {
 
 pub(crate) fn delete(name: DirectoryName) -> Operation {
     Operation::Delete(Delete { name, etag: None })
+}
+
+/// Keys of another system whose texts are hashed whole, and of one that hashes the last part.
+pub(crate) fn import_formats() -> Box<[ImportFormat]> {
+    let part = |length_min, length_max| ImportPart { alphabet: ImportAlphabet::Base58, length_min, length_max };
+    let format = |id, digest, prefix, parts| {
+        ImportFormat::new(ImportFormatId::parse(id).unwrap(), digest, prefix, parts).unwrap()
+    };
+    Box::new([
+        format("unkey", ImportDigest::Sha256OfText, "unkey_", vec![part(22, 24)]),
+        format("seam", ImportDigest::Sha256OfLastPart, "seam_", vec![part(4, 4), part(22, 24)]),
+    ])
+}
+
+/// Declares [`import_formats`].
+pub(crate) fn declare_formats(path: &str) -> Operation {
+    let changes = KeyspaceChanges { import_formats: Some(import_formats()), ..KeyspaceChanges::default() };
+    Operation::UpdateKeyspace(Box::new(UpdateKeyspace { name: keyspace(path), changes, etag: None }))
+}
+
+/// A key whose ids come from one number, its digest and its source id from another.
+pub(crate) fn key_to_import(number: u8, source: u8) -> KeyToImport {
+    let key = NewKey { digest: Digest::new([source; 32]), ..new_key(number) };
+    let imported = Imported {
+        format: ImportFormatId::parse("unkey").unwrap(),
+        start: ImportStart::parse("unkey_3ZZ7").unwrap(),
+        source_id: SourceId::parse(&format!("key_{source}")).unwrap(),
+        source_created_at: None,
+        version: key.version,
+    };
+    KeyToImport { index: number.into(), key, imported, suspended: false }
+}
+
+pub(crate) fn import_keys(path: &str, keys: Vec<KeyToImport>) -> Operation {
+    Operation::ImportKeys(ImportKeys { keyspace: keyspace(path), formats: import_formats().into_vec(), keys })
 }

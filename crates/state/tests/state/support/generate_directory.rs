@@ -1,7 +1,8 @@
 //! Histories of the directory: changes, roles, deletions, what audit has, and who was refused.
 
 use super::build::{
-    create_role, identity, key_id, key_name, keyspace, owner, permissions, role, settings, slug, tenant, text,
+    create_role, identity, import_formats, key_id, key_name, keyspace, owner, permissions, role, settings, slug,
+    tenant, text,
 };
 use super::generator::{any_grant, identity_path, keyspace_path, owner_path, span, tenant_id};
 use latchkey_domain::{KeyspaceName, KeyspaceNumber, Method, MethodSet, Outcome, ReasonText, Sequence};
@@ -103,12 +104,15 @@ fn quotas() -> impl Strategy<Value = Option<TenantQuotas>> {
 
 fn keyspace_changes() -> impl Strategy<Value = KeyspaceChanges> {
     let retention = option::of(select(vec![0, 0, 60_000, 90 * 86_400_000_u64]));
-    (option::of(option::of(span())), option::of(option::of(span())), retention, any::<bool>(), any::<bool>()).prop_map(
-        |(staleness_max, maximum_lifetime, retention, off, clerks_only)| KeyspaceChanges {
+    let formats = option::weighted(0.3, select(vec![Box::default(), import_formats(), import_formats()]));
+    let spans = (option::of(option::of(span())), option::of(option::of(span())), retention);
+    (spans, any::<bool>(), any::<bool>(), formats).prop_map(
+        |((staleness_max, maximum_lifetime, retention), off, clerks_only, formats)| KeyspaceChanges {
             staleness_max,
             maximum_lifetime,
             dead_retention: retention.map(latchkey_domain::DurationMillis::new),
             self_revocation_off: Some(off),
+            import_formats: formats,
             allowed_roles: clerks_only.then(|| Box::from([slug("clerk")])),
             display_name: Some(settings("x").display_name),
             ..KeyspaceChanges::default()

@@ -3,18 +3,18 @@
 
 use super::build::{
     as_request, bootstrap, by, by_replica, command, create_keys, create_keyspace, create_owner, create_tenant,
-    identity, key_id, key_name, keyspace, later, new_key, owner, permissions, readings, ring_key, role, scope,
-    settings, slug, tenant, terms, text, version_id,
+    declare_formats, identity, import_keys, key_id, key_name, key_to_import, keyspace, later, new_key, owner,
+    permissions, readings, ring_key, role, scope, settings, slug, tenant, terms, text, version_id,
 };
 use super::generate_directory::{operation_on_directory, upkeep};
 use super::generate_life::{operation_on_life, operation_on_life_of_replica, roles_and_parent};
 use latchkey_domain::{
-    DurationMillis, Duty, Grant, KeyspaceNumber, Metadata, NodeId, OwnerName, Purpose, ReasonText, RevocationReason,
-    RingNumber, TenantNumber, UnixMillis,
+    DurationMillis, Duty, Grant, ImportFormatId, KeyspaceNumber, Metadata, NodeId, OwnerName, Purpose, ReasonText,
+    RevocationReason, RingNumber, SourceId, TenantNumber, UnixMillis,
 };
 use latchkey_state::{
-    Actor, Command, CreateIdentity, CreateKeys, Cut, CutScope, Expiry, HolderName, KeyspaceSettings, NewKey, Operation,
-    RevokeKey, RingPurpose,
+    Actor, Command, CreateIdentity, CreateKeys, Cut, CutScope, Expiry, HolderName, KeyToImport, KeyspaceSettings,
+    NewKey, Operation, RevokeKey, RingPurpose,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -64,7 +64,8 @@ impl Reading {
 pub(crate) fn history(steps_max: usize) -> impl Strategy<Value = Vec<Step>> {
     (prop::bool::weighted(0.9), vec(step(), 1..=steps_max)).prop_map(|(with_keys, steps)| {
         // What happens to keys happens rarely where each has to be made first.
-        with_keys.then(some_keys).into_iter().chain(steps).collect()
+        let first = with_keys.then(|| [some_keys(), some_formats()]).into_iter().flatten();
+        first.chain(steps).collect()
     })
 }
 
@@ -81,9 +82,15 @@ fn some_keys() -> Step {
     Step { command: by("system/root", create_keys("acme/live", keys)), stamp: Reading::Ahead(0), readings: Vec::new() }
 }
 
+/// `acme/live` takes keys of other systems.
+fn some_formats() -> Step {
+    let command = by("system/root", declare_formats("acme/live"));
+    Step { command, stamp: Reading::Ahead(0), readings: Vec::new() }
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let request = option::weighted(0.5, (0..6_u8, 0..5_u8));
-    let level = prop_oneof![60 => Just(2), 1 => Just(0), 1 => Just(1), 1 => Just(u32::MAX)];
+    let level = prop_oneof![60 => Just(3), 1 => Just(0), 1 => Just(1), 1 => Just(2), 1 => Just(u32::MAX)];
     (call(), request, level, any::<[u8; 32]>(), stamp(), vec(reading(), 0..5)).prop_map(
         |(call, request, level, opening, stamp, readings)| {
             let command = match request {
@@ -155,7 +162,7 @@ fn operation_of_replica() -> BoxedStrategy<Operation> {
         }),
         2 => prop_oneof![4 => Just(3), 4 => 0..40_u32, 1 => Just(u32::MAX)]
             .prop_map(|number| Operation::DropRingKey(RingNumber(number))),
-        1 => prop_oneof![0..4_u32, Just(u32::MAX)].prop_map(Operation::RaiseFeatureLevel),
+        1 => prop_oneof![0..5_u32, Just(u32::MAX)].prop_map(Operation::RaiseFeatureLevel),
         6 => operation_on_life_of_replica(),
     ]
     .boxed()
@@ -174,6 +181,7 @@ fn operation() -> BoxedStrategy<Operation> {
             .prop_map(|(path, keys, replay)| {
                 Operation::CreateKeys(CreateKeys { keyspace: keyspace(path), keys, replay })
             }),
+        12 => (keyspace_path(), vec(keys_to_import(), 0..4)).prop_map(|(path, keys)| import_keys(path, keys)),
         8 => revocation(),
         40 => operation_on_life(),
         20 => operation_on_directory(),
@@ -267,6 +275,22 @@ fn new_keys() -> BoxedStrategy<NewKey> {
             purpose: Purpose::parse("one thing").unwrap(),
             terms: terms(&[word]),
             ..new_key(id)
+        })
+        .boxed()
+}
+
+/// Keys of few sources, so that they meet each other again.
+fn keys_to_import() -> BoxedStrategy<KeyToImport> {
+    let format = prop_oneof![8 => Just("unkey"), 1 => Just("seam"), 1 => Just("other")];
+    let source_id = prop_oneof![6 => Just(None), 1 => Just(Some("")), 1 => Just(Some("key_1"))];
+    (new_keys(), 0..4_u8, format, source_id, prop::bool::weighted(0.2))
+        .prop_map(|(key, source, format, source_id, suspended)| {
+            let KeyToImport { index, key: NewKey { digest, .. }, mut imported, .. } = key_to_import(0, source);
+            imported.format = ImportFormatId::parse(format).unwrap();
+            if let Some(source_id) = source_id {
+                imported.source_id = SourceId::parse(source_id).unwrap();
+            }
+            KeyToImport { index, key: NewKey { digest, ..key }, imported, suspended }
         })
         .boxed()
 }

@@ -3,6 +3,7 @@
 mod bootstrap;
 mod create_keys;
 mod directory;
+mod import_keys;
 mod key_life;
 mod rotation;
 mod updates;
@@ -17,6 +18,7 @@ use crate::pb::disk::v1::command::Operation as PbOperation;
 use crate::words;
 use bootstrap::{read_bootstrap, read_wrapped, write_bootstrap, write_wrapped};
 use create_keys::{read_create_keys, write_create_keys};
+use import_keys::{read_import_keys, write_import_keys};
 use latchkey_domain::{
     DisplayName, IdentityName, KeyName, KeyspaceName, NodeId, OwnerName, ReasonText, RingNumber, RoleName, Sequence,
     Slug, TenantName,
@@ -117,6 +119,7 @@ fn write_operation(operation: &Operation) -> PbOperation {
             grants: write_grants(&operation.grants),
         }),
         Operation::CreateKeys(operation) => PbOperation::CreateKeys(write_create_keys(operation)),
+        Operation::ImportKeys(operation) => PbOperation::ImportKeys(write_import_keys(operation)),
         Operation::RevokeKey(operation) => PbOperation::RevokeKey(disk::RevokeKey {
             key: operation.key.to_string(),
             version_id: operation.version.map(|version| version.bytes().to_vec()),
@@ -201,6 +204,7 @@ fn read_operation(operation: &PbOperation) -> Result<Operation, DecodeError> {
             grants: read_grants(&operation.grants)?,
         }),
         PbOperation::CreateKeys(operation) => Operation::CreateKeys(read_create_keys(operation)?),
+        PbOperation::ImportKeys(operation) => Operation::ImportKeys(read_import_keys(operation)?),
         PbOperation::RevokeKey(operation) => Operation::RevokeKey(RevokeKey {
             key: parsed(KeyName::parse(&operation.key), "key")?,
             version: operation.version_id.as_deref().map(|id| version_id(id, "version_id")).transpose()?,

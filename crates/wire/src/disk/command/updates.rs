@@ -2,8 +2,8 @@
 
 use super::{read_etag, write_etag};
 use crate::disk::parts::{
-    read_grants, read_metadata, read_methods, read_names, read_networks, read_permissions, read_quotas, read_resources,
-    read_slugs, texts, write_grants, write_metadata, write_quotas,
+    read_formats, read_grants, read_metadata, read_methods, read_names, read_networks, read_permissions, read_quotas,
+    read_resources, read_slugs, texts, write_formats, write_grants, write_metadata, write_quotas,
 };
 use crate::disk::{DecodeError, parsed, span, time};
 use crate::pb::disk::v1 as disk;
@@ -81,6 +81,10 @@ pub(super) fn write_keyspace(operation: &UpdateKeyspace) -> disk::UpdateKeyspace
         versions_max: changes.versions_max,
         metadata_bytes_max: changes.metadata_bytes_max,
         self_revocation_off: changes.self_revocation_off,
+        import_formats: changes
+            .import_formats
+            .as_ref()
+            .map(|formats| disk::ImportFormatList { formats: write_formats(formats) }),
         etag: write_etag(operation.etag.as_deref()),
     }
 }
@@ -89,6 +93,7 @@ pub(super) fn read_keyspace(operation: &disk::UpdateKeyspace) -> Result<UpdateKe
     let retention = operation.dead_retention_ms.map(|millis| span(millis, "dead_retention"));
     let allowed_permissions =
         read_list(operation.allowed_permissions.as_ref(), read_permissions, "allowed_permissions")?;
+    let import_formats = operation.import_formats.as_ref().map(|list| read_formats(&list.formats));
     let allowed_roles = read_list(operation.allowed_roles.as_ref(), read_slugs, "allowed_roles")?;
     Ok(UpdateKeyspace {
         name: parsed(KeyspaceName::parse(&operation.name), "name")?,
@@ -105,6 +110,7 @@ pub(super) fn read_keyspace(operation: &disk::UpdateKeyspace) -> Result<UpdateKe
             versions_max: operation.versions_max,
             metadata_bytes_max: operation.metadata_bytes_max,
             self_revocation_off: operation.self_revocation_off,
+            import_formats: import_formats.transpose()?.map(Into::into),
         },
         etag: read_etag(operation.etag.as_ref()),
     })

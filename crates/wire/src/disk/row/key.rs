@@ -1,8 +1,8 @@
 //! The row of a key, its versions embedded.
 
 use crate::disk::parts::{
-    read_digest, read_metadata, read_networks, read_permissions, read_revision, read_revocation, read_terms, texts,
-    write_metadata, write_revision, write_revocation, write_terms,
+    read_digest, read_imported, read_metadata, read_networks, read_permissions, read_revision, read_revocation,
+    read_terms, texts, write_imported, write_metadata, write_revision, write_revocation, write_terms,
 };
 use crate::disk::{DecodeError, fixed, key_id, parsed, required, rotation_id, time, version_id};
 use crate::pb::disk::v1 as disk;
@@ -50,6 +50,7 @@ fn read_details(row: &disk::KeyRow, made: Change) -> Result<Details, DecodeError
         parent: row.parent.as_deref().map(|id| key_id(id, "key.parent")).transpose()?,
         placed: row.placed.map(read_revision),
         rotation: row.rotation.as_deref().map(|id| rotation_id(id, "key.rotation")).transpose()?,
+        imported: row.imported.as_ref().map(read_imported).transpose()?.map(Box::new),
     })
 }
 
@@ -80,6 +81,7 @@ pub(super) fn write_key(row: &Key) -> disk::KeyRow {
         parent: row.parent().map(|id| id.bytes().to_vec()),
         placed: details.and_then(|details| details.placed).map(write_revision),
         rotation: row.rotation().map(|id| id.bytes().to_vec()),
+        imported: row.imported().map(write_imported),
     }
 }
 

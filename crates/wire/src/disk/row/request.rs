@@ -1,7 +1,9 @@
 //! The rows of remembered requests.
 
 use crate::disk::parts::{ID_BYTES, read_revision, write_revision};
-use crate::disk::{DecodeError, fixed, key_id, required, rotation_id, time, version_id};
+use crate::disk::{
+    DecodeError, fixed, key_id, read_import_rows, required, rotation_id, time, version_id, write_import_rows,
+};
 use crate::pb::disk::v1 as disk;
 use latchkey_domain::{IdentityNumber, KeyspaceNumber, OwnerNumber, RoleNumber, TenantNumber};
 use latchkey_state::{RememberedRequest, RequestSubject};
@@ -28,6 +30,9 @@ pub(super) fn write_request(row: &RememberedRequest) -> disk::RequestRow {
             Subject::Key(disk::KeyChanged { keyspace: keyspace.0, key_id: key.bytes().to_vec() })
         }
         RequestSubject::Counted(count) => Subject::Counted(*count),
+        RequestSubject::Imported(keyspace, rows) => {
+            Subject::Imported(disk::KeysImported { keyspace: keyspace.0, rows: write_import_rows(rows) })
+        }
         RequestSubject::Rotation(keyspace, key, rotation, version) => Subject::Rotation(disk::RotationMoved {
             keyspace: keyspace.0,
             key_id: key.bytes().to_vec(),
@@ -74,6 +79,9 @@ pub(super) fn read_request(row: &disk::RequestRow) -> Result<RememberedRequest, 
             RequestSubject::Key(KeyspaceNumber(changed.keyspace), key_id(&changed.key_id, "request.key.key_id")?)
         }
         Subject::Counted(count) => RequestSubject::Counted(*count),
+        Subject::Imported(imported) => {
+            RequestSubject::Imported(KeyspaceNumber(imported.keyspace), read_import_rows(&imported.rows)?.into())
+        }
         Subject::Rotation(moved) => RequestSubject::Rotation(
             KeyspaceNumber(moved.keyspace),
             key_id(&moved.key_id, "request.rotation.key_id")?,
