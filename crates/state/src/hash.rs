@@ -31,6 +31,15 @@ impl StateHash {
         self.combine(row, u64::wrapping_sub)
     }
 
+    /// With all rows of another added: a sum may be made in parts.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for (lane, more) in self.0.iter_mut().zip(other.0) {
+            *lane = lane.wrapping_add(more);
+        }
+        self
+    }
+
     fn combine(mut self, row: &Row, operation: fn(u64, u64) -> u64) -> Self {
         let digest: [u8; 32] = Sha256::digest(row.canonical_bytes()).into();
         for (lane, chunk) in self.0.iter_mut().zip(digest.chunks_exact(8)) {

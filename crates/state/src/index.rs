@@ -3,7 +3,11 @@
 
 use crate::command::RevokedScope;
 use crate::key::{Holder, Imported, Key};
+use crate::packed::Packed;
 use crate::records::{Keyspace, Owner, Role, Rotation, ScopeCut, Tenant};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use imbl::{OrdMap, OrdSet};
 use latchkey_crypto::Digest;
 use latchkey_domain::{
@@ -41,15 +45,15 @@ pub(crate) type Timed = (KeyspaceNumber, UnixMillis, KeyId);
 /// Keys in other orders than that of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
-    pub(crate) groups: OrdSet<(Group, KeyspaceNumber, KeyId)>,
+    pub(crate) groups: Packed<(Group, KeyspaceNumber, KeyId)>,
     pub(crate) counts: OrdMap<Group, u64>,
     /// By parent.
-    pub(crate) children: OrdSet<(KeyspaceNumber, KeyId, KeyId)>,
-    pub(crate) created: OrdSet<Timed>,
+    pub(crate) children: Packed<(KeyspaceNumber, KeyId, KeyId)>,
+    pub(crate) created: Packed<Timed>,
     /// Those that changed since they were made.
-    pub(crate) changed: OrdSet<Timed>,
+    pub(crate) changed: Packed<Timed>,
     /// Those that end by time.
-    pub(crate) expiring: OrdSet<Timed>,
+    pub(crate) expiring: Packed<Timed>,
     pub(crate) due: OrdSet<(UnixMillis, KeyspaceNumber, KeyId, Due)>,
     /// Rotations in progress by the end of their overlap; those without one come last.
     pub(crate) rotating: OrdSet<(KeyspaceNumber, UnixMillis, KeyId, RotationId)>,
@@ -104,42 +108,54 @@ impl Way {
 }
 
 impl Index {
-    pub(crate) fn key(&mut self, key: &Key, way: Way) {
-        let (keyspace, id) = (key.keyspace, key.id);
-        let holder = match key.holder {
-            Holder::None => None,
-            Holder::Owner(number) => Some(Group::Owner(number)),
-            Holder::Identity(number) => Some(Group::Identity(number)),
-        };
-        for group in holder.into_iter().chain(key.terms.roles.iter().copied().map(Group::Role)) {
-            way.set(&mut self.groups, (group, keyspace, id));
-            let count = way.count(self.counts.get(&group).copied().unwrap_or_default(), 1);
-            put_or_remove(&mut self.counts, group, count);
-        }
-        way.set(&mut self.created, (keyspace, key.created_at, id));
-        if let Some(end) = key.expires_at {
-            way.set(&mut self.expiring, (keyspace, end, id));
-        }
-        let mut metadata_bytes = 0;
-        if let Some(details) = key.details.as_ref() {
-            metadata_bytes = details.metadata.bytes() as u64;
-            if let Some(changed) = details.changed {
-                way.set(&mut self.changed, (keyspace, changed.at, id));
+    /// A key comes, goes, or changes. What finds it by the same words before and after is left alone.
+    pub(crate) fn key(&mut self, old: Option<&Key>, new: Option<&Key>) {
+        move_all(&mut self.groups, old.map(groups_of), new.map(groups_of));
+        move_one(&mut self.children, old.and_then(child_of), new.and_then(child_of));
+        move_one(&mut self.created, old.map(created_of), new.map(created_of));
+        move_one(&mut self.changed, old.and_then(changed_of), new.and_then(changed_of));
+        move_one(&mut self.expiring, old.and_then(expiring_of), new.and_then(expiring_of));
+        for (key, way) in [(old, Way::Out), (new, Way::In)] {
+            let Some(key) = key else { continue };
+            if let Some(due) = due_of(key) {
+                way.set(&mut self.due, due);
             }
-            if let Some(parent) = details.parent {
-                way.set(&mut self.children, (keyspace, parent, id));
+            for (group, ..) in groups_of(key) {
+                let count = way.count(self.counts.get(&group).copied().unwrap_or_default(), 1);
+                put_or_remove(&mut self.counts, group, count);
             }
-            if let Some(restriction) = &details.restriction {
-                way.set(&mut self.due, (restriction.ends_at, keyspace, id, Due::Restriction));
-            }
-            if let Some(imported) = &details.imported {
+            if let Some(imported) = key.imported() {
                 self.imported(key, imported, way);
             }
+            let usage = self.usage.get(&key.keyspace).copied().unwrap_or_default();
+            let more = usage_of(key);
+            let versions = way.count(usage.versions, more.versions);
+            let metadata_bytes = way.count(usage.metadata_bytes, more.metadata_bytes);
+            put_or_remove(&mut self.usage, key.keyspace, Usage { versions, metadata_bytes });
         }
-        let usage = self.usage.get(&keyspace).copied().unwrap_or_default();
-        let versions = way.count(usage.versions, key.versions.len() as u64);
-        let metadata_bytes = way.count(usage.metadata_bytes, metadata_bytes);
-        put_or_remove(&mut self.usage, keyspace, Usage { versions, metadata_bytes });
+    }
+
+    /// All keys come at once, where none was: in the order of their numbers.
+    pub(crate) fn all_keys(&mut self, keys: &[Arc<Key>]) {
+        let keys = || keys.iter().map(|key| &**key);
+        self.groups = sorted(keys().flat_map(groups_of));
+        self.children = sorted(keys().filter_map(child_of));
+        self.created = sorted(keys().map(created_of));
+        self.changed = sorted(keys().filter_map(changed_of));
+        self.expiring = sorted(keys().filter_map(expiring_of));
+        let (mut counts, mut usage) = (BTreeMap::<_, u64>::new(), BTreeMap::<_, Usage>::new());
+        for key in keys() {
+            groups_of(key).for_each(|(group, ..)| *counts.entry(group).or_default() += 1);
+            let (sum, more) = (usage.entry(key.keyspace).or_default(), usage_of(key));
+            sum.versions += more.versions;
+            sum.metadata_bytes += more.metadata_bytes;
+        }
+        self.counts = counts.into_iter().collect();
+        self.usage = usage.into_iter().collect();
+        keys().filter_map(due_of).for_each(|due| Way::In.set(&mut self.due, due));
+        for (key, imported) in keys().filter_map(|key| Some((key, key.imported()?))) {
+            self.imported(key, imported, Way::In);
+        }
     }
 
     fn imported(&mut self, key: &Key, imported: &Imported, way: Way) {
@@ -192,6 +208,70 @@ impl Index {
         if cut.is_some_and(|cut| !cut.marked) {
             way.set(&mut self.unmarked, scope);
         }
+    }
+}
+
+fn groups_of(key: &Key) -> impl Iterator<Item = (Group, KeyspaceNumber, KeyId)> {
+    let holder = match key.holder {
+        Holder::None => None,
+        Holder::Owner(number) => Some(Group::Owner(number)),
+        Holder::Identity(number) => Some(Group::Identity(number)),
+    };
+    let groups = holder.into_iter().chain(key.terms.roles.iter().copied().map(Group::Role));
+    groups.map(|group| (group, key.keyspace, key.id))
+}
+
+fn child_of(key: &Key) -> Option<(KeyspaceNumber, KeyId, KeyId)> {
+    Some((key.keyspace, key.parent()?, key.id))
+}
+
+fn created_of(key: &Key) -> Timed {
+    (key.keyspace, key.created_at, key.id)
+}
+
+fn changed_of(key: &Key) -> Option<Timed> {
+    Some((key.keyspace, key.details.as_ref()?.changed?.at, key.id))
+}
+
+fn expiring_of(key: &Key) -> Option<Timed> {
+    Some((key.keyspace, key.expires_at?, key.id))
+}
+
+fn due_of(key: &Key) -> Option<(UnixMillis, KeyspaceNumber, KeyId, Due)> {
+    let restriction = key.details.as_ref()?.restriction.as_ref()?;
+    Some((restriction.ends_at, key.keyspace, key.id, Due::Restriction))
+}
+
+fn usage_of(key: &Key) -> Usage {
+    let metadata_bytes = key.details.as_ref().map_or(0, |details| details.metadata.bytes() as u64);
+    Usage { versions: key.versions.len() as u64, metadata_bytes }
+}
+
+fn sorted<T: Ord + Copy>(places: impl Iterator<Item = T>) -> Packed<T> {
+    let mut places: Vec<_> = places.collect();
+    places.sort_unstable();
+    Packed::from_sorted(places.into_iter().map(|place| (place, ())))
+}
+
+fn move_one<T: Ord + Copy>(set: &mut Packed<T>, old: Option<T>, new: Option<T>) {
+    if old == new {
+        return;
+    }
+    if let Some(old) = old {
+        set.remove(&old);
+    }
+    if let Some(new) = new {
+        set.insert(new, ());
+    }
+}
+
+fn move_all<T: Ord + Copy, I: Iterator<Item = T>>(set: &mut Packed<T>, old: Option<I>, new: Option<I>) {
+    let [old, new] = [old, new].map(|places| places.into_iter().flatten().collect::<Vec<_>>());
+    for place in old.iter().filter(|place| !new.contains(place)) {
+        set.remove(place);
+    }
+    for place in new.iter().filter(|place| !old.contains(place)) {
+        set.insert(*place, ());
     }
 }
 

@@ -22,6 +22,7 @@ mod invariants;
 mod key;
 pub mod listing;
 mod load;
+mod packed;
 mod records;
 mod row;
 mod state;
@@ -47,7 +48,7 @@ pub use key::{
     By, Change, Details, Holder, Imported, Key, Layers, Methods, Rare, Restriction, Revocation, SEALED_INNER_BYTES,
     SealedInner, Suspension, Version, VersionDetails, Versions, Worth,
 };
-pub use load::LoadError;
+pub use load::{LoadError, Loading};
 pub use records::{
     Cluster, Identity, Keyspace, KeyspaceSettings, NextNumbers, Owner, Progress, RememberedRequest, RequestSubject,
     RingKey, RingPurpose, Role, Rotation, ScopeCut, StalenessPolicy, Tenant, TenantQuotas, Trimmed,

@@ -8,15 +8,16 @@ use crate::directory::{Directory, Listed, NO_TENANT};
 use crate::hash::{HashedAt, StateHash};
 use crate::index::{Index, Usage, Way, imported_at};
 use crate::key::{Key, Version};
-use crate::load::LoadError;
+use crate::packed::Packed;
 use crate::records::{
     Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, RingKey, RingPurpose, Role, Rotation, Tenant,
 };
 use crate::row::{Row, RowId};
 use crate::{REPLAY_WINDOW, REQUEST_MEMORY};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Included, Unbounded};
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdMap;
 use latchkey_crypto::Digest;
 use latchkey_domain::{
     IdentityName, IdentityNumber, ImportFormatId, KeyId, KeyName, KeyspaceName, KeyspaceNumber, OwnerName, OwnerNumber,
@@ -56,14 +57,14 @@ pub struct State {
     keyspaces: Directory<Keyspace>,
     owners: Directory<Owner>,
     identities: Directory<Identity>,
-    keys: OrdMap<(KeyspaceNumber, KeyId), Arc<Key>>,
-    requests: OrdMap<(IdentityNumber, [u8; 16]), Arc<RememberedRequest>>,
+    keys: Packed<(KeyspaceNumber, KeyId), Arc<Key>>,
+    requests: Packed<(IdentityNumber, [u8; 16]), Arc<RememberedRequest>>,
     roles: Directory<Role>,
     rotations: OrdMap<(KeyspaceNumber, KeyId, RotationId), Arc<Rotation>>,
     // Derived from the rows above.
     prefixes: OrdMap<Prefix, KeyspaceNumber>,
-    versions: OrdMap<VersionId, Arc<Key>>,
-    request_ends: OrdSet<(UnixMillis, IdentityNumber, [u8; 16])>,
+    versions: Packed<VersionId, Arc<Key>>,
+    request_ends: Packed<(UnixMillis, IdentityNumber, [u8; 16])>,
     index: Index,
     hash: StateHash,
 }
@@ -88,24 +89,13 @@ fn request_end(request: &RememberedRequest) -> (UnixMillis, IdentityNumber, [u8;
 }
 
 impl State {
-    /// From rows in any order.
-    ///
-    /// # Errors
-    /// [`LoadError`] where a row refers to one that is missing.
-    pub fn load(rows: impl Iterator<Item = Row>) -> Result<Self, LoadError> {
-        let mut state = Self::default();
-        for mut row in rows {
-            state.share_terms(&mut row);
-            state.install(row);
-        }
-        state.check_rows()?;
-        Ok(state)
-    }
-
     /// Puts a row, replacing the one that was there.
     pub fn install(&mut self, row: Row) {
-        let id = row.id();
-        self.remove(id);
+        let row = match row {
+            Row::Key(key) => return self.install_key(key),
+            row => row,
+        };
+        self.remove(row.id());
         // Progress that says nothing is the absence of the row, as in an empty state.
         if matches!(&row, Row::Progress(progress) if *progress == Progress::default()) {
             return;
@@ -125,14 +115,9 @@ impl State {
             }
             Row::Owner(row) => self.owners.insert(row),
             Row::Identity(row) => self.identities.insert(row),
-            Row::Key(row) => {
-                for version in &row.versions {
-                    self.versions.insert(version.id, row.clone());
-                }
-                self.keys.insert((row.keyspace, row.id), row);
-            }
+            Row::Key(row) => self.install_key(row),
             Row::Request(row) => {
-                self.request_ends.insert(request_end(&row));
+                self.request_ends.insert(request_end(&row), ());
                 self.requests.insert((row.identity, row.id), row);
             }
             Row::Role(row) => self.roles.insert(row),
@@ -140,6 +125,41 @@ impl State {
                 self.rotations.insert((row.keyspace, row.key, row.id), row);
             }
         }
+    }
+
+    /// A key that is already there keeps its places where it is found by the same words.
+    fn install_key(&mut self, key: Arc<Key>) {
+        let old = self.keys.insert((key.keyspace, key.id), key.clone());
+        self.index.key(old.as_deref(), Some(&key));
+        if let Some(old) = old {
+            for version in old.versions.iter().filter(|version| key.version(version.id).is_none()) {
+                self.versions.remove(&version.id);
+            }
+            self.hash = self.hash.minus(&Row::Key(old));
+        }
+        for version in &key.versions {
+            self.versions.insert(version.id, key.clone());
+        }
+        self.hash = self.hash.plus(&Row::Key(key));
+    }
+
+    /// Puts the keys of a load, of which none is there yet: in ascending order of their numbers, none twice, and with
+    /// `hash` over them.
+    ///
+    /// # Errors
+    /// A version that two of them claim.
+    pub(crate) fn install_all(&mut self, keys: &[Arc<Key>], hash: StateHash) -> Result<(), VersionId> {
+        let mut versions: Vec<_> =
+            keys.iter().flat_map(|key| key.versions.iter().map(move |version| (version.id, key))).collect();
+        versions.sort_unstable_by_key(|(id, _)| *id);
+        if let Some([(id, _), _]) = versions.array_windows().find(|[(one, _), (next, _)]| one == next) {
+            return Err(*id);
+        }
+        self.versions = Packed::from_sorted(versions.into_iter().map(|(id, key)| (id, key.clone())));
+        self.keys = Packed::from_sorted(keys.iter().map(|key| ((key.keyspace, key.id), key.clone())));
+        self.index.all_keys(keys);
+        self.hash = self.hash.and(hash);
+        Ok(())
     }
 
     /// Takes a row away; nothing where there is none.
@@ -185,7 +205,10 @@ impl State {
             Row::Keyspace(row) => self.index.keyspace(row, way),
             Row::Owner(row) => self.index.owner(row, way),
             Row::Identity(row) => self.index.grants(row.number, &row.grants, way),
-            Row::Key(row) => self.index.key(row, way),
+            Row::Key(row) => match way {
+                Way::In => self.index.key(None, Some(row)),
+                Way::Out => self.index.key(Some(row), None),
+            },
             Row::Role(row) => self.index.role(row, way),
             Row::Rotation(row) => self.index.rotation(row, way),
         }
@@ -402,7 +425,7 @@ impl State {
     /// All keys in the order of their numbers, beginning after `after`.
     pub(crate) fn all_keys_after(&self, after: Option<(KeyspaceNumber, KeyId)>) -> impl Iterator<Item = &Arc<Key>> {
         let start = after.map_or(Unbounded, Excluded);
-        self.keys.range((start, Unbounded)).map(|(_, key)| key)
+        self.keys.range(start, Unbounded).map(|(_, key)| key)
     }
 
     /// The keys of a keyspace in the order of their ids, beginning after `after`.
@@ -411,7 +434,7 @@ impl State {
             Some(key) => Excluded((keyspace, key)),
             None => Included((keyspace, KeyId::LOWEST)),
         };
-        self.keys.range((start, Included((keyspace, KeyId::HIGHEST)))).map(|(_, key)| key)
+        self.keys.range(start, Included((keyspace, KeyId::HIGHEST))).map(|(_, key)| key)
     }
 
     /// The keys of a keyspace from the last to the first, beginning before `before`.
@@ -424,23 +447,15 @@ impl State {
             Some(key) => Excluded((keyspace, key)),
             None => Included((keyspace, KeyId::HIGHEST)),
         };
-        self.keys.range((Included((keyspace, KeyId::LOWEST)), end)).rev().map(|(_, key)| key)
+        self.keys.range_back(Included((keyspace, KeyId::LOWEST)), end).map(|(_, key)| key)
     }
 
     /// The same terms as a neighbour in the keyspace holds them. Most keys of a keyspace may do the same, and a million
     /// of them live in memory.
     pub(crate) fn shared_terms(&self, keyspace: KeyspaceNumber, id: KeyId, terms: &Terms) -> Option<&Arc<Terms>> {
-        let (_, neighbour) = self.keys.get_prev(&(keyspace, id))?;
-        (neighbour.keyspace == keyspace && *neighbour.terms == *terms).then_some(&neighbour.terms)
-    }
-
-    fn share_terms(&self, row: &mut Row) {
-        let Row::Key(key) = row else { return };
-        if let Some(terms) = self.shared_terms(key.keyspace, key.id, &key.terms).cloned()
-            && let Some(key) = Arc::get_mut(key)
-        {
-            key.terms = terms;
-        }
+        let lowest = Included((keyspace, KeyId::LOWEST));
+        let (_, neighbour) = self.keys.range_back(lowest, Included((keyspace, id))).next()?;
+        (*neighbour.terms == *terms).then_some(&neighbour.terms)
     }
 
     /// How many keys there are.
@@ -499,7 +514,7 @@ impl State {
 
     /// The remembered request that needs attention first, if its time has come.
     pub(crate) fn request_due(&self, now: UnixMillis) -> Option<&Arc<RememberedRequest>> {
-        let (at, identity, id) = self.request_ends.get_min()?;
+        let (at, identity, id) = self.request_ends.first()?.0;
         (*at <= now).then(|| self.requests.get(&(*identity, *id))).flatten()
     }
 }

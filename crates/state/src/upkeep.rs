@@ -77,8 +77,8 @@ impl State {
             Some((keyspace, key)) => Excluded((group, keyspace, key)),
             None => Included((group, KeyspaceNumber(0), KeyId::LOWEST)),
         };
-        let keys = self.index().groups.range((start, Unbounded));
-        keys.take_while(move |(of, ..)| *of == group).map(|(_, keyspace, key)| (*keyspace, *key))
+        let keys = self.index().groups.range(start, Unbounded).map(|(place, ())| *place);
+        keys.take_while(move |(of, ..)| *of == group).map(|(_, keyspace, key)| (keyspace, key))
     }
 
     /// Among the next `scan` keys after `after`, those that [`crate::Operation::RemoveDead`] would take away or take

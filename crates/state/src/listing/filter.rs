@@ -5,6 +5,7 @@ use crate::key::{Holder, Key, Worth};
 use crate::state::State;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Bound::Included;
 use latchkey_domain::{
     BuiltInRole, IdentityName, KeyId, KeyName, KeyspaceNumber, OwnerName, RoleName, RoleNumber, TenantNumber,
     UnixMillis,
@@ -151,15 +152,15 @@ impl Test {
             Self::Holder(Some(Holder::Identity(number)), Operator::Equal) => Group::Identity(*number),
             Self::Role(Some((_, number)), Operator::Equal) => Group::Role(*number),
             Self::Parent(Some((of, parent)), Operator::Equal) => {
-                let children = (*of, *parent, KeyId::LOWEST)..=(*of, *parent, KeyId::HIGHEST);
-                let children = state.index().children.range(children).map(|(.., child)| *child);
+                let [first, last] = [KeyId::LOWEST, KeyId::HIGHEST].map(|child| Included((*of, *parent, child)));
+                let children = state.index().children.range(first, last).map(|((.., child), ())| *child);
                 let children = children.filter(|_| *of == keyspace).take(most);
                 return Some(children.filter_map(found).collect());
             }
             _ => return None,
         };
-        let all = (group, keyspace, KeyId::LOWEST)..=(group, keyspace, KeyId::HIGHEST);
-        let keys = state.index().groups.range(all).take(most).map(|(.., id)| *id);
+        let [first, last] = [KeyId::LOWEST, KeyId::HIGHEST].map(|key| Included((group, keyspace, key)));
+        let keys = state.index().groups.range(first, last).take(most).map(|((.., id), ())| *id);
         Some(keys.filter_map(found).collect())
     }
 }

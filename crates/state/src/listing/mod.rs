@@ -25,8 +25,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use latchkey_domain::{KeyId, KeyspaceNumber, UnixMillis};
 
-/// Keys that one page looks at, by default. A million keys are looked at in some tenths of a second.
-pub const SCAN_MAX: usize = 20_000;
+/// Keys that one page looks at, by default: a page that finds none should take no longer than 50 ms.
+pub const SCAN_MAX: usize = 8_000;
 
 /// One page of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,12 +4,12 @@ use super::merge::Merged;
 use super::position::Position;
 use crate::index::Timed;
 use crate::key::Key;
+use crate::packed::Packed;
 use crate::state::State;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::cmp::Ordering;
 use core::ops::Bound::{Excluded, Included};
-use imbl::OrdSet;
 use latchkey_domain::{KeyId, KeyspaceNumber, UnixMillis};
 
 /// What keys are ordered by; keys of the same time by name.
@@ -135,7 +135,7 @@ impl KeyOrder {
     fn by_time<'a>(
         self,
         state: &'a State,
-        times: &'a OrdSet<Timed>,
+        times: &'a Packed<Timed>,
         keyspace: KeyspaceNumber,
         after: Option<Position>,
     ) -> Looks<'a> {
@@ -143,18 +143,18 @@ impl KeyOrder {
         let last = (keyspace, UnixMillis::LAST, KeyId::HIGHEST);
         // A place without a time is none of this order: then it begins anew.
         let after = after.and_then(|after| Some((keyspace, after.time?, after.key)));
-        let look = move |(keyspace, time, id): &Timed| {
+        let look = move |((keyspace, time, id), ()): (&Timed, &())| {
             let place = Position { time: Some(*time), key: *id };
             state.key_at(*keyspace, *id).map(|key| Look { key, place, is_shown: true })
         };
         match self.descending {
             false => {
                 let start = after.map_or(Included(first), Excluded);
-                Box::new(times.range((start, Included(last))).filter_map(look))
+                Box::new(times.range(start, Included(last)).filter_map(look))
             }
             true => {
                 let end = after.map_or(Included(last), Excluded);
-                Box::new(times.range((Included(first), end)).rev().filter_map(look))
+                Box::new(times.range_back(Included(first), end).filter_map(look))
             }
         }
     }
