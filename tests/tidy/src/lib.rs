@@ -14,12 +14,14 @@
 //! | nothing is left for later without saying where | [`leftovers`] |
 //! | each make target is in `make help` | [`make`] |
 //! | a manual that is referred to is there | [`references`] |
+//! | what alerts and dashboards name is there, and each alert says what to do | [`observability`] |
 //!
 //! The comments of the `.proto` files are checked where they are compiled, in `crates/wire`.
 
 pub mod leftovers;
 pub mod length;
 pub mod make;
+pub mod observability;
 pub mod packages;
 pub mod purity;
 pub mod ranks;
