@@ -2,8 +2,8 @@
 //!
 //! In: [`cli`], all commands, over the public API; [`Dev`], which is `latchkey dev`: every service with an embedded store, on
 //! loopback; [`guide`], what it prints to try, and [`env_file`], what a shell takes to use it; [`Seed`], what it may begin
-//! with. Out: what the services do; they are started by the same functions as in production, over the same listeners, so that
-//! what works here works there.
+//! with; [`Observer`], a Prometheus beside it. Out: what the services do; they are started by the same functions as in
+//! production, over the same listeners, so that what works here works there.
 //!
 //! # Decisions
 //! **Two sibling folders.** `data` is what a replica writes, `secrets` what it must never hold: the KEK, the cluster's
@@ -18,8 +18,10 @@ pub mod env_file;
 mod first_start;
 pub mod guide;
 mod layout;
+mod observe;
 mod seed;
 
 pub use dev::{Dev, DevError};
 pub use layout::{Layout, Ports};
+pub use observe::Observer;
 pub use seed::{Seed, SeedError, SeedFileError, SeededKey};

@@ -3,7 +3,7 @@
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::{files, output};
-use crate::{Dev as Services, DevError, Layout, Ports, Seed, env_file, guide};
+use crate::{Dev as Services, DevError, Layout, Observer, Ports, Seed, env_file, guide};
 use clap::Args;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
   latchkey dev
   latchkey dev --data /tmp/try --listen-base 17710
   latchkey dev --seed-file deploy/local/seed.toml
+  latchkey dev --observe
 
 It prints what to try. In another terminal: . .latchkey-dev/env")]
 pub(crate) struct Dev {
@@ -27,6 +28,9 @@ pub(crate) struct Dev {
     /// A file with what the cluster begins with, key texts that are known beforehand among it: deploy/local/seed.toml is one.
     #[arg(long, value_name = "FILE")]
     seed_file: Option<PathBuf>,
+    /// Prints what Prometheus is to scrape, and starts it on loopback where it is installed. It stops with the services.
+    #[arg(long)]
+    observe: bool,
     /// Which events are logged, to standard error, such as info,latchkey_registry=debug.
     #[arg(long, value_name = "FILTER", default_value = "warn")]
     log: String,
@@ -43,32 +47,49 @@ impl Dev {
 
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(other)?, signal(SignalKind::interrupt()).map_err(other)?);
-        let services = Services::start(&layout, ports).await.map_err(not_started)?;
-        if let Err(error) = tell(&services, seed.as_ref(), &layout, ports).await {
-            services.stop().await.map_err(other)?;
-            return Err(error);
-        }
+        // In boxes: the services nest deeper than the compiler follows a future that holds them all.
+        let services = Box::pin(Services::start(&layout, ports)).await.map_err(not_started)?;
+        let observer = match tell(&services, seed.as_ref(), self.observe, &layout, ports).await {
+            Ok(observer) => observer,
+            Err(error) => {
+                services.stop().await.map_err(other)?;
+                return Err(error);
+            }
+        };
         let asked = async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
         };
-        services.until(asked).await.map_err(other)?;
+        let ended = Box::pin(services.until(asked)).await;
+        if let Some(observer) = observer {
+            observer.stop().await;
+        }
+        ended.map_err(other)?;
         telemetry.shutdown();
         Ok(Exit::Done)
     }
 }
 
-/// Applies the seed, leaves the file for shells, and prints what to try.
-async fn tell(services: &Services, seed: Option<&Seed>, layout: &Layout, ports: Ports) -> Result<(), CliError> {
+/// Applies the seed, leaves the file for shells, has somebody watch if that is asked for, and prints what to try.
+async fn tell(
+    services: &Services,
+    seed: Option<&Seed>,
+    observe: bool,
+    layout: &Layout,
+    ports: Ports,
+) -> Result<Option<Observer>, CliError> {
     let seeded = match seed {
         Some(seed) => services.seed(seed, layout, ports).await.map_err(other)?,
         None => Vec::new(),
     };
     let env = env_file::text(layout, ports, std::env::current_exe().ok().as_deref());
     files::write_private(&layout.env(), &env)?;
-    output::print(&format!("{}\n", guide::text(layout, ports, services.is_first(), &seeded)))
+    let observer = if observe { Some(Observer::start(layout, ports).await.map_err(other)?) } else { None };
+    let watched = observer.as_ref().map(|observer| format!("{}\n", observer.text())).unwrap_or_default();
+    output::print(&format!("{watched}{}\n", guide::text(layout, ports, services.is_first(), &seeded)))?;
+    Ok(observer)
 }
 
 /// Where another one is in the way, how both can run.
