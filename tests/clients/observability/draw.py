@@ -12,7 +12,9 @@ from grafana import Prometheus, dashboards, panels, query
 COLUMN = 960
 UNIT_X = COLUMN / 24
 UNIT_Y = 21
-POINTS = 60
+POINTS = 48
+# More lines than colours would be told apart by nobody: those that reach highest are drawn.
+LINES_MAX = 10
 COLOURS = ["#5794f2", "#73bf69", "#f2cc0c", "#ff9830", "#f2495c", "#b877d9", "#37872d", "#fa6400", "#c4162a", "#1f60c4"]
 TEXT = "#ccccdc"
 FAINT = "#8e8e9c"
@@ -78,6 +80,8 @@ def series(prometheus, panel, rate_interval, begin, end):
             points = [(float(at), float(value)) for at, value in found["values"] if value not in ("NaN", "+Inf", "-Inf")]
             if points:
                 lines.append((legend(target, found["metric"]), points))
+    if panel["type"] == "timeseries" and len(lines) > LINES_MAX:
+        lines = sorted(lines, key=lambda line: -max(abs(value) for _, value in line[1]))[:LINES_MAX]
     return lines
 
 
@@ -113,10 +117,10 @@ def chart(out, panel, lines, x, y, width, height, begin, end):
     for value in dashed:
         if low <= value <= high:
             out.line([place(begin, value), place(end, value)], "#e02f44", 'stroke-dasharray="4 3"')
-    for index, (_, points) in enumerate(lines[:10]):
+    for index, (_, points) in enumerate(lines):
         out.line([place(at, value) for at, value in points], COLOURS[index % len(COLOURS)])
     at_x = x + 8
-    for index, (name, _) in enumerate(lines[:10]):
+    for index, (name, _) in enumerate(lines):
         words = name or "value"
         taken = 14 + len(words) * 4.6
         if at_x + taken > x + width:
