@@ -26,7 +26,7 @@ pub fn decide<'a, E: From<Undecided>>(
     access: Access<'_>,
     age: impl FnOnce() -> Result<DurationMillis, E>,
 ) -> Result<Decision<'a>, E> {
-    let presented = match Presented::read(key_text) {
+    let presented = match Presented::read(key_text, ground, question) {
         Ok(presented) => presented,
         Err(denied) => return Ok(denied.into()),
     };

@@ -83,7 +83,7 @@ pub fn explain<'a, E: From<Undecided>>(
     access: Access<'_>,
     age: impl FnOnce() -> Result<DurationMillis, E>,
 ) -> Result<Explained<'a>, E> {
-    let presented = match Presented::read(key_text) {
+    let presented = match Presented::read(key_text, ground, question) {
         Ok(presented) => presented,
         Err(denied) => return Ok(malformed(denied)),
     };

@@ -29,7 +29,7 @@ pub enum NotHeld {
 /// # Errors
 /// [`NotHeld`].
 pub fn hold<'a>(key_text: &str, ground: Ground<'a>, age: DurationMillis) -> Result<Held<'a>, NotHeld> {
-    let presented = Presented::read(key_text).map_err(|_| NotHeld::Unknown)?;
+    let presented = Presented::read_own(key_text).map_err(|_| NotHeld::Unknown)?;
     let undecided = |undecided| NotHeld::Undecided(undecided);
     let resolved = resolve(&presented, ground, Question::everywhere())
         .map_err(|missing| undecided(Undecided::PepperMissing(missing)))?;

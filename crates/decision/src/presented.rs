@@ -1,16 +1,17 @@
 //! What was presented as a key: the first step, and the last one for whatever is none.
 
-use crate::Denied;
+use crate::{Denied, Foreign, Ground, Question};
 use latchkey_crypto::{PresentedText, Secret, parse};
 use latchkey_domain::VersionId;
 
-/// A text that may be a key. The only way to one is [`Self::read`], so nothing else is ever looked up.
+/// A text that may be a key. The only ways to one are [`Self::read`] and [`Self::read_own`], so nothing else is ever
+/// looked up.
 #[derive(Debug)]
 pub enum Presented<'a> {
     /// A key text of our own form.
     Native(Native<'a>),
-    /// An imported text. No keyspace can declare the format of one yet, so nothing makes it.
-    Foreign(Foreign),
+    /// A text of another system, of a form that a keyspace declares.
+    Foreign(Foreign<'a>),
 }
 
 /// A text with the shape and the checksum of ours.
@@ -21,18 +22,22 @@ pub struct Native<'a> {
     secret: Secret,
 }
 
-/// What stands for an imported text.
-#[derive(Debug)]
-pub struct Foreign {
-    fingerprint: [u8; 32],
-}
-
 impl<'a> Presented<'a> {
-    /// Reads a text as it was received.
+    /// Reads a text as it was received. One that is none of our own is one of another system only where the keyspace asked
+    /// for declares its form.
     ///
     /// # Errors
     /// [`Outcome::Malformed`](latchkey_domain::Outcome::Malformed), which is final.
-    pub fn read(text: &'a str) -> Result<Self, Denied<'static>> {
+    pub fn read(text: &'a str, ground: Ground<'_>, question: Question<'_>) -> Result<Self, Denied<'static>> {
+        let foreign = |denied| Foreign::read(text, ground, question).map(Self::Foreign).ok_or(denied);
+        Self::read_own(text).or_else(foreign)
+    }
+
+    /// Reads a text of our own form.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_own(text: &'a str) -> Result<Self, Denied<'static>> {
         let PresentedText { prefix, version, secret } = parse(text).ok_or_else(Denied::malformed)?;
         Ok(Self::Native(Native { prefix, version, secret }))
     }
@@ -53,13 +58,5 @@ impl Native<'_> {
 
     pub(crate) const fn secret(&self) -> &Secret {
         &self.secret
-    }
-}
-
-impl Foreign {
-    /// SHA-256 of the text.
-    #[must_use]
-    pub const fn fingerprint(&self) -> &[u8; 32] {
-        &self.fingerprint
     }
 }

@@ -1,5 +1,6 @@
 //! Where a key is looked for: the caller's grant, and the keyspace that he asks for.
 
+use alloc::sync::Arc;
 use latchkey_domain::{DurationMillis, Duty, Grant, KeyspaceName, MANAGEMENT_KEYSPACE, SYSTEM_TENANT, Scope, Slug};
 use latchkey_state::{Keyspace, State, Tenant};
 
@@ -63,6 +64,17 @@ impl<'a> Question<'a> {
         asked.or_else(|| self.shortest(state)).unwrap_or_else(|| staleness_floor(state))
     }
 
+    /// The one keyspace that a text of another system may be of: the one asked for, or the only one within the caller's
+    /// grant. Whoever has nothing but a text asks in none.
+    pub(crate) fn keyspace_of_foreign<'s>(&self, state: &'s State) -> Option<&'s Keyspace> {
+        let Reach::Grants(grants, duty) = self.reach else { return None };
+        let name = match self.keyspace {
+            Some(asked) => Some(asked).filter(|asked| self.reaches_ids(&asked.tenant, &asked.keyspace))?,
+            None => only_keyspace(grants, duty)?,
+        };
+        state.keyspace(name).map(Arc::as_ref)
+    }
+
     fn reaches_ids(&self, tenant: &Slug, keyspace: &Slug) -> bool {
         match self.reach {
             Reach::Grants(grants, duty) => grants.iter().any(|grant| reaches(grant, duty, tenant, keyspace)),
@@ -81,6 +93,13 @@ impl<'a> Question<'a> {
             Reach::Everywhere => shortest_within(state, &Scope::System),
         }
     }
+}
+
+/// The keyspace that all grants of this duty are on.
+fn only_keyspace(grants: &[Grant], duty: Duty) -> Option<&KeyspaceName> {
+    let mut scopes = grants.iter().filter(|grant| grant.duty.includes(duty)).map(|grant| &grant.scope);
+    let Some(Scope::Keyspace(name)) = scopes.next() else { return None };
+    scopes.all(|scope| matches!(scope, Scope::Keyspace(other) if other == name)).then_some(name)
 }
 
 /// The lowest bound that any keyspace has: the state refuses keyspaces that ask for less.

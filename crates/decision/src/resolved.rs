@@ -9,7 +9,7 @@
 
 use crate::bound::Bound;
 use crate::presented::{Native, Presented};
-use crate::{Ground, Question};
+use crate::{Foreign, Ground, Question};
 use core::fmt;
 use core::hint::black_box;
 use latchkey_crypto::{Digest, Inner};
@@ -56,8 +56,7 @@ pub fn resolve<'a>(
 ) -> Result<Resolved<'a>, PepperMissing> {
     let found = match presented {
         Presented::Native(native) => find(native, ground, question)?,
-        // No keyspace declares a format, so none holds such a key.
-        Presented::Foreign(_) => None,
+        Presented::Foreign(foreign) => find_foreign(foreign, ground)?,
     };
     let standing = match found {
         None => Standing::Unknown,
@@ -112,6 +111,37 @@ fn find<'a>(
     };
     let matches = pepper.digest(&Inner::of(native.version(), native.secret())).matches(digest);
     Ok(found.filter(|_| matches))
+}
+
+/// As [`find`], by the digest of a foreign text under each pepper. Whatever came of one, all are tried.
+fn find_foreign<'a>(foreign: &Foreign<'_>, ground: Ground<'a>) -> Result<Option<Found<'a>>, PepperMissing> {
+    if ground.peppers.is_empty() {
+        return Err(PepperMissing { number: None });
+    }
+    let keyspace = foreign.keyspace();
+    let mut known = None;
+    for fingerprint in foreign.fingerprints() {
+        for (number, pepper) in ground.peppers {
+            let digest = pepper.digest(&fingerprint.inner);
+            let found = ground.state.imported(keyspace, &digest);
+            if found.is_none() {
+                look_up_decoy_key(ground.state, keyspace, &digest);
+            }
+            let matches = digest.matches(found.map_or(&DECOY, |found| &found.version.digest));
+            known = known
+                .or(found
+                    .filter(|found| matches && found.version.pepper == *number && foreign.is_of(found, fingerprint)));
+        }
+    }
+    Ok(known)
+}
+
+/// What [`State::imported`] does after it has found a digest, for one that it has not.
+fn look_up_decoy_key(state: &State, keyspace: KeyspaceNumber, digest: &Digest) {
+    let (id, _) = digest.as_bytes().split_first_chunk().expect("a digest has 32 bytes");
+    black_box(state.key_at(keyspace, KeyId::from_random(*id)));
+    let tenant = state.keyspaces().by_number(keyspace).map(|keyspace| keyspace.tenant);
+    black_box(tenant.and_then(|tenant| state.tenants().by_number(tenant)));
 }
 
 /// What [`State::version`] does after it has found an id, for one that it has not: the keys of the youngest keyspace

@@ -2,6 +2,7 @@
 
 use crate::Handlers;
 use crate::create_keys::Created;
+use crate::import_keys::Answers;
 use latchkey_crypto::draw;
 use latchkey_domain::KeyName;
 use latchkey_link::{Registry, revoke_key, revoke_keys, suspend_key};
@@ -10,12 +11,11 @@ use latchkey_transport::Rejection;
 use latchkey_wire::pb::v1::issuance_service_server::IssuanceService;
 use latchkey_wire::pb::v1::{
     BatchCreateKeysRequest, BatchCreateKeysResponse, CreateKeyRequest, CreateKeyResponse, GetKeyRequest,
-    ImportKeysRequest, ImportKeysResponse, IssuedKey, Key, ListKeysRequest, ListKeysResponse, RestrictKeyRequest,
-    RestrictKeyResponse, ResumeKeyRequest, ResumeKeyResponse, RevokeKeyRequest, RevokeKeyResponse, RevokeKeysRequest,
-    RevokeKeysResponse, SuspendKeyRequest, SuspendKeyResponse, UpdateKeyRequest,
+    ImportKeysRequest, IssuedKey, Key, ListKeysRequest, ListKeysResponse, RestrictKeyRequest, RestrictKeyResponse,
+    ResumeKeyRequest, ResumeKeyResponse, RevokeKeyRequest, RevokeKeyResponse, RevokeKeysRequest, RevokeKeysResponse,
+    SuspendKeyRequest, SuspendKeyResponse, UpdateKeyRequest,
 };
 use latchkey_wire::request;
-use tokio_stream::Empty;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 #[async_trait]
@@ -90,13 +90,16 @@ impl<R: Registry> IssuanceService for Handlers<R> {
         self.entrance.call(method, request, request::read_resume_key, |call| self.resume_key(call)).await
     }
 
-    type ImportKeysStream = Empty<Result<ImportKeysResponse, Status>>;
+    type ImportKeysStream = Answers;
 
     async fn import_keys(
         &self,
-        _: Request<Streaming<ImportKeysRequest>>,
+        request: Request<Streaming<ImportKeysRequest>>,
     ) -> Result<Response<Self::ImportKeysStream>, Status> {
-        Err(Rejection::NotServedHere.into())
+        let (_, extensions, batches) = request.into_parts();
+        // A stranger is told at once, and not only with his first batch.
+        self.entrance.admit(&extensions).await?;
+        Ok(Response::new(self.import_stream(extensions, batches)))
     }
 
     async fn restrict_key(

@@ -21,6 +21,7 @@ mod creating;
 mod deleting;
 mod directory_service;
 mod handlers;
+mod import_keys;
 mod issuance_service;
 mod key_life;
 mod reading;

@@ -34,7 +34,7 @@ impl Issuance {
     pub async fn start(options: Options) -> Result<Running, StartError> {
         service::start("issuance", options, |server, entrance, material| {
             let handlers = Handlers::new(entrance, material);
-            // The entrance holds all methods but `BatchCreateKeys` to the shorter bound.
+            // The entrance holds all methods but `BatchCreateKeys` and `ImportKeys` to the shorter bound.
             let issuance = IssuanceServiceServer::new(handlers.clone());
             let directory = DirectoryServiceServer::new(handlers);
             server

@@ -86,6 +86,14 @@ impl<R: Registry> Entrance<R> {
         answer.map(Response::new)
     }
 
+    /// Finds out whether somebody calls: how a stream begins whose messages are calls of their own.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED`.
+    pub async fn admit(&self, extensions: &Extensions) -> Result<(), Status> {
+        identify(&*self.registry, extensions, Time::of(extensions)).await.map(drop)
+    }
+
     /// Takes a call of `method` that goes on to a handler which finds out by itself who calls, such as
     /// [`revoke_key`](crate::revoke_key).
     ///

@@ -134,6 +134,7 @@ mod tests {
             ("IssuanceService", "ResumeKey", Class::Management),
             ("IssuanceService", "RestrictKey", Class::Revoke),
             ("IssuanceService", "RevokeKey", Class::Revoke),
+            ("IssuanceService", "ImportKeys", Class::Management),
             ("RotationService", "RotateKey", Class::Management),
             ("RotationService", "PrepareStandby", Class::Management),
             ("RotationService", "GetRotation", Class::Management),

@@ -135,7 +135,7 @@ impl<'a> Session<'a> {
 /// `IDENTITY_MISSING`, `IDENTITY_UNKNOWN`.
 pub(crate) fn require_claim(extensions: &Extensions) -> Result<(), Halt> {
     let (key_text, _) = claim(extensions)?;
-    match Presented::read(key_text) {
+    match Presented::read_own(key_text) {
         Ok(_) => Ok(()),
         Err(_) => Err(Rejection::IdentityUnknown.into()),
     }
