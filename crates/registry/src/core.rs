@@ -1,13 +1,15 @@
 //! What the parts of one replica share: the published state, its condition, and what has to reach the disk.
 
+use crate::durable::Durable;
 use crate::keyring::{Keyring, Peppers};
 use crate::outbox::{Outbox, OutboxError};
 use crate::row_writer::RowQueue;
 use crate::sealing::Sealer;
+use crate::traces::Traces;
 use crate::types::{LogId, StoredMembership};
 use crate::words::log_id_to_pb;
 use arc_swap::ArcSwap;
-use latchkey_domain::{ClusterId, NodeId, Revision};
+use latchkey_domain::{ClusterId, NodeId, Revision, UnixMillis};
 use latchkey_kms::Kms;
 use latchkey_state::{HashedAt, State, StateHash};
 use latchkey_storage::{Mark, Store, Word};
@@ -42,6 +44,7 @@ pub struct Core {
     cluster: ClusterId,
     epoch: u64,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) durable: Arc<Durable>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) sealer: Sealer,
@@ -51,6 +54,9 @@ pub struct Core {
     revision: watch::Sender<Revision>,
     condition: watch::Sender<Condition>,
     hashed: Mutex<Option<HashedAt>>,
+    pub(crate) traces: Traces,
+    /// When this process began: what was stamped before it says nothing of how fast it is.
+    pub(crate) began: UnixMillis,
 }
 
 impl Core {
@@ -64,7 +70,8 @@ impl Core {
             cluster,
             epoch: facts.epoch,
             store,
-            clock,
+            durable: Arc::new(Durable::new()),
+            clock: clock.clone(),
             sealer: Sealer::new(cluster, keyring.clone()),
             keyring,
             outbox: Outbox::new(),
@@ -73,6 +80,8 @@ impl Core {
             revision: watch::Sender::new(Revision::default()),
             condition: watch::Sender::new(Condition::Starting),
             hashed: Mutex::default(),
+            traces: Traces::default(),
+            began: clock.unix_millis(),
         })
     }
 

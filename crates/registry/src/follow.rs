@@ -23,6 +23,7 @@ impl Registry {
                 let now = metrics.borrow_and_update();
                 if now.current_leader != leader {
                     leader = now.current_leader;
+                    metrics::counter!(names::LEADER_CHANGES_TOTAL).increment(1);
                     info!(node = %self.node(), leader, term = now.current_term, "leader changed");
                 }
                 let leads = (now.state == ServerState::Leader).then_some(now.current_term);

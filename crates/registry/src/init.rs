@@ -198,7 +198,7 @@ fn write_founding(
     let log_id = LogId::new(CommittedLeaderId::new(0, 0), 0);
     let voters = members.keys().copied().collect();
     let membership = Membership::new(vec![voters], members);
-    let command = LogCommand { sealed: sealed.into(), introduced: vec![log_key] };
+    let command = LogCommand { sealed: sealed.into(), introduced: vec![log_key], trace: None };
     let entries = [EntryPayload::Membership(membership), EntryPayload::Normal(command)];
     let mut bytes = Vec::new();
     for payload in entries {

@@ -13,9 +13,11 @@
 //! Only this crate names openraft.
 #![forbid(unsafe_code)]
 
+mod applier;
 mod barrier;
 mod cluster_time;
 mod core;
+mod durable;
 mod duties;
 mod follow;
 mod gauges;
@@ -34,6 +36,7 @@ mod raft_service;
 mod rates;
 mod read_index;
 mod reader;
+mod recent;
 mod registry;
 mod registry_service;
 mod renewal;
@@ -43,6 +46,7 @@ mod sealing;
 mod snapshot_file;
 mod start;
 mod state_machine;
+mod traces;
 mod types;
 mod words;
 

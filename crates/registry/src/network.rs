@@ -53,6 +53,11 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 #[error("replica {0} has no address that can be dialled")]
 struct NoAddress(u64);
 
+/// This leader can commit nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the disk of this leader does not answer")]
+struct StuckDisk;
+
 impl Connection {
     fn client(&self) -> Result<RaftServiceClient<GuardedChannel>, Unreachable> {
         self.client.clone().ok_or_else(|| Unreachable::new(&NoAddress(self.target)))
@@ -88,6 +93,10 @@ impl RaftNetwork<TypeConfig> for Connection {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, Failure> {
+        if self.core.durable.is_stuck() {
+            // Silent, so that another is elected: beside a live leader nobody is.
+            return Err(Unreachable::new(&StuckDisk).into());
+        }
         let request = pb::AppendRequest {
             target: Some(self.peers.target(NodeId(self.target))),
             vote: Some(vote_to_pb(&rpc.vote)),

@@ -8,14 +8,14 @@ use latchkey_domain::{NodeId, Refusal, RingNumber};
 use latchkey_kms::OsEntropy;
 use latchkey_state::{Applied, Changes, Command, Operation, RingPurpose, State, bootstrap_ring};
 use latchkey_storage::Space;
-use latchkey_telemetry::names;
+use latchkey_telemetry::{TraceParent, names, span, trace};
 use latchkey_transport::Unavailable;
-use metrics::{counter, histogram};
+use metrics::{Gauge, counter, gauge, histogram};
 use openraft::error::{ClientWriteError, RaftError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{Instrument as _, warn};
 
 /// Why a command was not carried out here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +40,11 @@ impl Registry {
     /// # Errors
     /// [`ProposeError`]
     pub async fn propose(&self, command: Command, within: Duration) -> Result<Arc<Applied>, ProposeError> {
-        let begun = Instant::now();
-        let proposed = self.propose_stamped(command, within).await;
+        let (begun, _waits) = (Instant::now(), InProgress::begin());
+        let proposed = self.propose_stamped(command, within).instrument(span!("propose")).await;
+        if let Ok(applied) = &proposed {
+            trace::note("latchkey.revision", || applied.revision.to_string());
+        }
         let result = match &proposed {
             Ok(applied) if applied.answer.is_ok() => "applied",
             Ok(_) => "refused",
@@ -143,9 +146,17 @@ impl Registry {
             warn!(%error, "a command could not be sealed");
             ProposeError::Unavailable(Unavailable::Locked)
         })?;
-        let record = LogCommand { sealed: sealed.into(), introduced };
-        match tokio::time::timeout(within, self.inner.raft.client_write(record)).await {
-            Ok(Ok(written)) => written.data.0.ok_or(ProposeError::Unknown),
+        let record = LogCommand { sealed: sealed.into(), introduced, trace: TraceParent::current() };
+        let write = async {
+            let written = self.inner.raft.client_write(record).await?;
+            // Committed. Without a sender it will not be applied here, or was a snapshot's.
+            Ok(match written.data.0 {
+                Some(applied) => applied.await.map_err(|_| ProposeError::Unknown),
+                None => Err(ProposeError::Unknown),
+            })
+        };
+        match tokio::time::timeout(within, write).await {
+            Ok(Ok(applied)) => applied,
             // Also said of a record that was appended here and truncated again: another replica that has it may still be
             // elected. Only a repeat that is recognised may be sent elsewhere.
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) if command.request.is_none() => {
@@ -169,6 +180,23 @@ impl Registry {
     fn introduced(&self, log_key: RingNumber) -> Vec<IntroducedKey> {
         let listed = self.inner.core.state().ring_key(log_key).is_some();
         self.inner.founding_key.iter().filter(|_| !listed).cloned().collect()
+    }
+}
+
+/// A proposal that waits, counted for as long as it does: whoever gives it up drops it.
+struct InProgress(Gauge);
+
+impl InProgress {
+    fn begin() -> Self {
+        let waiting = gauge!(names::PROPOSALS_IN_PROGRESS);
+        waiting.increment(1.0);
+        Self(waiting)
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::core::{Condition, Core};
 use crate::peers::Peers;
 use crate::state_machine::snapshot_name;
-use crate::types::{Raft, Snapshot, SnapshotData, SnapshotMeta};
+use crate::types::{Raft, Snapshot, SnapshotData, SnapshotMeta, TypeConfig};
 use crate::words::{log_id_from_pb, log_id_to_pb, record_from_pb, stored_membership_from_pb, vote_from_pb, vote_to_pb};
 use latchkey_storage::Space;
 use latchkey_transport::{Rejection, Unavailable, status};
@@ -72,14 +72,28 @@ impl RaftService for RaftFace {
         self.check(request.target.as_ref())?;
         self.check_room(request.records.len())?;
         let entries = request.records.into_iter().map(record_from_pb).collect::<Result<_, _>>();
-        let rpc = AppendEntriesRequest {
+        let rpc = AppendEntriesRequest::<TypeConfig> {
             vote: vote_from_pb(&request.vote.ok_or_else(|| missing("a vote"))?),
             prev_log_id: request.previous.as_ref().map(log_id_from_pb),
             entries: entries.map_err(|error| Status::invalid_argument(error.to_string()))?,
             leader_commit: request.committed.as_ref().map(log_id_from_pb),
         };
         use pb::append_response::{Conflict, PartialSuccess, Result as Answer, Success};
-        let result = match self.raft.append_entries(rpc).await.map_err(|error| raft_stopped(&error))? {
+        let through = rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
+        let answer = self.raft.append_entries(rpc).await.map_err(|error| raft_stopped(&error))?;
+        let acknowledged = match answer {
+            AppendEntriesResponse::Success => through,
+            AppendEntriesResponse::PartialSuccess(matching) => matching,
+            AppendEntriesResponse::Conflict | AppendEntriesResponse::HigherVote(_) => None,
+        };
+        if let Some(acknowledged) = acknowledged {
+            // The leader counts on this disk from now on.
+            self.core.durable.record(acknowledged.index).await.map_err(|error| {
+                warn!(%error, "an append cannot be acknowledged");
+                Status::from(Unavailable::Stopping)
+            })?;
+        }
+        let result = match answer {
             AppendEntriesResponse::Success => Answer::Success(Success {}),
             AppendEntriesResponse::PartialSuccess(matching) => {
                 Answer::PartialSuccess(PartialSuccess { matching: matching.as_ref().map(log_id_to_pb) })

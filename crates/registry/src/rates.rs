@@ -61,6 +61,7 @@ fn tenant_of(operation: &Operation) -> Option<TenantName> {
         Operation::CreateIdentity(operation) => operation.name.parent(),
         Operation::CreateRole(operation) => operation.name.parent(),
         Operation::CreateKeys(operation) => operation.keyspace.parent(),
+        Operation::ImportKeys(operation) => operation.keyspace.parent(),
         // Whoever bounds a tenant does not wait until that has written less.
         Operation::UpdateTenant(operation) if operation.changes.quotas.is_some() => return None,
         Operation::UpdateTenant(operation) => operation.name.clone(),

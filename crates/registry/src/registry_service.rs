@@ -249,15 +249,18 @@ async fn send_entries(
         let idle = events.is_empty();
         for event in events {
             next = event.sequence + 1;
+            let trace = event.revision.and_then(|revision| core.traces.find(revision.index));
+            let trace_parent = trace.map_or_else(Default::default, |trace| trace.to_bytes().to_vec());
             let item = Some(Item::Event(event));
-            if messages.send(Ok(pb::FollowResponse { item, ..pb::FollowResponse::default() })).await.is_err() {
+            if messages.send(Ok(pb::FollowResponse { item, trace_parent })).await.is_err() {
                 return Ok(());
             }
         }
         if idle {
             let revision = Some(core.state().revision().into());
             let item = Some(Item::Progress(pb::Progress { next_sequence: next, revision }));
-            if messages.send(Ok(pb::FollowResponse { item, ..pb::FollowResponse::default() })).await.is_err() {
+            let message = pb::FollowResponse { item, ..pb::FollowResponse::default() };
+            if messages.send(Ok(message)).await.is_err() {
                 return Ok(());
             }
             // A follower that went away must not keep a replica, and with it the folder, that is to stop.

@@ -48,6 +48,9 @@ pub enum SnapshotError {
     /// It is of another cluster or epoch.
     #[error("a snapshot of another cluster or epoch")]
     Foreign,
+    /// This replica may not install it.
+    #[error("this replica is fenced")]
+    Fenced,
     /// A row does not open.
     #[error("a row of the snapshot does not open")]
     Unseal(#[from] UnsealError),

@@ -111,7 +111,7 @@ impl Registry {
         let loading = tokio::spawn(state_machine::load(core.clone()));
         let network = Network { core: core.clone(), peers: peers.clone() };
         let config = Arc::new(config(timing).validate().map_err(|error| StartError::Raft(error.to_string()))?);
-        let raft = Raft::new(core.node().0, config, network, LogStore::new(store), machine)
+        let raft = Raft::new(core.node().0, config, network, LogStore::new(core.clone()), machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let leadership = Arc::new(Leadership::new(core.node(), clock, timing.election_max_ms));

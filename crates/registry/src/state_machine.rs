@@ -1,39 +1,38 @@
-//! openraft's state machine over [`State`]: opens each record, applies it, publishes the whole, queues its rows.
+//! openraft's state machine over [`State`], and how the state is loaded at a start.
 
-use crate::core::{Condition, Core, HASH_INTERVAL_RECORDS, mark};
+use crate::applier::{Applier, Committed, Job};
+use crate::core::{Condition, Core, mark};
 use crate::keyring::KeyringError;
 use crate::log_store::storage_error;
-use crate::row_writer::Batch;
 use crate::sealing::UnsealError;
 use crate::snapshot_file::{self, Frames, SnapshotError};
 use crate::types::{
-    Entry, LogCommand, LogId, Reply, Snapshot, SnapshotData, SnapshotMeta, StorageError, StoredMembership, TypeConfig,
+    Entry, LogId, Reply, Snapshot, SnapshotData, SnapshotMeta, StorageError, StoredMembership, TypeConfig,
 };
 use crate::words::{decode, log_id_from_pb, stored_membership_from_pb};
-use latchkey_state::{Applied, Changes, Command, Row, RowId, State};
-use latchkey_storage::{Base, SnapshotName, StateSource};
+use latchkey_state::State;
+use latchkey_storage::{SnapshotName, StateSource};
 use latchkey_wire::pb::disk::v1 as pb;
 use openraft::storage::RaftStateMachine;
 use openraft::{EntryPayload, ErrorSubject, ErrorVerb, OptionalSend, RaftSnapshotBuilder};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 /// How long to wait before the key-encryption key is asked for again.
-const UNLOCK_RETRY: Duration = Duration::from_secs(1);
+pub(crate) const UNLOCK_RETRY: Duration = Duration::from_secs(1);
 
-/// The state machine of one replica.
+/// The state machine of one replica, as raft sees it: what it asks is done by the [`Applier`], in order.
 pub struct StateMachine {
-    core: Arc<Core>,
-    applied: Option<LogId>,
-    membership: StoredMembership,
+    jobs: UnboundedSender<Job>,
 }
 
 /// Builds a snapshot for the price of a clone.
 pub struct SnapshotBuilder {
-    snapshot: Snapshot,
+    snapshot: Result<Snapshot, StorageError>,
 }
 
 impl StateMachine {
@@ -41,6 +40,9 @@ impl StateMachine {
     ///
     /// # Errors
     /// What is on the disk is not what was written.
+    ///
+    /// # Panics
+    /// Outside a runtime.
     pub fn new(core: Arc<Core>) -> Result<Self, SnapshotError> {
         let (applied, membership) = match core.store.state_source() {
             StateSource::Empty => (None, StoredMembership::default()),
@@ -55,78 +57,21 @@ impl StateMachine {
                 (meta.last_log_id, meta.last_membership)
             }
         };
-        Ok(Self { core, applied, membership })
+        let (jobs, asked) = mpsc::unbounded_channel();
+        // Ends when this goes away.
+        tokio::spawn(Applier::new(core, applied, membership).run(asked));
+        Ok(Self { jobs })
     }
 
-    /// What is applied now, as a snapshot: a clone.
-    fn snapshot(&self) -> Snapshot {
-        let state = (self.core.condition() == Condition::Ready).then(|| Box::new(State::clone(&self.core.state())));
-        // Named by what it covers: the same point has the same name on every replica.
-        let point = self.applied.unwrap_or_default();
-        let meta = SnapshotMeta {
-            last_log_id: self.applied,
-            last_membership: self.membership.clone(),
-            snapshot_id: format!("{}-{}", point.leader_id.term, point.index),
-        };
-        Snapshot { meta, snapshot: Box::new(SnapshotData::Own(state)) }
+    fn ask(&self, job: Job) -> Result<(), StorageError> {
+        self.jobs.send(job).map_err(|_| apply_error(FencedError))
     }
 
-    async fn apply_entry(
-        &mut self,
-        state: &mut State,
-        entry: Entry,
-    ) -> Result<(Changes, Option<Applied>), UnsealError> {
-        let revision = self.core.revision_at(entry.log_id.index);
-        let result = match entry.payload {
-            EntryPayload::Blank => (state.skip(revision), None),
-            EntryPayload::Membership(membership) => {
-                self.membership = StoredMembership::new(Some(entry.log_id), membership);
-                (state.skip(revision), None)
-            }
-            EntryPayload::Normal(LogCommand { sealed, introduced: keys }) => {
-                for key in &keys {
-                    self.core.keyring.add_introduced(key);
-                }
-                let command = self.open(&sealed).await?;
-                let mut applied = state.apply(revision, &command);
-                (std::mem::take(&mut applied.changes), Some(applied))
-            }
-        };
-        self.applied = Some(entry.log_id);
-        self.note_ring(&result.0);
-        if entry.log_id.index.is_multiple_of(HASH_INTERVAL_RECORDS) {
-            self.core.note_hash(state.hashed_at());
-        }
-        Ok(result)
-    }
-
-    /// Opens a record. Waits, locked, while the KEK is away: that is no fault of the record, and no reason to fence.
-    async fn open(&self, sealed: &[u8]) -> Result<Command, UnsealError> {
-        loop {
-            match self.core.sealer.open_command(sealed).await {
-                Err(UnsealError::Keyring(KeyringError::Kms { source, .. })) if source.is_retryable() => {
-                    warn!(error = %source, "locked: a record waits for the key-encryption key");
-                    self.core.set_condition(Condition::Locked);
-                    tokio::time::sleep(UNLOCK_RETRY).await;
-                }
-                opened => {
-                    if opened.is_ok() && self.core.condition() == Condition::Locked {
-                        self.core.set_condition(Condition::Ready);
-                    }
-                    return opened;
-                }
-            }
-        }
-    }
-
-    fn note_ring(&self, changes: &Changes) {
-        for (id, row) in changes {
-            match (id, row) {
-                (RowId::RingKey(number), None) => self.core.keyring.remove(*number),
-                (_, Some(Row::RingKey(key))) => self.core.keyring.add(key.clone()),
-                _ => {}
-            }
-        }
+    /// What is applied, once all that was asked before is.
+    async fn snapshot(&self) -> Result<Snapshot, StorageError> {
+        let (asked, snapshot) = oneshot::channel();
+        self.ask(Job::Snapshot(asked))?;
+        snapshot.await.map_err(|_| apply_error(FencedError))
     }
 }
 
@@ -143,56 +88,31 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     type SnapshotBuilder = SnapshotBuilder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), StorageError> {
-        Ok((self.applied, self.membership.clone()))
+        let meta = self.snapshot().await?.meta;
+        Ok((meta.last_log_id, meta.last_membership))
     }
 
+    /// Returns at once: raft answers its callers when a record is committed, and they wait for the reply themselves. Else
+    /// each record that raft hands over would be published alone.
     async fn apply<I>(&mut self, entries: I) -> Result<Vec<Reply>, StorageError>
     where
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        // A locked replica holds its applies here, while openraft goes on to append and to vote.
-        if !self.core.loaded().await {
-            return Err(apply_error(FencedError));
-        }
-        let begun = Instant::now();
-        let mut state = State::clone(&self.core.state());
-        let (mut changes, mut audit, mut replies) = (Changes::new(), Vec::new(), Vec::new());
-        let entries = entries.into_iter().collect::<Vec<_>>();
-        for entry in entries {
-            match self.apply_entry(&mut state, entry).await {
-                Ok((more, applied)) => {
-                    changes.extend(more);
-                    let applied = applied.map(|mut applied| {
-                        audit.extend(std::mem::take(&mut applied.entries).into_iter().map(Arc::new));
-                        Arc::new(applied)
-                    });
-                    replies.push(Reply(applied));
-                }
-                Err(error) => {
-                    // A record is never skipped: what comes after it would be applied to another state.
-                    self.core.fence(&format!("a log record does not open or decode: {error}"));
-                    return Err(apply_error(error));
-                }
+        let committed = |entry: Entry| match entry.payload {
+            EntryPayload::Blank | EntryPayload::Membership(_) => (Committed { entry, reply: None }, Reply(None)),
+            EntryPayload::Normal(_) => {
+                let (reply, applied) = oneshot::channel();
+                (Committed { entry, reply: Some(reply) }, Reply(Some(applied)))
             }
-            // The cluster has moved on to commands that this build does not know: a newer one is needed here.
-            if !state.is_understood() {
-                self.core.fence("the cluster runs at a feature level that this build does not know");
-                return Err(apply_error(FencedError));
-            }
-            // A write may not be larger than the storage's batch, and ends at the border of a record.
-            if changes.len() + audit.len() > BATCH_ROWS_MAX {
-                self.queue(&state, &mut changes, &mut audit).await;
-            }
-        }
-        self.queue(&state, &mut changes, &mut audit).await;
-        self.core.publish(state);
-        metrics::histogram!(latchkey_telemetry::names::APPLY_SECONDS).record(begun.elapsed().as_secs_f64());
+        };
+        let (records, replies) = entries.into_iter().map(committed).unzip();
+        self.ask(Job::Apply(records))?;
         Ok(replies)
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        SnapshotBuilder { snapshot: self.snapshot() }
+        SnapshotBuilder { snapshot: self.snapshot().await }
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<SnapshotData>, StorageError> {
@@ -200,85 +120,16 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Box<SnapshotData>) -> Result<(), StorageError> {
-        // The state on disk is being loaded: what loads last would win, and it has to be the snapshot.
-        if !self.core.loaded().await {
-            return Err(apply_error(FencedError));
-        }
-        let installed = self.install(meta, *snapshot).await;
+        let (asked, installed) = oneshot::channel();
+        self.ask(Job::Install(meta.clone(), snapshot, asked))?;
+        let installed = installed.await.map_err(|_| apply_error(FencedError))?;
         installed
             .map_err(|error| storage_error(ErrorSubject::Snapshot(Some(meta.signature())), ErrorVerb::Write, error))
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
-        Ok(self.applied.is_some().then(|| self.snapshot()))
-    }
-}
-
-/// Rows gathered from one apply before they are queued. With the largest record on top this stays in one batch.
-const BATCH_ROWS_MAX: usize = 1_024;
-
-impl StateMachine {
-    async fn queue(&self, state: &State, changes: &mut Changes, audit: &mut Vec<Arc<latchkey_state::Entry>>) {
-        let Some(log_id) = &self.applied else { return };
-        let entries = std::mem::take(audit);
-        self.core.outbox.extend(&entries);
-        let mark = mark(log_id, &self.membership, state.hash());
-        let changes = std::mem::take(changes);
-        self.core.rows.push(Batch { changes, entries, mark, state: state.clone() }).await;
-    }
-
-    async fn install(&mut self, meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), SnapshotError> {
-        let name = match snapshot {
-            SnapshotData::Received(name) => name,
-            SnapshotData::Own(Some(state)) => self.write_own(meta, *state).await?,
-            SnapshotData::Own(None) | SnapshotData::Empty => return Err(SnapshotError::Foreign),
-        };
-        let state = self.read_received(&name).await?;
-        if let Some(log_id) = meta.last_log_id {
-            self.core.store.set_base(Base { name: name.clone(), index: log_id.index })?;
-            let mark = mark(&log_id, &meta.last_membership, state.hash());
-            self.core.rows.replace(name, mark);
-        }
-        self.applied = meta.last_log_id;
-        self.membership = meta.last_membership.clone();
-        self.core.outbox.start_at(state.progress().frontier.size());
-        info!(revision = %state.revision(), keys = state.key_count(), "snapshot installed");
-        self.core.publish(state);
-        self.core.set_condition(Condition::Ready);
-        Ok(())
-    }
-
-    /// The state in a file that was received. Waits, locked, while a key that it needs is not to be had.
-    async fn read_received(&self, name: &SnapshotName) -> Result<State, SnapshotError> {
-        loop {
-            let (core, file, runtime) = (self.core.clone(), name.clone(), tokio::runtime::Handle::current());
-            let reading = tokio::task::spawn_blocking(move || {
-                let mut reader = core.store.read_snapshot(&file)?;
-                runtime.block_on(snapshot_file::load(&core, Frames::open(&mut reader)?))
-            });
-            match reading.await.map_err(|error| std::io::Error::other(error.to_string()))? {
-                Err(error) if is_about_the_kek(&error) => {
-                    warn!(error = chain(&error), "locked: the key-encryption key is not to be had");
-                    self.core.set_condition(Condition::Locked);
-                    tokio::time::sleep(UNLOCK_RETRY).await;
-                }
-                read => return read,
-            }
-        }
-    }
-
-    /// openraft may install what this replica itself built; it goes the same way as a received one.
-    async fn write_own(&self, meta: &SnapshotMeta, state: State) -> Result<SnapshotName, SnapshotError> {
-        let name = snapshot_name(meta)?;
-        let (core, meta, file) = (self.core.clone(), meta.clone(), name.clone());
-        let write = move || -> Result<(), SnapshotError> {
-            let mut writer = core.store.write_snapshot(&file)?;
-            snapshot_file::write_payload(&core, &meta, &state, &mut writer)?;
-            writer.finish()?;
-            Ok(())
-        };
-        tokio::task::spawn_blocking(write).await.map_err(|error| std::io::Error::other(error.to_string()))??;
-        Ok(name)
+        let snapshot = self.snapshot().await?;
+        Ok(snapshot.meta.last_log_id.is_some().then_some(snapshot))
     }
 }
 
@@ -290,7 +141,7 @@ pub(crate) fn snapshot_name(meta: &SnapshotMeta) -> Result<SnapshotName, Snapsho
 
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
-        let Snapshot { meta, snapshot } = &self.snapshot;
+        let Snapshot { meta, snapshot } = self.snapshot.as_ref().map_err(Clone::clone)?;
         Ok(Snapshot { meta: meta.clone(), snapshot: snapshot.clone() })
     }
 }
@@ -356,7 +207,7 @@ async fn load_once(core: &Core) -> Result<State, SnapshotError> {
 }
 
 /// Whether an error is one that time, or an operator who brings the KEK back, can heal.
-fn is_about_the_kek(error: &SnapshotError) -> bool {
+pub(crate) fn is_about_the_kek(error: &SnapshotError) -> bool {
     matches!(error, SnapshotError::Unseal(UnsealError::Keyring(KeyringError::Kms { .. })))
 }
 

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use latchkey_state::{Applied, State};
 use latchkey_storage::SnapshotName;
+use latchkey_telemetry::TraceParent;
 use openraft::TokioRuntime;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 openraft::declare_raft_types!(
     /// Latchkey's raft: sealed commands in, what was applied out.
@@ -46,6 +48,8 @@ pub struct LogCommand {
     pub sealed: Bytes,
     /// Wrapped keys that this record brings and that are needed to open it. Only the first command has any.
     pub introduced: Vec<IntroducedKey>,
+    /// Where the proposal was in its trace, if it was traced. Beside the command, and never part of it.
+    pub trace: Option<TraceParent>,
 }
 
 /// A wrapped key that a record brings along.
@@ -61,9 +65,10 @@ pub struct IntroducedKey {
     pub wrapped: Vec<u8>,
 }
 
-/// What became of a record; nothing for those that carry no command.
-#[derive(Clone, Debug)]
-pub struct Reply(pub Option<Arc<Applied>>);
+/// What becomes of a record, once it is applied and published; nothing for those that carry no command. raft hands it out
+/// when the record is committed, so that records which come meanwhile are applied together.
+#[derive(Debug)]
+pub struct Reply(pub(crate) Option<oneshot::Receiver<Arc<Applied>>>);
 
 /// A snapshot on its way: what this replica has in memory, or a file that it received.
 #[derive(Clone, Debug)]

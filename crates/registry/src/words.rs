@@ -3,6 +3,7 @@
 
 use crate::types::{Entry, IntroducedKey, LogCommand, LogId, Member, Membership, StoredMembership, Vote};
 use bytes::Bytes;
+use latchkey_telemetry::TraceParent;
 use latchkey_wire::pb::disk::v1 as pb;
 use openraft::{CommittedLeaderId, EntryPayload};
 use prost::Message;
@@ -94,7 +95,11 @@ pub(crate) fn record_to_pb(entry: &Entry) -> pb::LogRecord {
         }),
         EntryPayload::Membership(membership) => pb::log_record::Payload::Membership(membership_to_pb(membership)),
     };
-    pb::LogRecord { log_id: Some(log_id_to_pb(&entry.log_id)), payload: Some(payload), ..pb::LogRecord::default() }
+    let trace = match &entry.payload {
+        EntryPayload::Normal(LogCommand { trace: Some(trace), .. }) => trace.to_bytes().to_vec(),
+        _ => Vec::new(),
+    };
+    pb::LogRecord { log_id: Some(log_id_to_pb(&entry.log_id)), payload: Some(payload), trace_parent: trace }
 }
 
 pub(crate) fn record_from_pb(record: pb::LogRecord) -> Result<Entry, WordError> {
@@ -104,6 +109,7 @@ pub(crate) fn record_from_pb(record: pb::LogRecord) -> Result<Entry, WordError> 
         pb::log_record::Payload::Command(command) => EntryPayload::Normal(LogCommand {
             sealed: command.sealed,
             introduced: command.introduced.into_iter().map(introduced_from_pb).collect::<Result<_, _>>()?,
+            trace: TraceParent::from_bytes(&record.trace_parent),
         }),
         pb::log_record::Payload::Membership(membership) => EntryPayload::Membership(membership_from_pb(membership)),
     };

@@ -12,10 +12,10 @@ use tempfile::TempDir;
 const FACTS: Facts = Facts { node_id: 1, cluster_id: [7; 16], epoch: 1 };
 
 fn parts(store: Arc<dyn Store>) -> (LogStore, StateMachine) {
-    let core = Core::new(store.clone(), Arc::new(SwitchableKms::new([1; 32])), Arc::new(SystemClock));
+    let core = Core::new(store, Arc::new(SwitchableKms::new([1; 32])), Arc::new(SystemClock));
     start_empty(&core);
-    let machine = StateMachine::new(core).expect("an empty store");
-    (LogStore::new(store), machine)
+    let machine = StateMachine::new(core.clone()).expect("an empty store");
+    (LogStore::new(core), machine)
 }
 
 struct InMemory;

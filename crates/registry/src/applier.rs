@@ -1,0 +1,319 @@
+//! The one task that touches the state: it applies what is committed, builds snapshots and installs them, in the order in
+//! which raft asks. What was committed while it worked is applied in one go: one clone of the state, one write of rows, one
+//! publication.
+
+use crate::core::{Condition, Core, HASH_INTERVAL_RECORDS, mark};
+use crate::keyring::KeyringError;
+use crate::row_writer::Batch;
+use crate::sealing::UnsealError;
+use crate::snapshot_file::{self, Frames, SnapshotError};
+use crate::state_machine::{UNLOCK_RETRY, chain, is_about_the_kek, snapshot_name};
+use crate::types::{Entry, LogCommand, LogId, Snapshot, SnapshotData, SnapshotMeta, StoredMembership};
+use latchkey_domain::UnixMillis;
+use latchkey_state::{Applied, Changes, Command, Row, RowId, State};
+use latchkey_storage::{Base, SnapshotName};
+use latchkey_telemetry::{TraceParent, names, span_after};
+use metrics::histogram;
+use openraft::EntryPayload;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::{Span, error, info, warn};
+
+/// Records that are applied before readers see any of them. More wait for the next publication.
+const RECORDS_MAX: usize = 1_024;
+
+/// Rows gathered before they are queued. With the largest record on top this stays in one batch.
+const BATCH_ROWS_MAX: usize = 1_024;
+
+/// A committed record, and who waits for what becomes of it.
+pub(crate) struct Committed {
+    pub(crate) entry: Entry,
+    pub(crate) reply: Option<oneshot::Sender<Arc<Applied>>>,
+}
+
+/// What raft asks of the state.
+pub(crate) enum Job {
+    /// To apply these, which follow what was applied before.
+    Apply(Vec<Committed>),
+    /// To show what is applied, once all before it is.
+    Snapshot(oneshot::Sender<Snapshot>),
+    /// To put a snapshot in the place of the state.
+    Install(SnapshotMeta, Box<SnapshotData>, oneshot::Sender<Result<(), SnapshotError>>),
+}
+
+/// The state of one replica, and how far it is applied.
+pub(crate) struct Applier {
+    core: Arc<Core>,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    /// When what ends keys was stamped that is applied and not published yet.
+    revoked: Vec<UnixMillis>,
+}
+
+/// This replica may not apply; its log says why.
+struct Fenced;
+
+impl Applier {
+    pub(crate) const fn new(core: Arc<Core>, applied: Option<LogId>, membership: StoredMembership) -> Self {
+        Self { core, applied, membership, revoked: Vec::new() }
+    }
+
+    /// Works until nobody asks any more, or until this replica may not apply. Whoever waits then hears nothing.
+    pub(crate) async fn run(mut self, mut jobs: UnboundedReceiver<Job>) {
+        let mut next = jobs.recv().await;
+        while let Some(job) = next.take() {
+            match job {
+                Job::Apply(records) => {
+                    let Ok((records, after)) = self.gather(records, &mut jobs).await else { return };
+                    let Ok(()) = self.apply(records).await else { return };
+                    next = after;
+                }
+                // Whoever went away in the meantime is not missed.
+                Job::Snapshot(asked) => drop(asked.send(self.snapshot())),
+                Job::Install(meta, snapshot, asked) => drop(asked.send(self.install(&meta, *snapshot).await)),
+            }
+            if next.is_none() {
+                next = jobs.recv().await;
+            }
+        }
+    }
+
+    /// Waits until these records are durable here, and takes those with them that became so meanwhile. The second is the
+    /// job that comes after them, where one was met.
+    async fn gather(
+        &self,
+        mut records: Vec<Committed>,
+        jobs: &mut UnboundedReceiver<Job>,
+    ) -> Result<(Vec<Committed>, Option<Job>), Fenced> {
+        // A locked replica holds its applies here, while openraft goes on to append and to vote.
+        if !self.core.loaded().await {
+            return Err(Fenced);
+        }
+        let durable = &self.core.durable;
+        if let Err(error) = durable.record(last_index(&records)).await {
+            error!(%error, "the log is not durable; this replica answers no more");
+            self.core.set_condition(Condition::Fenced);
+            return Err(Fenced);
+        }
+        let below = durable.below();
+        while records.len() < RECORDS_MAX {
+            match jobs.try_recv() {
+                Ok(Job::Apply(more)) if last_index(&more) < below => records.extend(more),
+                Ok(other) => return Ok((records, Some(other))),
+                Err(_) => break,
+            }
+        }
+        Ok((records, None))
+    }
+
+    async fn apply(&mut self, records: Vec<Committed>) -> Result<(), Fenced> {
+        let begun = Instant::now();
+        let mut state = State::clone(&self.core.state());
+        let (mut changes, mut audit, mut answers) = (Changes::new(), Vec::new(), Vec::with_capacity(records.len()));
+        let mut spans = Vec::new();
+        for Committed { entry, reply } in records {
+            spans.extend(self.traced(&entry));
+            match self.apply_entry(&mut state, entry).await {
+                Ok((more, applied)) => {
+                    changes.extend(more);
+                    if let Some(mut applied) = applied {
+                        audit.extend(std::mem::take(&mut applied.entries).into_iter().map(Arc::new));
+                        answers.extend(reply.map(|reply| (reply, applied)));
+                    }
+                }
+                Err(error) => {
+                    // A record is never skipped: what comes after it would be applied to another state.
+                    self.core.fence(&format!("a log record does not open or decode: {error}"));
+                    return Err(Fenced);
+                }
+            }
+            // The cluster has moved on to commands that this build does not know: a newer one is needed here.
+            if !state.is_understood() {
+                self.core.fence("the cluster runs at a feature level that this build does not know");
+                return Err(Fenced);
+            }
+            // A write may not be larger than the storage's batch, and ends at the border of a record.
+            if changes.len() + audit.len() > BATCH_ROWS_MAX {
+                self.queue(&state, &mut changes, &mut audit).await;
+            }
+        }
+        self.queue(&state, &mut changes, &mut audit).await;
+        self.core.publish(state);
+        // A record is applied when readers see it.
+        drop(spans);
+        metrics::histogram!(names::APPLY_SECONDS).record(begun.elapsed().as_secs_f64());
+        self.tell_revoked();
+        for (reply, applied) in answers {
+            drop(reply.send(Arc::new(applied)));
+        }
+        Ok(())
+    }
+
+    /// The span of a record whose proposal was traced. Its place is remembered for the events of the record.
+    fn traced(&self, entry: &Entry) -> Option<Span> {
+        let EntryPayload::Normal(LogCommand { trace: Some(trace), .. }) = &entry.payload else { return None };
+        let (node, revision) = (self.core.node().0, self.core.revision_at(entry.log_id.index));
+        let span = span_after!(Some(*trace), "apply", latchkey.node = node, latchkey.revision = %revision);
+        // Where this process exports nothing, its followers still do.
+        let place = span.in_scope(TraceParent::current).unwrap_or(*trace);
+        self.core.traces.remember(entry.log_id.index, place);
+        Some(span)
+    }
+
+    /// Tells how long what ends keys took from the leader's stamp to the readers here.
+    fn tell_revoked(&mut self) {
+        let now = self.core.clock.unix_millis();
+        for at in self.revoked.drain(..) {
+            let seconds = Duration::from_millis(now.since(at).millis()).as_secs_f64();
+            histogram!(names::REVOCATION_PROPAGATION_SECONDS).record(seconds);
+        }
+    }
+
+    async fn apply_entry(
+        &mut self,
+        state: &mut State,
+        entry: Entry,
+    ) -> Result<(Changes, Option<Applied>), UnsealError> {
+        let revision = self.core.revision_at(entry.log_id.index);
+        let result = match entry.payload {
+            EntryPayload::Blank => (state.skip(revision), None),
+            EntryPayload::Membership(membership) => {
+                self.membership = StoredMembership::new(Some(entry.log_id), membership);
+                (state.skip(revision), None)
+            }
+            EntryPayload::Normal(LogCommand { sealed, introduced: keys, .. }) => {
+                for key in &keys {
+                    self.core.keyring.add_introduced(key);
+                }
+                let command = self.open(&sealed).await?;
+                if command.operation.is_emergency() && command.at >= self.core.began {
+                    self.revoked.push(command.at);
+                }
+                let mut applied = state.apply(revision, &command);
+                (std::mem::take(&mut applied.changes), Some(applied))
+            }
+        };
+        self.applied = Some(entry.log_id);
+        self.note_ring(&result.0);
+        if entry.log_id.index.is_multiple_of(HASH_INTERVAL_RECORDS) {
+            self.core.note_hash(state.hashed_at());
+        }
+        Ok(result)
+    }
+
+    /// Opens a record. Waits, locked, while the KEK is away: that is no fault of the record, and no reason to fence.
+    async fn open(&self, sealed: &[u8]) -> Result<Command, UnsealError> {
+        loop {
+            match self.core.sealer.open_command(sealed).await {
+                Err(UnsealError::Keyring(KeyringError::Kms { source, .. })) if source.is_retryable() => {
+                    warn!(error = %source, "locked: a record waits for the key-encryption key");
+                    self.core.set_condition(Condition::Locked);
+                    tokio::time::sleep(UNLOCK_RETRY).await;
+                }
+                opened => {
+                    if opened.is_ok() && self.core.condition() == Condition::Locked {
+                        self.core.set_condition(Condition::Ready);
+                    }
+                    return opened;
+                }
+            }
+        }
+    }
+
+    fn note_ring(&self, changes: &Changes) {
+        for (id, row) in changes {
+            match (id, row) {
+                (RowId::RingKey(number), None) => self.core.keyring.remove(*number),
+                (_, Some(Row::RingKey(key))) => self.core.keyring.add(key.clone()),
+                _ => {}
+            }
+        }
+    }
+
+    /// What is applied now, as a snapshot: a clone.
+    fn snapshot(&self) -> Snapshot {
+        let state = (self.core.condition() == Condition::Ready).then(|| Box::new(State::clone(&self.core.state())));
+        // Named by what it covers: the same point has the same name on every replica.
+        let point = self.applied.unwrap_or_default();
+        let meta = SnapshotMeta {
+            last_log_id: self.applied,
+            last_membership: self.membership.clone(),
+            snapshot_id: format!("{}-{}", point.leader_id.term, point.index),
+        };
+        Snapshot { meta, snapshot: Box::new(SnapshotData::Own(state)) }
+    }
+
+    async fn queue(&self, state: &State, changes: &mut Changes, audit: &mut Vec<Arc<latchkey_state::Entry>>) {
+        let Some(log_id) = &self.applied else { return };
+        let entries = std::mem::take(audit);
+        self.core.outbox.extend(&entries);
+        let mark = mark(log_id, &self.membership, state.hash());
+        let changes = std::mem::take(changes);
+        self.core.rows.push(Batch { changes, entries, mark, state: state.clone() }).await;
+    }
+
+    async fn install(&mut self, meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), SnapshotError> {
+        // The state on disk is being loaded: what loads last would win, and it has to be the snapshot.
+        if !self.core.loaded().await {
+            return Err(SnapshotError::Fenced);
+        }
+        let name = match snapshot {
+            SnapshotData::Received(name) => name,
+            SnapshotData::Own(Some(state)) => self.write_own(meta, *state).await?,
+            SnapshotData::Own(None) | SnapshotData::Empty => return Err(SnapshotError::Foreign),
+        };
+        let state = self.read_received(&name).await?;
+        if let Some(log_id) = meta.last_log_id {
+            self.core.store.set_base(Base { name: name.clone(), index: log_id.index })?;
+            let mark = mark(&log_id, &meta.last_membership, state.hash());
+            self.core.rows.replace(name, mark);
+        }
+        self.applied = meta.last_log_id;
+        self.membership = meta.last_membership.clone();
+        self.core.outbox.start_at(state.progress().frontier.size());
+        info!(revision = %state.revision(), keys = state.key_count(), "snapshot installed");
+        self.core.publish(state);
+        self.core.set_condition(Condition::Ready);
+        Ok(())
+    }
+
+    /// The state in a file that was received. Waits, locked, while a key that it needs is not to be had.
+    async fn read_received(&self, name: &SnapshotName) -> Result<State, SnapshotError> {
+        loop {
+            let (core, file, runtime) = (self.core.clone(), name.clone(), tokio::runtime::Handle::current());
+            let reading = tokio::task::spawn_blocking(move || {
+                let mut reader = core.store.read_snapshot(&file)?;
+                runtime.block_on(snapshot_file::load(&core, Frames::open(&mut reader)?))
+            });
+            match reading.await.map_err(|error| std::io::Error::other(error.to_string()))? {
+                Err(error) if is_about_the_kek(&error) => {
+                    warn!(error = chain(&error), "locked: the key-encryption key is not to be had");
+                    self.core.set_condition(Condition::Locked);
+                    tokio::time::sleep(UNLOCK_RETRY).await;
+                }
+                read => return read,
+            }
+        }
+    }
+
+    /// openraft may install what this replica itself built; it goes the same way as a received one.
+    async fn write_own(&self, meta: &SnapshotMeta, state: State) -> Result<SnapshotName, SnapshotError> {
+        let name = snapshot_name(meta)?;
+        let (core, meta, file) = (self.core.clone(), meta.clone(), name.clone());
+        let write = move || -> Result<(), SnapshotError> {
+            let mut writer = core.store.write_snapshot(&file)?;
+            snapshot_file::write_payload(&core, &meta, &state, &mut writer)?;
+            writer.finish()?;
+            Ok(())
+        };
+        tokio::task::spawn_blocking(write).await.map_err(|error| std::io::Error::other(error.to_string()))??;
+        Ok(name)
+    }
+}
+
+fn last_index(records: &[Committed]) -> u64 {
+    records.last().map_or(0, |last| last.entry.log_id.index)
+}

@@ -1,0 +1,206 @@
+//! How far the log is on disk. Raft's core may run ahead of the disk, so that records which wait share one sync; what
+//! leaves this replica may not: a record is applied, sent on or acknowledged to a leader only when it is durable here.
+//!
+//! ```text
+//! append -> core goes on at once        (no waiting: the next record joins the same sync)
+//!        \-> durable -> replication reads it, apply applies it, a follower's answer leaves
+//! ```
+//! Without the first of the three, a leader that lost its last records in a power cut and leads on in the same term would
+//! give their log ids to others.
+
+use latchkey_storage::StoreError;
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How long an append may take before the disk counts as stuck. Longer than any election, and a hundred times a slow sync.
+const STUCK_AFTER: Duration = Duration::from_secs(3);
+
+/// How far the log of one replica is on disk.
+pub(crate) struct Durable {
+    pending: Mutex<Pending>,
+    reached: watch::Sender<Reached>,
+}
+
+#[derive(Default)]
+struct Pending {
+    /// Counts appends: an index may be written twice, a ticket is not.
+    tickets: u64,
+    /// The appends that are not on disk yet, in order; by index they follow each other.
+    spans: VecDeque<Span>,
+}
+
+struct Span {
+    ticket: u64,
+    since: Instant,
+    first: u64,
+    last: u64,
+}
+
+impl Pending {
+    fn cut(&mut self, from: u64) {
+        while self.spans.pop_back_if(|newest| newest.first >= from).is_some() {}
+        if let Some(newest) = self.spans.back_mut() {
+            newest.last = newest.last.min(from - 1);
+        }
+    }
+}
+
+/// How far the disk has come.
+#[derive(Clone, Debug, Default)]
+struct Reached {
+    ticket: u64,
+    /// Why it will not come further.
+    failed: Option<StoreError>,
+}
+
+impl Durable {
+    pub(crate) fn new() -> Self {
+        Self { pending: Mutex::default(), reached: watch::Sender::default() }
+    }
+
+    /// Records with these indexes are about to be handed to the disk; [`Self::reached`] takes the ticket. They replace
+    /// those that had the same indexes.
+    pub(crate) fn append(&self, indexes: Option<RangeInclusive<u64>>) -> u64 {
+        let mut pending = self.pending();
+        pending.tickets += 1;
+        let ticket = pending.tickets;
+        if let Some(indexes) = indexes {
+            pending.cut(*indexes.start());
+            pending.spans.push_back(Span {
+                ticket,
+                since: Instant::now(),
+                first: *indexes.start(),
+                last: *indexes.end(),
+            });
+        }
+        ticket
+    }
+
+    /// The records from this index on are gone.
+    pub(crate) fn truncate(&self, from: u64) {
+        self.pending().cut(from);
+    }
+
+    /// The disk is done with an append, and with all before it.
+    pub(crate) fn reached(&self, ticket: u64, result: Result<(), StoreError>) {
+        self.reached.send_modify(|reached| match result {
+            // After a failure nothing is believed any more.
+            Ok(()) if reached.failed.is_none() => {
+                reached.ticket = reached.ticket.max(ticket);
+                let mut pending = self.pending();
+                while pending.spans.pop_front_if(|oldest| oldest.ticket <= ticket).is_some() {}
+            }
+            Ok(()) => {}
+            Err(error) => _ = reached.failed.get_or_insert(error),
+        });
+    }
+
+    /// Returns once the record at `index`, which was appended, and all before it are on disk.
+    pub(crate) async fn record(&self, index: u64) -> Result<(), StoreError> {
+        let ticket = {
+            let pending = self.pending();
+            let span = pending.spans.iter().find(|span| span.last >= index);
+            // What lies before the oldest is on disk.
+            span.filter(|span| span.first <= index).map(|span| span.ticket)
+        };
+        match ticket {
+            Some(ticket) => self.ticket(ticket).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The first index whose record may not be on disk yet; the highest of all where every record is.
+    pub(crate) fn below(&self) -> u64 {
+        self.pending().spans.front().map_or(u64::MAX, |oldest| oldest.first)
+    }
+
+    /// Whether the disk takes so long that this replica should not lead: nothing would be committed.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.pending().spans.front().is_some_and(|oldest| oldest.since.elapsed() > STUCK_AFTER)
+    }
+
+    /// Why nothing more becomes durable, if so.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        self.reached.borrow().failed.clone().map_or(Ok(()), Err)
+    }
+
+    async fn ticket(&self, ticket: u64) -> Result<(), StoreError> {
+        let mut reached = self.reached.subscribe();
+        let reached = reached.wait_for(|reached| reached.ticket >= ticket || reached.failed.is_some()).await;
+        let reached = reached.map_err(|_| StoreError::Stopped { why: "the replica stops".into() })?;
+        match &reached.failed {
+            Some(error) if reached.ticket < ticket => Err(error.clone()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn is_ready(wait: impl Future<Output = Result<(), StoreError>>) -> bool {
+        matches!(pin!(wait).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
+    }
+
+    #[test]
+    fn a_record_is_durable_when_its_own_append_is_and_not_before() {
+        let durable = Durable::new();
+        let (first, second) = (durable.append(Some(1..=3)), durable.append(Some(4..=4)));
+        assert_eq!(durable.below(), 1);
+        assert!(!is_ready(durable.record(1)));
+        durable.reached(first, Ok(()));
+        assert!(is_ready(durable.record(3)));
+        assert!(!is_ready(durable.record(4)));
+        assert_eq!(durable.below(), 4);
+        durable.reached(second, Ok(()));
+        assert!(is_ready(durable.record(4)));
+        assert_eq!(durable.below(), u64::MAX);
+    }
+
+    #[test]
+    fn a_record_that_replaces_another_waits_for_its_own_append() {
+        let durable = Durable::new();
+        let old = durable.append(Some(5..=9));
+        durable.truncate(7);
+        let new = durable.append(Some(7..=7));
+        durable.reached(old, Ok(()));
+        assert!(is_ready(durable.record(6)));
+        assert!(!is_ready(durable.record(7)), "what was on disk under this index is another record");
+        durable.reached(new, Ok(()));
+        assert!(is_ready(durable.record(7)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_does_not_come_back_is_stuck_until_it_does() {
+        let durable = Durable::new();
+        let ticket = durable.append(Some(1..=1));
+        tokio::time::advance(STUCK_AFTER).await;
+        assert!(!durable.is_stuck());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(durable.is_stuck());
+        durable.reached(ticket, Ok(()));
+        assert!(!durable.is_stuck());
+    }
+
+    #[test]
+    fn nothing_after_a_failure_is_durable() {
+        let durable = Durable::new();
+        let (first, second) = (durable.append(Some(1..=1)), durable.append(Some(2..=2)));
+        durable.reached(first, Err(StoreError::Stopped { why: "a test".into() }));
+        durable.reached(second, Ok(()));
+        assert!(!is_ready(durable.record(2)));
+        assert!(durable.check().is_err());
+    }
+}
