@@ -18,15 +18,17 @@ export PATH=$tools/python/bin:$tools/bin:$tools/node_modules/.bin:$PATH
 mkdir -p "$tools/bin"
 work=$(mktemp -d)
 service=
+collector=
 passed=0
 failed=0
 
-# Ends the one process that this started, and removes what it wrote.
+# Ends the processes that this started, and removes what they wrote.
 finish() {
   if [ -n "$service" ]; then
     kill -TERM "$service" 2>/dev/null
     wait "$service" 2>/dev/null
   fi
+  [ -z "$collector" ] || kill "$collector" 2>/dev/null
   rm -rf "$work"
 }
 trap finish EXIT
@@ -145,11 +147,24 @@ python_client() {
   fi
 }
 
-# The four services as processes of their own, each killed in turn, driven by Python and by the command line.
+# The receiver of the OpenTelemetry Collector: about two minutes to build once, for two cores.
+have_collector() {
+  [ -x "$tools/bin/latchkey-collector" ] && return 0
+  command -v go >/dev/null &&
+    (cd tests/clients/collector && GOFLAGS=-mod=readonly attempt 300 go build -o "$tools/bin/latchkey-collector" .)
+}
+
+# The four services as processes of their own, each killed in turn, driven by Python and by the command line. What they tell
+# of themselves goes to a collector, where there is one.
 life_client() {
   local life=$work/life bases
   bases=$(free_base)
   mkdir -p "$life"
+  if have_collector; then
+    "$tools/bin/latchkey-collector" "$((bases + 50))" "$life/received" >"$work/collector.log" 2>&1 &
+    collector=$!
+    export LATCHKEY_TELEMETRY__OTLP_ENDPOINT=http://127.0.0.1:$((bases + 50))
+  fi
   if ! timeout --kill-after=5 120 deploy/local/cluster.sh start --folder "$life/cluster" --base "$bases" --bin "$built" \
     >"$work/life.log" 2>&1; then
     fail "life: the four services start" "$work/life.log"
@@ -161,8 +176,22 @@ life_client() {
     if [ "$ended" != 0 ] && ! grep -q '^FAIL ' "$work/life.log"; then
       fail "life: it ended with $ended" "$work/life.log"
     fi
+    trace_client "$life" "$bases"
   fi
   deploy/local/cluster.sh destroy --folder "$life/cluster" --base "$bases" --bin "$built" >/dev/null 2>&1
+  unset LATCHKEY_TELEMETRY__OTLP_ENDPOINT
+}
+
+# trace_client FOLDER BASE: one call as one trace, over the services that life_client started.
+trace_client() {
+  [ -n "$collector" ] || { not_run "trace: the collector's receiver cannot be built"; return; }
+  LATCHKEY_CLUSTER=$1/cluster LATCHKEY_CLUSTER_BASE=$2 LATCHKEY_RECEIVED=$1/received PYTHONPATH=$work/stubs \
+    timeout --kill-after=5 120 python3 tests/clients/python/trace.py >"$work/trace.log" 2>&1
+  local ended=$?
+  count "$work/trace.log"
+  if [ "$ended" != 0 ] && ! grep -q '^FAIL ' "$work/trace.log"; then
+    fail "trace: it ended with $ended" "$work/trace.log"
+  fi
 }
 
 # The commands of the guide, as `latchkey dev` prints them: what a person pastes into a terminal.

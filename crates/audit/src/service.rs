@@ -11,7 +11,7 @@ use latchkey_config::AuditSettings;
 use latchkey_kms::{InsideError, Kms, refuse_inside};
 use latchkey_link::Registry;
 use latchkey_link::service::{self, StartError as ServiceError};
-use latchkey_telemetry::{OsEntropy, SystemClock, names};
+use latchkey_telemetry::{OsEntropy, SystemClock, folder, names};
 use latchkey_transport::{PUBLIC_MESSAGE_BYTES_MAX, ServeError};
 use latchkey_wire::pb::v1::audit_service_server::AuditServiceServer;
 use metrics::gauge;
@@ -211,8 +211,9 @@ impl<R: Registry> Keeper<R> {
         let trimming = tokio::spawn(trim(cluster, follower.promised(), self.stopped.clone()));
         let walking = tokio::spawn(walk(archive.clone()));
         let measuring = tokio::spawn(measure(archive, follower.healthy()));
+        let weighing = tokio::spawn(folder::watch("audit", self.data_folder.clone()));
         let followed = follower.run(self.stopped.clone()).await;
-        for task in [trimming, walking, measuring] {
+        for task in [trimming, walking, measuring, weighing] {
             // They hold nothing that has to be put away.
             task.abort();
             let _ = task.await;

@@ -1,5 +1,6 @@
 //! What this process can do right now, as `grpc.health.v1` tells it. No identity is needed to ask.
 
+use latchkey_telemetry::names;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -40,6 +41,7 @@ impl Health {
     /// Sets one probe; watchers hear of it. A name that was never set is unknown (`NOT_FOUND`), so a service sets the
     /// names that concern it, to `false` to begin with. `""` is `true` from the start.
     pub async fn set(&self, probe: Probe, serving: bool) {
+        metrics::gauge!(names::SERVES, "probe" => probe.as_str()).set(f64::from(u8::from(serving)));
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         self.reporter.set_service_status(probe.as_str(), status).await;
     }

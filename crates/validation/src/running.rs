@@ -6,9 +6,10 @@ use crate::stopping::Stop;
 use latchkey_domain::Slug;
 use latchkey_link::Refusals;
 use latchkey_registry::Registry;
-use latchkey_telemetry::{Endpoint, OsEntropy};
+use latchkey_telemetry::{Endpoint, OsEntropy, folder};
 use latchkey_transport::{Health, Probe, ServeError, Server};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -64,6 +65,7 @@ pub(crate) struct Parts {
     pub(crate) api: Server,
     pub(crate) raft: Server,
     pub(crate) metrics: Endpoint,
+    pub(crate) data_folder: PathBuf,
 }
 
 /// A server in the background. It ends when told, when it fails, or when this is dropped.
@@ -101,10 +103,11 @@ impl Listener {
 
 impl Running {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { addresses, registry, runtime, stop, refusals, api, raft, metrics } = parts;
+        let Parts { addresses, registry, runtime, stop, refusals, api, raft, metrics, data_folder } = parts;
         let health = api.health();
         let mut tasks = JoinSet::new();
         tasks.spawn(probes::run(registry.clone(), health.clone()));
+        tasks.spawn(folder::watch("validation", data_folder));
         tasks.spawn(write_refusals(registry.clone(), refusals.clone()));
         let raft = Listener::run(raft, runtime.handle());
         let api = Listener::run(api, &Handle::current());

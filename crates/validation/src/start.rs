@@ -144,7 +144,8 @@ impl Validation {
             api = %addresses.api, raft = %addresses.raft, metrics = %addresses.metrics,
             "replica started"
         );
-        Ok(Running::new(RunningParts { addresses, registry, runtime, stop, refusals, api, raft, metrics }))
+        let data_folder = folder.clone();
+        Ok(Running::new(RunningParts { addresses, registry, runtime, stop, refusals, api, raft, metrics, data_folder }))
     }
 }
 

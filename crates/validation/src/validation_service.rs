@@ -13,6 +13,7 @@ use latchkey_link::answers::told;
 use latchkey_link::{ProvenIdentity, Refusals, Time};
 use latchkey_registry::{Reader, Registry, View};
 use latchkey_state::Operation;
+use latchkey_telemetry::trace;
 use latchkey_transport::Deadline;
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::validate_key_result::Result as ItemResult;
@@ -187,7 +188,10 @@ impl ValidationFace {
         self.require_validator(&session, "ValidationService/ValidateKey")?;
         let asked = asked?;
         let decision = session.decide(&asked)?;
-        self.answer(session.basis()?, decision)
+        let answer = self.answer(session.basis()?, decision)?;
+        trace::note("latchkey.tenant", || session.proven().key.keyspace.tenant.to_string());
+        trace::note("latchkey.outcome", || answer.outcome().as_str_name().trim_start_matches("OUTCOME_").to_owned());
+        Ok(answer)
     }
 
     async fn batch(&self, request: Request<v1::BatchValidateKeysRequest>) -> Result<Vec<v1::ValidateKeyResult>, Halt> {

@@ -89,7 +89,10 @@ def command_line(*arguments, stdin=None):
 def cluster(*arguments):
     script = ["deploy/local/cluster.sh", *arguments, "--folder", FOLDER, "--base", str(BASE), "--bin", BUILT]
     # To a service each of these would be a setting that it does not know.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
+    keep = ("LATCHKEY_TELEMETRY__",)
+    environment = {
+        name: value for name, value in os.environ.items() if name.startswith(keep) or not name.startswith("LATCHKEY_")
+    }
     done = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"{arguments}: {done.stderr}"
 
