@@ -1,8 +1,6 @@
 //! What telemetry costs a call that is not traced, while everything is exported: printed, in release.
 //! `cargo test --release -p latchkey-telemetry --test cost -- --ignored --nocapture`.
 
-#![expect(clippy::unwrap_used, reason = "what fails here is a failed measurement")]
-
 use std::hint::black_box;
 
 use http::{HeaderMap, HeaderValue};
