@@ -9,9 +9,10 @@ use prost::Message;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::StatusExt as _;
 
 /// A service that does not accept within this time is taken as away.
@@ -229,6 +230,18 @@ impl Api {
         use latchkey_wire::pb::v1::issuance_service_client as client;
         let message = call!(self, Validation, client::IssuanceServiceClient, revoke_key, RevokeKeyRequest, request)?;
         Ok(Answer { message, name: "RevokeKeyResponse" })
+    }
+}
+
+/// Batches of an import, and an answer to each in their order. Whoever sends them sees to the tries.
+impl Api {
+    pub(crate) async fn import_keys(
+        &self,
+        batches: ReceiverStream<latchkey_wire::pb::v1::ImportKeysRequest>,
+    ) -> Result<Streaming<latchkey_wire::pb::v1::ImportKeysResponse>, Status> {
+        use latchkey_wire::pb::v1::issuance_service_client::IssuanceServiceClient as Client;
+        let mut client = Client::new(self.channel(Service::Issuance)).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(client.import_keys(self.signed(batches)).await?.into_inner())
     }
 }
 

@@ -9,7 +9,7 @@ Exit codes:
   0  done
   1  the call failed: refused, or a bug; standard error says which
   2  usage: an argument, a variable, a file or the profile is not what it must be
-  3  the key is not valid (validate, explain); for doctor: something is wrong
+  3  the key is not valid (validate, explain); for doctor: something is wrong; for key import: some rows were refused
   4  there is no such resource, or none that you may know of
   5  nobody knows who you are, or you may not do this
   6  unavailable: nothing was decided, try again
@@ -24,7 +24,7 @@ pub enum Exit {
     Failed,
     /// 2: an argument, a variable, a file or the profile is not what it must be.
     Usage,
-    /// 3: the answer is a no: a key that is not valid, an installation that is not well.
+    /// 3: the answer is a no: a key that is not valid, an installation that is not well, rows that were refused.
     No,
     /// 4: there is no such resource.
     NotFound,

@@ -90,6 +90,12 @@ impl Kind {
     /// As [`Self::full`].
     pub(crate) fn parent_and_id(self, name: &str, tenant: Option<&str>) -> Result<(String, String), CliError> {
         let full = self.full(name, tenant)?;
+        let id = full.rsplit('/').next().unwrap_or_default();
+        if latchkey_domain::Slug::parse(id).is_err() {
+            let what =
+                "expected an id of small letters, digits and hyphens that begins with a letter, such as acme-corp";
+            return Err(CliError::usage(what).remedy("give what people read with --display-name"));
+        }
         let (rest, id) = full.rsplit_once('/').expect("a full name has a collection before its id");
         let parent = rest.rsplit_once('/').map_or("", |(parent, _)| parent);
         Ok((parent.to_owned(), id.to_owned()))
@@ -179,6 +185,14 @@ mod tests {
             ("tenants/acme".to_owned(), "orders".to_owned())
         );
         assert_eq!(Kind::Tenant.parent_and_id("acme", None).unwrap(), (String::new(), "acme".to_owned()));
+    }
+
+    #[test]
+    fn what_is_made_gets_an_id_that_can_be_one() {
+        for name in ["Acme Corp", "acme_corp", "9", "acme-"] {
+            let error = Kind::Tenant.parent_and_id(name, None).unwrap_err().text();
+            assert!(error.contains("acme-corp") && error.contains("--display-name"), "{error}");
+        }
     }
 
     #[test]

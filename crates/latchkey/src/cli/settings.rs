@@ -201,11 +201,15 @@ pub(crate) fn profile_path() -> Option<PathBuf> {
 
 fn check_address(service: Service, text: &str) -> Result<(), CliError> {
     let form = format!("the address of {service} must be HOST:PORT, such as 127.0.0.1:{}", service.port());
-    let shaped = |(host, port): (&str, &str)| !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok();
+    let shaped =
+        |(host, port): (&str, &str)| !host.is_empty() && !host.contains(['/', ',']) && port.parse::<u16>().is_ok();
     if text.rsplit_once(':').is_some_and(shaped) {
         return Ok(());
     }
     let error = CliError::usage(format!("{form}, found {text:?}"));
+    if text.contains(',') {
+        return Err(error.remedy("name one: latchkey cluster status tells where the others are"));
+    }
     Err(if text.contains("://") { error.remedy("leave the scheme out") } else { error })
 }
 
@@ -293,7 +297,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_told_with_the_one_that_was_meant() {
-        for wrong in ["http://127.0.0.1:1", "127.0.0.1", ":1", "host:99999", "host:"] {
+        for wrong in ["http://127.0.0.1:1", "127.0.0.1", ":1", "host:99999", "host:", "a:1,b:2"] {
             let given = arguments(|given| given.audit_address = Some(wrong.to_owned()));
             let error = Settings::of(&given, &Profiles::default()).unwrap_err().text();
             assert!(error.contains("127.0.0.1:7740") && error.contains(wrong), "{error}");

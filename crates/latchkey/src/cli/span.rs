@@ -16,6 +16,9 @@ pub(crate) const FORM: &str = "a span such as 90d, 24h, 1h30m or 250ms";
 /// What was expected.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let (mut rest, mut millis) = (text, 0_u64);
+    if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("expected {FORM}: {text}s is in seconds"));
+    }
     if rest.is_empty() {
         return Err(format!("expected {FORM}"));
     }
@@ -61,6 +64,11 @@ mod tests {
         for text in ["", "h", "1", "1x", "-1h", "1 h", "1h 2m", "1.5h", "99999999999999999999h", "9999999999999999w"] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_without_a_unit_is_told_one() {
+        assert!(parse("5").unwrap_err().ends_with("5s is in seconds"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The command line against every service: each command once, as a person or a script uses it.
 
+mod import;
 mod world;
 
 use serde_json::Value;
@@ -17,6 +18,7 @@ fn every_command_does_what_it_says() {
     rotating(&world, &key);
     revoking(&world, &key);
     auditing(&world);
+    import::importing(&world);
     running(&world);
     profiles(&world);
     looking_around(&world);

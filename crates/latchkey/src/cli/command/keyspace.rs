@@ -4,6 +4,7 @@ use crate::cli::confirm::DeleteArguments;
 use crate::cli::context::{Context, Page, PageArguments};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::import::shape::Shape as TextShape;
 use crate::cli::names::Kind;
 use crate::cli::output::{Column, Shape, View};
 use crate::cli::shared::{ChangeArguments, TryArguments, mask, words};
@@ -95,6 +96,10 @@ pub(super) struct Policy {
     /// Whether whoever holds a key may revoke it by its text [default: allowed].
     #[arg(long, value_name = "WHAT", value_parser = words("SelfRevocation"))]
     self_revocation: Option<i32>,
+    /// The form of key texts of another system whose keys may be imported, and which SHA-256 of them it keeps where that is
+    /// not of the whole text; again for more.
+    #[arg(long = "import-format", value_name = "ID=[last-part:]SHAPE", value_parser = import_format)]
+    import_formats: Vec<pb::ImportFormat>,
     /// How many keys it may hold.
     #[arg(long, value_name = "N")]
     keys_max: Option<u64>,
@@ -119,6 +124,7 @@ impl Policy {
             quotas: self.quotas(),
             allowed_roles: self.allowed_roles.clone(),
             self_revocation: self.self_revocation.unwrap_or_default(),
+            import_formats: self.import_formats.clone(),
             ..pb::Keyspace::default()
         }
     }
@@ -133,7 +139,7 @@ impl Policy {
     }
 
     /// Which fields are given.
-    fn given(&self) -> [(&'static str, bool); 10] {
+    fn given(&self) -> [(&'static str, bool); 11] {
         [
             ("display_name", self.display_name.is_some()),
             ("allowed_permissions", !self.allowed_permissions.is_empty()),
@@ -145,8 +151,19 @@ impl Policy {
             ("dead_retention", self.dead_retention.is_some()),
             ("quotas", self.quotas().is_some()),
             ("self_revocation", self.self_revocation.is_some()),
+            ("import_formats", !self.import_formats.is_empty()),
         ]
     }
+}
+
+/// `old=sk_live_{base58:17-24}`, `seam=last-part:my_{base58:8}_{base58:24}`.
+fn import_format(text: &str) -> Result<pb::ImportFormat, String> {
+    let (id, shape) = text.split_once('=').ok_or("expected ID=SHAPE, such as old=sk_live_{base58:17-24}")?;
+    let (digest, shape) = match shape.strip_prefix("last-part:") {
+        Some(shape) => (pb::ImportDigest::Sha256OfLastPart, shape),
+        None => (pb::ImportDigest::Sha256OfText, shape),
+    };
+    Ok(TextShape::parse(shape)?.format(id, digest))
 }
 
 /// Which to list.
@@ -173,6 +190,7 @@ pub(crate) struct Show {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   latchkey keyspace update acme/orders --maximum-lifetime 90d --self-revocation off
+  latchkey keyspace update acme/orders --import-format 'old=sk_live_{base58:17-24}'
   latchkey keyspace update acme/orders --clear networks --clear quotas")]
 pub(crate) struct Update {
     /// Its name.
@@ -183,7 +201,7 @@ pub(crate) struct Update {
     /// A field to empty; again for more.
     #[arg(long, value_name = "FIELD", value_parser = [
         "display_name", "allowed_permissions", "allowed_roles", "default_lifetime", "maximum_lifetime", "networks",
-        "staleness_max", "dead_retention", "quotas", "self_revocation",
+        "staleness_max", "dead_retention", "quotas", "self_revocation", "import_formats",
     ])]
     clear: Vec<String>,
     #[command(flatten)]

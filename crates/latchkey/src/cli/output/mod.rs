@@ -108,7 +108,11 @@ impl Printer {
 /// an entry, the number of a replica, what a check of `doctor` looks at.
 fn name(value: &Value) -> &str {
     let of_this = |value: &Value| value.get("name").is_some();
-    let about = ["key", "rotation"].into_iter().filter_map(|field| value.get(field));
+    // A rotation that waits is what the next command is about; one that is done is not, and its key is.
+    let waits =
+        value.get("rotation").and_then(|rotation| rotation.get("state")).is_some_and(|state| state == "PREPARED");
+    let fields = if waits { ["rotation", "key"] } else { ["key", "rotation"] };
+    let about = fields.into_iter().filter_map(|field| value.get(field));
     let named = [value].into_iter().chain(about).find(|value| value.is_string() || of_this(value));
     let name = named.and_then(|named| named.get("name").unwrap_or(named).as_str());
     let instead = || ["sequence", "id", "check"].into_iter().find_map(|field| value.get(field)?.as_str());

@@ -1,6 +1,8 @@
 //! `latchkey key`.
 
 mod create;
+mod export;
+mod import;
 mod list;
 mod restrict;
 mod revoke;
@@ -24,6 +26,10 @@ use clap::Subcommand;
 pub(crate) enum KeyTask {
     /// Makes a key, and prints its key text: once.
     Create(create::Create),
+    /// Imports keys that another system made: their texts stay as they are.
+    Import(Box<import::Import>),
+    /// Writes an inventory of keys: CSV, JSON lines or Parquet.
+    Export(export::Export),
     /// Lists keys of a keyspace.
     #[command(alias = "ls")]
     List(list::List),
@@ -50,6 +56,8 @@ impl KeyTask {
     pub(crate) async fn run(self, context: &Context) -> Result<Exit, CliError> {
         match self {
             Self::Create(task) => task.run(context).await?,
+            Self::Import(task) => return task.run(context).await,
+            Self::Export(task) => task.run(context).await?,
             Self::List(task) => task.run(context).await?,
             Self::Show(task) => task.run(context).await?,
             Self::Update(task) => task.run(context).await?,
