@@ -71,7 +71,6 @@ impl Core {
             epoch: facts.epoch,
             store,
             durable: Arc::new(Durable::new()),
-            clock: clock.clone(),
             sealer: Sealer::new(cluster, keyring.clone()),
             keyring,
             outbox: Outbox::new(),
@@ -82,6 +81,7 @@ impl Core {
             hashed: Mutex::default(),
             traces: Traces::default(),
             began: clock.unix_millis(),
+            clock,
         })
     }
 

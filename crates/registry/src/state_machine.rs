@@ -63,14 +63,14 @@ impl StateMachine {
         Ok(Self { jobs })
     }
 
-    fn ask(&self, job: Job) -> Result<(), StorageError> {
-        self.jobs.send(job).map_err(|_| apply_error(FencedError))
+    fn ask(&self, job: Job) -> Result<(), FencedError> {
+        self.jobs.send(job).map_err(|_| FencedError)
     }
 
     /// What is applied, once all that was asked before is.
     async fn snapshot(&self) -> Result<Snapshot, StorageError> {
         let (asked, snapshot) = oneshot::channel();
-        self.ask(Job::Snapshot(asked))?;
+        self.ask(Job::Snapshot(asked)).map_err(apply_error)?;
         snapshot.await.map_err(|_| apply_error(FencedError))
     }
 }
@@ -107,7 +107,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             }
         };
         let (records, replies) = entries.into_iter().map(committed).unzip();
-        self.ask(Job::Apply(records))?;
+        self.ask(Job::Apply(records)).map_err(apply_error)?;
         Ok(replies)
     }
 
@@ -121,7 +121,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Box<SnapshotData>) -> Result<(), StorageError> {
         let (asked, installed) = oneshot::channel();
-        self.ask(Job::Install(meta.clone(), snapshot, asked))?;
+        self.ask(Job::Install(meta.clone(), snapshot, asked)).map_err(apply_error)?;
         let installed = installed.await.map_err(|_| apply_error(FencedError))?;
         installed
             .map_err(|error| storage_error(ErrorSubject::Snapshot(Some(meta.signature())), ErrorVerb::Write, error))
