@@ -36,7 +36,7 @@ const BATCH_TIME: Duration = Duration::from_secs(20);
 pub(crate) type Answers = Pin<Box<dyn Stream<Item = Result<v1::ImportKeysResponse, Status>> + Send>>;
 
 impl<R: Registry> Handlers<R> {
-    /// Answers batches until the client has no more, or is nobody any more.
+    /// Answers batches until the client has no more, or is nobody who may any more.
     pub(crate) fn import_stream(&self, extensions: Extensions, batches: Streaming<v1::ImportKeysRequest>) -> Answers {
         let (work, ready) = mpsc::channel(BATCHES_IN_FLIGHT_MAX - 1);
         tokio::spawn(take_batches(self.clone(), extensions, batches, work));
@@ -48,7 +48,7 @@ impl<R: Registry> Handlers<R> {
     }
 
     /// # Errors
-    /// What ends the stream: the caller is nobody.
+    /// What ends the stream: the caller is nobody, or may not.
     async fn import_batch(
         self,
         batch: u64,
@@ -61,7 +61,7 @@ impl<R: Registry> Handlers<R> {
         let method = "IssuanceService/ImportKeys";
         match self.entrance.batch(method, request, read, |call| self.import_keys(call)).await {
             Ok(answer) => Ok(v1::ImportKeysResponse { batch, ..answer.into_inner() }),
-            Err(status) if status.code() == Code::Unauthenticated => Err(status),
+            Err(status) if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) => Err(status),
             Err(status) => Ok(v1::ImportKeysResponse { batch, error: Some(error_of(&status)), ..Default::default() }),
         }
     }

@@ -92,6 +92,54 @@ pub fn keys(count: usize) -> v1::BatchCreateKeysRequest {
     v1::BatchCreateKeysRequest { parent: KEYSPACE.to_owned(), requests: vec![item; count], ..Default::default() }
 }
 
+/// Declares two forms of foreign key texts in a keyspace: `unkey`, hashed whole, and `seam`, hashed by the last part.
+#[must_use]
+pub fn declare_formats(keyspace: &str) -> v1::UpdateKeyspaceRequest {
+    let base58 =
+        |length_min, length_max| v1::ImportPart { alphabet: v1::ImportAlphabet::Base58.into(), length_min, length_max };
+    let format = |id: &str, digest: v1::ImportDigest, prefix: &str, parts| v1::ImportFormat {
+        id: id.to_owned(),
+        digest: digest.into(),
+        prefix: prefix.to_owned(),
+        parts,
+    };
+    let import_formats = vec![
+        format("unkey", v1::ImportDigest::Sha256OfText, "unkey_live_", vec![base58(22, 24)]),
+        format("seam", v1::ImportDigest::Sha256OfLastPart, "mycompany_", vec![base58(8, 8), base58(22, 24)]),
+    ];
+    v1::UpdateKeyspaceRequest {
+        keyspace: Some(v1::Keyspace { name: keyspace.to_owned(), import_formats, ..Default::default() }),
+        update_mask: mask(&["import_formats"]),
+        ..Default::default()
+    }
+}
+
+/// A foreign text of the format `unkey`, another for each `number`.
+#[must_use]
+pub fn foreign_text(number: u32) -> String {
+    let digits: String = format!("{number:08}").chars().map(|digit| if digit == '0' { 'z' } else { digit }).collect();
+    format!("unkey_live_3ZZ7ABCDEFGHJK{digits}")
+}
+
+/// A row for that text, by value, whose key permits `orders:read`.
+#[must_use]
+pub fn key_to_import(number: u32) -> v1::ImportedKey {
+    v1::ImportedKey {
+        format: "unkey".to_owned(),
+        material: Some(v1::imported_key::Material::KeyText(foreign_text(number))),
+        start: "unkey_live_3ZZ7".to_owned(),
+        source_id: format!("key_{number}"),
+        permissions: vec!["orders:read".to_owned()],
+        ..Default::default()
+    }
+}
+
+/// A batch for [`KEYSPACE`].
+#[must_use]
+pub fn import(keys: Vec<v1::ImportedKey>) -> v1::ImportKeysRequest {
+    v1::ImportKeysRequest { parent: KEYSPACE.to_owned(), keys, ..Default::default() }
+}
+
 /// Revokes a key or version.
 #[must_use]
 pub fn revoke(name: &str) -> v1::RevokeKeyRequest {

@@ -31,6 +31,7 @@ impl Spares {
         root.directory.create_role(requests::role("acme", "spare")).await.expect("root may");
         root.directory.create_role(requests::role("acme", "writer")).await.expect("root may");
         root.directory.create_identity(requests::identity("acme", "spare", &[])).await.expect("root may");
+        root.directory.update_keyspace(requests::declare_formats(requests::KEYSPACE)).await.expect("root may");
         let made = root.keys.batch_create_keys(requests::keys(KEYS)).await.expect("root may").into_inner();
         let mut keys: Vec<_> = made.keys.into_iter().filter_map(|issued| issued.key).map(|key| key.name).collect();
         root.keys.suspend_key(requests::suspend(&keys[0])).await.expect("root may");

@@ -198,6 +198,10 @@ pub(crate) fn calls(furniture: &Furniture, spares: &Spares) -> BTreeMap<&'static
         ("latchkey.v1.ValidationService/ExplainValidation", (Changes, explain.encode_to_vec())),
         ("latchkey.v1.IssuanceService/CreateKey", (Changes, requests::key().encode_to_vec())),
         ("latchkey.v1.IssuanceService/BatchCreateKeys", (Changes, requests::keys(3).encode_to_vec())),
+        (
+            "latchkey.v1.IssuanceService/ImportKeys",
+            (Changes, requests::import(vec![requests::key_to_import(1)]).encode_to_vec()),
+        ),
         ("latchkey.v1.IssuanceService/GetKey", (Reads, v1::GetKeyRequest { name: name(key) }.encode_to_vec())),
         ("latchkey.v1.IssuanceService/ListKeys", (Reads, requests::list_keys(KEYSPACE).encode_to_vec())),
         ("latchkey.v1.IssuanceService/RevokeKey", (Changes, requests::revoke(key).encode_to_vec())),

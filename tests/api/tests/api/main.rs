@@ -5,6 +5,7 @@ mod bad_requests;
 mod batches;
 mod borders;
 mod changes;
+mod importing;
 mod life;
 mod outcomes;
 mod pages;
