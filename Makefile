@@ -1,7 +1,8 @@
 # What this repository can do, a line each: `make help`. Only cargo is needed for run, test, verify, proof and bench.
 #
 # One profile (dev) and one set of features (the whole workspace, its tests included) serve build, test, proof and peers,
-# so that nothing is built twice. `make run` builds the one binary that it needs, and `make bench` in release.
+# so that nothing is built twice. `make run` builds the one binary that it needs, and `make bench` in release;
+# `make bench BENCH=--quick` passes its arguments on (`tests/bench/README.md`).
 
 .DEFAULT_GOAL := help
 .PHONY: help run test verify build proof soak peers bench
@@ -36,9 +37,7 @@ soak: build ## the long form of proof: hours, all counts of the reliability targ
 peers: build ## install parts that others wrote (apt, pip, npm, go) into .cache, and test against them
 	@CARGO="$(CARGO)" ./.ci/peers
 
-bench: ## measure in release, and print ratios to what the machine can do
-	@if [ -f tests/bench/src/main.rs ]; then \
-		$(CARGO) run $(LOCKED) --quiet --release --package latchkey-bench; \
-	else \
-		echo "bench: there is no bench yet"; \
-	fi
+bench: ## measure in release, in ten minutes, against bare handlers and, where they are installed, Redis and etcd
+	@command -v redis-server >/dev/null && command -v etcd >/dev/null || \
+		echo "bench: for all comparisons: apt-get install redis-server etcd-server" >&2
+	@$(CARGO) run $(LOCKED) --quiet --release --package latchkey-bench -- $(BENCH)

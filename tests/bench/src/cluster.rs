@@ -1,7 +1,7 @@
 //! A cluster in processes of its own, made and filled through its public API.
 
 use crate::clock;
-use crate::process::Part;
+use crate::process::{Part, bytes_on_disk};
 use latchkey_config::{Sources, ValidationSettings};
 use latchkey_transport::channel;
 use latchkey_validation::{Purpose, init};
@@ -26,7 +26,7 @@ pub(crate) const KEYSPACE: &str = "tenants/acme/keyspaces/payments";
 pub(crate) const PERMISSION: &str = "payments:read";
 
 /// Whom every key belongs to.
-const OWNER: &str = "tenants/acme/owners/checkout";
+pub(crate) const OWNER: &str = "tenants/acme/owners/checkout";
 
 /// Keys in a batch, the most that one may have, and batches in flight.
 const BATCH_KEYS: usize = 1_000;
@@ -41,11 +41,21 @@ const ASK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a call may take.
 const CALL_MAX: Duration = Duration::from_secs(30);
 
-/// One replica: where it listens, and its process while it runs.
+/// One replica: where it listens, its folder, and its process while it runs.
 struct Replica {
     flags: Vec<(String, String)>,
     api: SocketAddr,
+    folder: PathBuf,
     part: Option<Part>,
+}
+
+/// A key that was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    /// Its resource name.
+    pub(crate) name: String,
+    /// What its holder sends.
+    pub(crate) key_text: String,
 }
 
 /// A cluster and its issuance.
@@ -84,10 +94,11 @@ impl Cluster {
         let mut replicas = Vec::new();
         for (index, pair) in pairs.chunks(2).enumerate() {
             let id = index + 1;
+            let data = folder.join(format!("data-{id}"));
             let own = [
                 ("node.id", id.to_string()),
                 ("node.region", "local".to_owned()),
-                ("node.data_folder", folder.join(format!("data-{id}")).display().to_string()),
+                ("node.data_folder", data.display().to_string()),
                 ("listen", pair[0].to_string()),
                 ("raft.listen", pair[1].to_string()),
             ];
@@ -96,7 +107,7 @@ impl Cluster {
             let settings = ValidationSettings::load(&Sources { flags: flags.clone(), ..Sources::default() })?;
             let cluster = init(&settings, &purpose).await?;
             purpose = Purpose::Join { cluster };
-            replicas.push(Replica { flags, api: pair[0], part: None });
+            replicas.push(Replica { flags, api: pair[0], folder: data, part: None });
         }
 
         let endpoints = replicas.iter().map(|replica| replica.api.to_string()).collect::<Vec<_>>().join(",");
@@ -107,30 +118,32 @@ impl Cluster {
         Ok(Self { replicas, issuance: *issuance, issuance_part: None, issuance_flags, root })
     }
 
-    /// Starts the replicas on `cpus`, with none on all.
-    pub(crate) fn start(&mut self, cpus: &[usize]) -> io::Result<()> {
-        for replica in &mut self.replicas {
-            replica.part = Some(Part::start("replica", cpus, &replica.flags)?);
-        }
+    /// Starts all replicas on `cpus`, with none on all, with `more` settings.
+    pub(crate) fn start(&mut self, cpus: &[usize], more: &[(&str, String)]) -> io::Result<()> {
+        (0..self.replicas.len()).try_for_each(|index| self.start_one(index, cpus, more))
+    }
+
+    /// Starts one replica.
+    pub(crate) fn start_one(&mut self, index: usize, cpus: &[usize], more: &[(&str, String)]) -> io::Result<()> {
+        let replica = &mut self.replicas[index];
+        let more = more.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let flags: Vec<_> = replica.flags.iter().cloned().chain(more).collect();
+        replica.part = Some(Part::start("replica", cpus, &flags)?);
         Ok(())
     }
 
-    /// Starts issuance, on all processors.
-    pub(crate) fn start_issuance(&mut self) -> io::Result<()> {
-        self.issuance_part = Some(Part::start("issuance", &[], &self.issuance_flags)?);
+    /// Starts issuance on `cpus`, with none on all, and waits until it answers, and so knows the leader.
+    pub(crate) async fn start_issuance(&mut self, cpus: &[usize]) -> Result<(), Box<dyn Error>> {
+        self.issuance_part = Some(Part::start("issuance", cpus, &self.issuance_flags)?);
+        let mut directory = DirectoryServiceClient::new(channel(self.issuance));
+        self.until_done(async || directory.list_tenants(self.signed(v1::ListTenantsRequest::default())).await).await?;
         Ok(())
     }
 
     /// Stops all that runs.
     pub(crate) fn stop(&mut self) -> Result<(), Box<dyn Error>> {
         let parts = self.issuance_part.take().into_iter();
-        for part in parts.chain(self.replicas.iter_mut().filter_map(|replica| replica.part.take())) {
-            let status = part.stop()?;
-            if !status.success() {
-                return Err(format!("a part ended with {status}").into());
-            }
-        }
-        Ok(())
+        parts.chain(self.replicas.iter_mut().filter_map(|replica| replica.part.take())).try_for_each(stopped)
     }
 
     /// The first replica, which runs.
@@ -139,18 +152,34 @@ impl Cluster {
         (first.api, first.part.as_ref().expect("it was started"))
     }
 
+    /// All processes that run.
+    pub(crate) fn parts(&self) -> Vec<&Part> {
+        self.issuance_part.iter().chain(self.replicas.iter().filter_map(|replica| replica.part.as_ref())).collect()
+    }
+
+    /// Where issuance listens.
+    pub(crate) const fn issuance(&self) -> SocketAddr {
+        self.issuance
+    }
+
+    /// Bytes that the first replica's folder takes on the disk.
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        bytes_on_disk(&self.replicas[0].folder)
+    }
+
     /// The key text of root.
     pub(crate) fn root(&self) -> &str {
         &self.root
     }
 
-    /// Waits for the first VALID answer of the first replica. Gives it, and how long it took since `since`.
+    /// Waits for the first VALID answer of a replica. Gives it, and how long it took since `since`.
     pub(crate) async fn first_valid(
         &self,
+        index: usize,
         key_text: &str,
         since: Instant,
     ) -> Result<(v1::ValidateKeyResponse, Duration), Box<dyn Error>> {
-        let mut client = ValidationServiceClient::new(channel(self.replicas[0].api));
+        let mut client = ValidationServiceClient::new(channel(self.replicas[index].api));
         let asked = v1::ValidateKeyRequest { key_text: key_text.to_owned(), ..Default::default() };
         let answer = self.until_done(async || client.validate_key(self.signed(asked.clone())).await).await?;
         match answer.outcome() {
@@ -177,27 +206,35 @@ impl Cluster {
             ..Default::default()
         };
         directory.create_owner(self.signed(owner)).await?;
+        self.make_keyspace("payments", "acme_live", Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Makes a keyspace whose key texts begin with `prefix`, and into which keys of `import_formats` may come. Gives its name.
+    pub(crate) async fn make_keyspace(
+        &self,
+        keyspace_id: &str,
+        prefix: &str,
+        import_formats: Vec<v1::ImportFormat>,
+    ) -> Result<String, Box<dyn Error>> {
         let keyspace = v1::CreateKeyspaceRequest {
             parent: "tenants/acme".to_owned(),
-            keyspace_id: "payments".to_owned(),
+            keyspace_id: keyspace_id.to_owned(),
             keyspace: Some(v1::Keyspace {
-                prefix: "acme_live".to_owned(),
+                prefix: prefix.to_owned(),
                 environment: "production".to_owned(),
                 allowed_permissions: vec!["payments:*".to_owned()],
+                import_formats,
                 ..Default::default()
             }),
             ..Default::default()
         };
-        directory.create_keyspace(self.signed(keyspace)).await?;
-        Ok(())
+        let mut directory = DirectoryServiceClient::new(channel(self.issuance));
+        Ok(directory.create_keyspace(self.signed(keyspace)).await?.into_inner().name)
     }
 
-    /// Makes `count` keys in batches. Gives the text of one in `keep_one_in`, and how long all took.
-    pub(crate) async fn fill(
-        &self,
-        count: usize,
-        keep_one_in: usize,
-    ) -> Result<(Vec<String>, Duration), Box<dyn Error>> {
+    /// Makes `count` keys in batches. Gives one in `keep_one_in`, and how long all took.
+    pub(crate) async fn fill(&self, count: usize, keep_one_in: usize) -> Result<(Vec<Made>, Duration), Box<dyn Error>> {
         let started = clock::now();
         let batches = count.div_ceil(BATCH_KEYS);
         let (mut running, mut kept) = (JoinSet::new(), Vec::new());
@@ -207,7 +244,12 @@ impl Cluster {
                 && let Some(made) = running.join_next().await
             {
                 let keys: v1::BatchCreateKeysResponse = made??;
-                kept.extend(keys.keys.into_iter().step_by(keep_one_in).map(|issued| issued.key_text));
+                kept.extend(
+                    keys.keys
+                        .into_iter()
+                        .step_by(keep_one_in)
+                        .map(|issued| Made { name: issued.key.unwrap_or_default().name, key_text: issued.key_text }),
+                );
             }
             if number < batches {
                 let keys = BATCH_KEYS.min(count - number * BATCH_KEYS);
@@ -253,15 +295,7 @@ impl Cluster {
         IssuanceServiceClient::new(channel(self.issuance))
     }
 
-    /// A request for one key, by root.
-    pub(crate) fn ask_for_key(&self, number: usize) -> Request<v1::CreateKeyRequest> {
-        self.signed(v1::CreateKeyRequest {
-            parent: KEYSPACE.to_owned(),
-            wait_for: v1::WaitFor::Committed.into(),
-            ..key(number)
-        })
-    }
-
+    /// `message` as a request of root's.
     pub(crate) fn signed<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let value = format!("Bearer {}", self.root).parse().expect("a key text is ASCII");
@@ -287,6 +321,16 @@ impl Cluster {
         };
         Ok(tokio::time::timeout(READY_WITHIN, asking).await??)
     }
+}
+
+/// What is asked for one key, answered once committed.
+pub(crate) fn ask_for_key(number: usize) -> v1::CreateKeyRequest {
+    v1::CreateKeyRequest { parent: KEYSPACE.to_owned(), wait_for: v1::WaitFor::Committed.into(), ..key(number) }
+}
+
+fn stopped(part: Part) -> Result<(), Box<dyn Error>> {
+    let status = part.stop()?;
+    if status.success() { Ok(()) } else { Err(format!("a part ended with {status}").into()) }
 }
 
 /// A key as a team would make it: named, owned, with one permission.

@@ -33,6 +33,17 @@ pub(crate) fn stay_on(cpus: &[usize]) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
+/// Memory that is to be had without anybody else losing any. Bytes.
+pub(crate) fn memory_available() -> io::Result<u64> {
+    crate::process::field(&std::fs::read_to_string("/proc/meminfo")?, "MemAvailable:")
+}
+
+/// Bytes that are free on the disk of `folder`.
+pub(crate) fn disk_free(folder: &std::path::Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail * disk.f_frsize)
+}
+
 /// The processor and the kernel, in words.
 pub(crate) fn describe() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();

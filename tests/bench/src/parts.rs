@@ -1,18 +1,19 @@
-//! What this program is when it was started again as a part: a service as in production, or the bare handler that it is
-//! measured against.
+//! What this program is when it was started again as a part: a service as in production, or what it is measured against.
 
-use crate::machine;
+use crate::{load, machine};
 use latchkey_config::{IssuanceSettings, Sources, ValidationSettings};
 use latchkey_issuance::Issuance;
-use latchkey_validation::Validation;
+use latchkey_validation::{Validation, telemetry_options};
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::validation_service_server::{ValidationService, ValidationServiceServer};
 use prost::Message as _;
+use rustix::process::{Signal, set_parent_process_death_signal};
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
@@ -24,39 +25,87 @@ pub(crate) enum Kind {
     Replica,
     /// The issuance service.
     Issuance,
-    /// The bare handler: `listen` says where, `answer` names the file with what it answers.
+    /// The bare handler: `listen` says where, `answer` names the file with what it answers, `runtime=current-thread`
+    /// takes that one of tokio's runtimes instead of the usual one.
     Bare,
+    /// What answers without doing anything: `listen` says where, `answer` names the file with what it answers.
+    Null,
+    /// A program of others, which the arguments name.
+    Foreign,
 }
 
-/// openraft calls a vote that came too late a warning, and on a busy machine there are many.
-const LOG_FILTER: &str = "warn,openraft=off";
+/// The setting of this program, no service's: `off` leaves out metrics.
+const METRICS: &str = "bench.metrics";
 
-/// Runs the part until standard input ends. It logs what services log, and its metrics are on.
-pub(crate) fn run(kind: Kind, cpus: &[usize], flags: Vec<(String, String)>) -> Result<(), Box<dyn Error>> {
+/// openraft calls a vote that came too late a warning, and on a busy machine there are many.
+const LOG_FILTER: (&str, &str) = ("telemetry.log_filter", "warn,openraft=off");
+
+/// Runs the part until standard input ends. It logs what services log.
+pub(crate) fn run(
+    kind: Kind,
+    cpus: &[usize],
+    mut flags: Vec<(String, String)>,
+    command: &[String],
+) -> Result<(), Box<dyn Error>> {
     if !cpus.is_empty() {
         machine::stay_on(cpus)?;
     }
-    // After that, so that it has as many workers as processors.
-    let runtime = Runtime::new()?;
-    let options = latchkey_telemetry::Options { log_filter: LOG_FILTER.to_owned(), ..Default::default() };
-    let _guard = latchkey_telemetry::init("latchkey-bench", &options)?;
-    runtime.block_on(async {
+    match kind {
+        Kind::Foreign => return Err(become_foreign(command)),
+        Kind::Null => return null(&flags),
+        Kind::Replica | Kind::Issuance | Kind::Bare => {}
+    }
+    if let Some(found) = flags.iter().position(|(name, _)| name == METRICS) {
+        // What is installed first stays: ours then counts into nothing.
+        flags.remove(found);
+        metrics::set_global_recorder(metrics::NoopRecorder)?;
+        flags.push((LOG_FILTER.0.to_owned(), "error,openraft=off".to_owned()));
+    } else {
+        flags.push((LOG_FILTER.0.to_owned(), LOG_FILTER.1.to_owned()));
+    }
+    // After the processors, so that it has as many workers.
+    let mut runtime = match flag(&flags, "runtime") {
+        Ok("current-thread") => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    runtime.enable_all().build()?.block_on(async {
         match kind {
             Kind::Replica => replica(flags).await,
             Kind::Issuance => issuance(flags).await,
-            Kind::Bare => bare(flags).await,
+            _ => bare(&flags).await,
         }
     })
 }
 
+/// Becomes a program of others, which ends when whoever started this process does.
+fn become_foreign(command: &[String]) -> Box<dyn Error> {
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        return error.into();
+    }
+    match command.split_first() {
+        Some((program, arguments)) => Command::new(program).args(arguments).exec().into(),
+        None => "no program is named".into(),
+    }
+}
+
+fn null(flags: &[(String, String)]) -> Result<(), Box<dyn Error>> {
+    let listener = std::net::TcpListener::bind(flag(flags, "listen")?)?;
+    let answer = std::fs::read(flag(flags, "answer")?)?;
+    let _responder = std::thread::spawn(move || load::null::serve(&listener, &answer));
+    Ok(io::copy(&mut io::stdin(), &mut io::sink()).map(drop)?)
+}
+
 async fn replica(flags: Vec<(String, String)>) -> Result<(), Box<dyn Error>> {
-    let running = Validation::start(&ValidationSettings::load(&Sources { flags, ..Sources::default() })?).await?;
+    let settings = ValidationSettings::load(&Sources { flags, ..Sources::default() })?;
+    let _guard = latchkey_telemetry::init("latchkey-validation", &telemetry_options(&settings.telemetry))?;
+    let running = Validation::start(&settings).await?;
     input_ends().await?;
     Ok(running.shutdown().await?)
 }
 
 async fn issuance(flags: Vec<(String, String)>) -> Result<(), Box<dyn Error>> {
     let settings = IssuanceSettings::load(&Sources { flags, ..Sources::default() })?;
+    let _guard = latchkey_telemetry::init("latchkey-issuance", &telemetry_options(&settings.telemetry))?;
     let running = Issuance::start(Issuance::options(&settings)?).await?;
     input_ends().await?;
     Ok(running.stop().await?)
@@ -100,17 +149,21 @@ impl ValidationService for Bare {
     }
 }
 
-async fn bare(flags: Vec<(String, String)>) -> Result<(), Box<dyn Error>> {
-    let flag = |name: &str| flags.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
-    let address: SocketAddr = flag("listen").ok_or("no listen")?.parse()?;
-    let answer = std::fs::read(flag("answer").ok_or("no answer")?)?;
+async fn bare(flags: &[(String, String)]) -> Result<(), Box<dyn Error>> {
+    let answer = std::fs::read(flag(flags, "answer")?)?;
     let bare = Bare { answer: v1::ValidateKeyResponse::decode(&answer[..])? };
-    let incoming = TcpIncoming::from(TcpListener::bind(address).await?).with_nodelay(Some(true));
+    let listener = TcpListener::bind(flag(flags, "listen")?).await?;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let serving = Server::builder().add_service(ValidationServiceServer::new(bare));
     tokio::select! {
         ended = serving.serve_with_incoming(incoming) => Ok(ended?),
         ended = input_ends() => Ok(ended?),
     }
+}
+
+fn flag<'a>(flags: &'a [(String, String)], name: &str) -> Result<&'a str, String> {
+    let found = flags.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
+    found.ok_or_else(|| format!("no {name}"))
 }
 
 /// Returns when whoever started this part wants it to end, or is gone.

@@ -1,14 +1,19 @@
-//! A part of a cluster in a process of its own, which ends with us, and what it costs.
+//! A part of a measurement in a process of its own, which ends with us, and what it costs.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashMap;
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// A part that runs. It ends when its standard input does, so none outlives this program.
+/// A part that runs. None outlives this program: ours ends when its standard input does, and a program of others when
+/// the thread that started it does, so it has to be the main one.
 #[derive(Debug)]
 pub(crate) struct Part {
     child: Child,
+    foreign: bool,
 }
 
 /// How much of the memory is a process's own.
@@ -26,21 +31,44 @@ pub(crate) type Spent = HashMap<String, u64>;
 impl Part {
     /// Starts this program again as `kind` of part, on `cpus`; with none, on all.
     pub(crate) fn start(kind: &str, cpus: &[usize], flags: &[(String, String)]) -> io::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg(kind).stdin(Stdio::piped());
-        for cpu in cpus {
-            command.arg("--cpu").arg(cpu.to_string());
-        }
+        let mut command = again(kind, cpus)?;
         for (name, value) in flags {
             command.arg("--set").arg(format!("{name}={value}"));
         }
-        Ok(Self { child: command.spawn()? })
+        Ok(Self { child: command.stdin(Stdio::piped()).spawn()?, foreign: false })
+    }
+
+    /// Starts a program of others on `cpus`. What it says is written to `log`.
+    pub(crate) fn start_foreign<A: AsRef<OsStr>>(
+        program: &str,
+        arguments: &[A],
+        cpus: &[usize],
+        log: &Path,
+    ) -> io::Result<Self> {
+        let log = File::create(log)?;
+        let mut command = again("foreign", cpus)?;
+        command.arg("--").arg(program).args(arguments);
+        let command = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(Self { child: command.spawn()?, foreign: true })
     }
 
     /// Asks it to end, and waits until it has.
     pub(crate) fn stop(mut self) -> io::Result<ExitStatus> {
+        if self.foreign {
+            self.foreign = false;
+            kill_process(self.pid(), Signal::TERM)?;
+        }
         drop(self.child.stdin.take());
         self.child.wait()
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn pid(&self) -> Pid {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a child has a number")
     }
 
     /// Its memory.
@@ -66,7 +94,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if self.child.stdin.is_some() {
+        if self.foreign || self.child.stdin.is_some() {
             // It may have ended by itself, and then there is nothing left to end.
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -74,12 +102,39 @@ impl Drop for Part {
     }
 }
 
+/// This program once more, as `kind` of part on `cpus`.
+fn again(kind: &str, cpus: &[usize]) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(kind);
+    for cpu in cpus {
+        command.arg("--cpu").arg(cpu.to_string());
+    }
+    Ok(command)
+}
+
 /// What was spent between two looks. Nanoseconds.
 pub(crate) fn between(before: &Spent, after: &Spent) -> u64 {
     after.iter().map(|(thread, nanos)| nanos - before.get(thread).copied().unwrap_or(0).min(*nanos)).sum()
 }
 
-fn field(status: &str, name: &str) -> io::Result<u64> {
+/// The first line that a program of others says of its version; none where it is not installed.
+pub(crate) fn version_of(program: &str) -> Option<String> {
+    let output = Command::new(program).arg("--version").stderr(Stdio::null()).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned())
+}
+
+/// Bytes that a folder takes on its disk, with all that is in it. What vanishes meanwhile is not counted.
+pub(crate) fn bytes_on_disk(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.filter_map(|entry| {
+        let metadata = entry.metadata().ok()?;
+        Some(if metadata.is_dir() { bytes_on_disk(&entry.path()) } else { metadata.blocks() * 512 })
+    });
+    bytes.sum()
+}
+
+pub(crate) fn field(status: &str, name: &str) -> io::Result<u64> {
     let value = status.lines().find_map(|line| line.strip_prefix(name)).and_then(|rest| rest.split_whitespace().next());
     let kibibytes: Option<u64> = value.and_then(|value| value.parse().ok());
     kibibytes.map(|value| value * 1_024).ok_or_else(|| io::Error::other(format!("no {name} in /proc")))
@@ -100,5 +155,19 @@ mod tests {
     fn sizes_are_read_in_bytes() {
         assert_eq!(field("VmHWM:\t  12 kB\nVmRSS:\t  10 kB\n", "VmRSS:").unwrap(), 10_240);
         assert!(field("", "VmRSS:").is_err());
+    }
+
+    #[test]
+    fn a_folder_takes_what_its_files_take() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("inner")).unwrap();
+        fs::write(folder.path().join("inner/file"), [7; 10_000]).unwrap();
+        assert!((10_000..30_000).contains(&bytes_on_disk(folder.path())));
+        assert_eq!(bytes_on_disk(&folder.path().join("none")), 0);
+    }
+
+    #[test]
+    fn a_program_that_is_not_installed_has_no_version() {
+        assert_eq!(version_of("latchkey-of-nobody"), None);
     }
 }

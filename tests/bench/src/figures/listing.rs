@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::cluster::Cluster;
-use crate::table::{Table, say};
+use crate::table::{Table, most, say};
 use latchkey_wire::pb::v1;
 use std::error::Error;
 use std::time::Duration;
@@ -32,7 +32,7 @@ const WALKS: [(&str, &str, &str, i32); 9] = [
 /// Walks each listing and adds a line for its slowest page and its median one.
 pub(crate) async fn measure(cluster: &Cluster, keys: usize, table: &mut Table) -> Result<(), Box<dyn Error>> {
     cluster.add_owner_of_few().await?;
-    table.section(&format!("Pages over {keys} keys while keys are made, ms"));
+    table.section(format!("Pages over {keys} keys while keys are made"), "");
     for (name, filter, order_by, page_size) in WALKS {
         // What is made meanwhile moves the state under the walk: that must not slow it down.
         let (pages, _) = tokio::join!(walk(cluster, filter, order_by, page_size), cluster.fill(2_000, usize::MAX));
@@ -40,8 +40,8 @@ pub(crate) async fn measure(cluster: &Cluster, keys: usize, table: &mut Table) -
         pages.sort_unstable();
         let ms = |took: Duration| took.as_secs_f64() * 1_000.0;
         say(&format!("{name}: {} pages", pages.len()));
-        table.single(&format!("{name}, median"), ms(pages[pages.len() / 2]), None);
-        table.single(&format!("{name}, slowest"), ms(pages[pages.len() - 1]), Some(PAGE_MS_AIM));
+        table.single(format!("{name}: median, ms"), ms(pages[pages.len() / 2]), None);
+        table.single(format!("{name}: slowest, ms"), ms(pages[pages.len() - 1]), most(PAGE_MS_AIM));
     }
     Ok(())
 }

@@ -20,6 +20,15 @@ pub(super) const ACK: u8 = 1;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
 
+/// What a peer takes on each stream before it says that more may come, as one of its settings.
+pub(super) const INITIAL_WINDOW: u16 = 4;
+
+/// How much we take before we say that more may come.
+pub(super) const WINDOW_BYTES: u32 = 1 << 30;
+
+/// The longest frame that each peer takes without having said so.
+pub(super) const FRAME_BYTES: usize = 16_384;
+
 /// `:method: POST` and `:scheme: http` of the static table.
 const POST: u8 = 0x83;
 const HTTP: u8 = 0x86;
@@ -97,6 +106,36 @@ pub(super) fn push_head(out: &mut Vec<u8>, length: usize, kind: u8, flags: u8, s
     out.extend_from_slice(&stream.to_be_bytes());
 }
 
+/// Appends a message in as many frames as it needs; the last one has `flags`.
+pub(super) fn push_data(out: &mut Vec<u8>, message: &[u8], stream: u32, flags: u8) {
+    let mut chunks = message.chunks(FRAME_BYTES).peekable();
+    while let Some(chunk) = chunks.next() {
+        push_head(out, chunk.len(), DATA, if chunks.peek().is_none() { flags } else { 0 }, stream);
+        out.extend_from_slice(chunk);
+    }
+}
+
+/// Appends our settings: windows so wide that nobody waits for them.
+pub(super) fn push_settings(out: &mut Vec<u8>) {
+    push_head(out, 6, SETTINGS, 0, 0);
+    out.extend_from_slice(&INITIAL_WINDOW.to_be_bytes());
+    out.extend_from_slice(&WINDOW_BYTES.to_be_bytes());
+}
+
+/// Appends that `bytes` more may come, on a stream or with 0 on the connection.
+pub(super) fn push_window(out: &mut Vec<u8>, stream: u32, bytes: u32) {
+    push_head(out, 4, WINDOW_UPDATE, 0, stream);
+    out.extend_from_slice(&bytes.to_be_bytes());
+}
+
+/// The settings in a frame of them.
+pub(super) fn settings(content: &[u8]) -> impl Iterator<Item = (u16, u32)> {
+    content.as_chunks().0.iter().map(|[a, b, c, d, e, f]| {
+        let setting = u16::from_be_bytes([*a, *b]);
+        (setting, u32::from_be_bytes([*c, *d, *e, *f]))
+    })
+}
+
 /// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -124,6 +163,22 @@ mod tests {
         let headers = [Header::known(4, "/a"), Header::spelled("te", "trailers")];
         assert_eq!(first_block(&headers), b"\x83\x86\x44\x02/a\x40\x02te\x08trailers");
         assert_eq!(later_block(&headers), [0x83, 0x86, 0x80 | 63, 0x80 | 62]);
+    }
+
+    #[test]
+    fn a_long_message_takes_several_frames_and_the_last_one_ends_it() {
+        let mut out = Vec::new();
+        push_data(&mut out, &vec![7; FRAME_BYTES + 1], 3, END_STREAM);
+        let second = HEAD_BYTES + FRAME_BYTES;
+        assert_eq!(Head::read(&out), Some(Head { length: FRAME_BYTES, kind: DATA, flags: 0, stream: 3 }));
+        assert_eq!(Head::read(&out[second..]), Some(Head { length: 1, kind: DATA, flags: END_STREAM, stream: 3 }));
+    }
+
+    #[test]
+    fn our_settings_are_read_as_they_are_written() {
+        let mut out = Vec::new();
+        push_settings(&mut out);
+        assert_eq!(settings(&out[HEAD_BYTES..]).collect::<Vec<_>>(), [(INITIAL_WINDOW, WINDOW_BYTES)]);
     }
 
     #[test]
