@@ -33,13 +33,16 @@ use crate::limits::{self, Limits};
 /// batches of the largest size take about 5 ms.
 const TURN_MAX: usize = 32;
 
-/// A connection whose peer has gone, or was told to go and has.
+/// HTTP/2 as hyper drives it.
+type Http<IO, S> = http2::Connection<TokioIo<Corked<IO>>, Entry<S>, Begun>;
+
+/// One connection. It ends when its peer has gone, or was asked to go and all its calls have ended.
 pub(crate) struct Connection<IO, S>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static> + Clone,
 {
-    http: Pin<Box<http2::Connection<TokioIo<Corked<IO>>, Entry<S>, Begun>>>,
+    http: Pin<Box<Http<IO, S>>>,
     cork: Cork<IO>,
     begun: Begun,
     bell: Arc<Bell>,

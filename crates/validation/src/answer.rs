@@ -1,10 +1,14 @@
 //! Verdicts as they are answered. What a verdict does not give, an answer cannot carry.
 
+mod encoded;
+
 use latchkey_decision::{Content, Verdict};
 use latchkey_domain::{DurationMillis, ID_CHARS, RotationId, Slug};
 use latchkey_state::{Found, Holder, State, Tenant};
 use latchkey_wire::pb::v1;
 use latchkey_wire::time::{write_span, write_time};
+
+pub(crate) use encoded::Encoder;
 
 /// On what was decided.
 #[derive(Clone, Copy)]

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod at_once;
 mod attempts;
 mod cluster_service;
 mod consistency;

@@ -14,7 +14,7 @@ use latchkey_registry::{Parts, Registry, Timing, pending_founding, store_folder}
 use latchkey_storage::{OpenError, Options, SledStore, Store};
 use latchkey_telemetry::{Clock, SystemClock, serve_metrics};
 use latchkey_transport::{
-    BindError, ClusterSecret, ClusterSecretError, Limits, PUBLIC_MESSAGE_BYTES_MAX, Probe, Server,
+    BindError, ClusterSecret, ClusterSecretError, Direct, Limits, PUBLIC_MESSAGE_BYTES_MAX, Probe, Server,
 };
 use latchkey_wire::FILE_DESCRIPTOR_SET;
 use latchkey_wire::pb::v1::cluster_service_server::ClusterServiceServer;
@@ -135,7 +135,11 @@ impl Validation {
         let raft = raft.limits(Limits::RAFT).descriptors(FILE_DESCRIPTOR_SET).service(registry.raft_service());
         let api = api
             .descriptors(FILE_DESCRIPTOR_SET)
-            .service(bounded!(ValidationServiceServer::new(validation)))
+            .service(Direct::new(
+                bounded!(ValidationServiceServer::new(validation.clone())),
+                validation,
+                PUBLIC_MESSAGE_BYTES_MAX,
+            ))
             .service(bounded!(IssuanceServiceServer::new(issuance)))
             .service(bounded!(ClusterServiceServer::new(cluster_face)))
             .service(registry.registry_service());

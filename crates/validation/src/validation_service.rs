@@ -1,12 +1,13 @@
 //! `ValidationService`: from the gate on, a call is answered in one go, from one state.
 
-use crate::answer::Basis;
+use crate::answer::{Basis, Encoder};
 use crate::consistency::{check, strictest};
 use crate::halt::Halt;
 use crate::session::{Session, ground_of, require_claim, verdict};
 use crate::stopping::Stopping;
 use crate::stream::Answers;
 use crate::tally::Tally;
+use bytes::BytesMut;
 use latchkey_decision::{Decision, Explanation};
 use latchkey_domain::KeyName;
 use latchkey_link::answers::told;
@@ -25,6 +26,7 @@ use latchkey_wire::request::{
 use latchkey_wire::verdict::write_explanation;
 use latchkey_wire::violation::FieldViolations;
 use prost::Message as _;
+use prost::encoding::message;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::{Extensions, Request, Response, Status, Streaming};
@@ -35,9 +37,17 @@ const WAIT_DEFAULT: Duration = Duration::from_secs(2);
 /// Kept back from the wait, so that the answer says what was missing before the deadline says that time ran out.
 const ANSWER_MARGIN: Duration = Duration::from_millis(10);
 
-/// Methods under which refusals are noted in more than one place.
+/// Methods under which refusals are noted.
+const ONE: &str = "ValidationService/ValidateKey";
+const BATCH: &str = "ValidationService/BatchValidateKeys";
 const STREAM: &str = "ValidationService/StreamValidateKeys";
 const EXPLAIN: &str = "ValidationService/ExplainValidation";
+
+/// What one result of a batch takes, most often.
+const RESULT_BYTES_USUAL: usize = 320;
+
+/// `BatchValidateKeysResponse.results`.
+const RESULTS_TAG: u32 = 1;
 
 /// The handlers.
 #[derive(Clone)]
@@ -182,10 +192,23 @@ impl ValidationFace {
         let asked = read_validate_key(&message);
         let consistency = asked.as_ref().map_or(Consistency::default(), |asked| asked.consistency);
         let view = self.view(consistency, &extensions).await?;
+        self.one_on(&view, &extensions, asked)
+    }
+
+    /// Answers for one key, on this state.
+    ///
+    /// # Errors
+    /// That the call is refused, or cannot be answered now.
+    pub(crate) fn one_on(
+        &self,
+        view: &View,
+        extensions: &Extensions,
+        asked: Result<ValidateKey<'_>, FieldViolations>,
+    ) -> Result<v1::ValidateKeyResponse, Halt> {
         let age = || view.age();
         // Who is nobody does not learn what is wrong with his request.
-        let session = Session::open(ground_of(&view), &extensions, &age)?;
-        self.require_validator(&session, "ValidationService/ValidateKey")?;
+        let session = Session::open(ground_of(view), extensions, &age)?;
+        self.require_validator(&session, ONE)?;
         let asked = asked?;
         let decision = session.decide(&asked)?;
         let answer = self.answer(session.basis()?, decision)?;
@@ -203,7 +226,7 @@ impl ValidationFace {
         let view = self.view(consistency, &extensions).await?;
         let age = || view.age();
         let session = Session::open(ground_of(&view), &extensions, &age)?;
-        self.require_validator(&session, "ValidationService/BatchValidateKeys")?;
+        self.require_validator(&session, BATCH)?;
         let items = items?;
         let decided: Vec<_> = items.iter().map(|item| decide_item(session, item, &view)).collect();
         // Once for all: no answer leaves before the last one is decided.
@@ -213,6 +236,46 @@ impl ValidationFace {
             .zip(decided)
             .map(|(item, decided)| item_result(item.id, decided.and_then(|decision| self.answer(basis, decision))));
         Ok(results.collect())
+    }
+
+    /// Answers a batch that asks for no more than this state, encoded.
+    ///
+    /// # Errors
+    /// That the call is refused, or cannot be answered now. What concerns an item is in its result.
+    pub(crate) fn batch_into(
+        &self,
+        view: &View,
+        extensions: &Extensions,
+        items: Result<Vec<BatchItem<'_>>, FieldViolations>,
+        results: &mut BytesMut,
+    ) -> Result<(), Halt> {
+        let age = || view.age();
+        let session = Session::open(ground_of(view), extensions, &age)?;
+        self.require_validator(&session, BATCH)?;
+        let items = items?;
+        let decided: Vec<_> = items.iter().map(|item| decide_item(session, item, view)).collect();
+        // Once for all: no answer leaves before the last one is decided.
+        let basis = session.basis()?;
+        results.reserve(items.len() * RESULT_BYTES_USUAL);
+        let mut encoder = Encoder::default();
+        for (item, decided) in items.iter().zip(decided) {
+            match decided.and_then(|decision| verdict(decision, basis.age)) {
+                Ok(verdict) => {
+                    self.tally.count(verdict.outcome());
+                    encoder.push_result(item.id, basis, verdict, results);
+                }
+                Err(halt) => message::encode(RESULTS_TAG, &item_result(item.id, Err(halt)), results),
+            }
+        }
+        Ok(())
+    }
+
+    /// The state as it is.
+    ///
+    /// # Errors
+    /// That it is not loaded.
+    pub(crate) fn view_now(&self) -> Result<View, Halt> {
+        Ok(self.reader.now()?)
     }
 
     fn answer(&self, basis: Basis<'_>, decision: Decision<'_>) -> Result<v1::ValidateKeyResponse, Halt> {

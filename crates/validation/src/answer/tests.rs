@@ -194,7 +194,10 @@ impl World {
         let access = Access { query: asked.query.as_ref(), context: &asked.context };
         let decided = decide(asked.key_text, self.ground(), question, access, || Ok::<_, Undecided>(AGE));
         let verdict = decided.unwrap().verdict(AGE).unwrap();
-        Basis { state: &self.state, age: AGE }.answer(verdict)
+        let basis = Basis { state: &self.state, age: AGE };
+        let answer = basis.answer(verdict);
+        assert_eq!(Encoder::bytes_of(basis, verdict), answer.encode_to_vec(), "encoded as it is written");
+        answer
     }
 
     /// As an operator of `scope` has it explained.
