@@ -114,21 +114,22 @@ impl<R: BufRead> JsonRows<R> {
     fn scan_object(&mut self) -> io::Result<Scanned> {
         self.buffer.clear();
         // `before` is the last byte that means something; a key is a text that follows `{` or `,` in the object itself.
-        let (mut depth, mut before, mut too_long) = (0_usize, b' ', false);
+        let (mut open, mut before, mut too_long) = (Vec::new(), b' ', false);
         let mut key: Vec<u8> = Vec::new();
         loop {
             let Some(byte) = self.peek()? else { return Ok(Scanned::Broken) };
-            let opens_value = before == b':' && depth == 1 && matches!(byte, b'[' | b'{');
+            let opens_value = before == b':' && open.len() == 1 && matches!(byte, b'[' | b'{');
             if opens_value && PAGE_MEMBERS.contains(&key.as_slice()) {
                 return Ok(Scanned::Page);
             }
-            // Between objects stands a comma: the one before has lost its end, and this is the next row.
-            if byte == b'{' && depth > 0 && !matches!(before, b'[' | b',' | b':') {
+            // An object begins as the value of a member or in an array. Elsewhere it is the next row, and this one has no end.
+            let begins_value = matches!(before, b'[' | b':') || before == b',' && open.last() == Some(&b'[');
+            if byte == b'{' && !open.is_empty() && !begins_value {
                 return Ok(Scanned::Broken);
             }
             if byte == b'"' {
                 let begin = self.buffer.len();
-                let is_key = depth == 1 && matches!(before, b'{' | b',');
+                let is_key = open.len() == 1 && matches!(before, b'{' | b',');
                 if !self.scan_text()? {
                     self.skip_line()?;
                     return Ok(Scanned::Broken);
@@ -140,8 +141,8 @@ impl<R: BufRead> JsonRows<R> {
                 self.advance(byte);
                 self.buffer.push(byte);
                 match byte {
-                    b'{' | b'[' => depth += 1,
-                    b'}' | b']' => depth = depth.saturating_sub(1),
+                    b'{' | b'[' => open.push(byte),
+                    b'}' | b']' => drop(open.pop()),
                     _ => {}
                 }
             }
@@ -149,7 +150,7 @@ impl<R: BufRead> JsonRows<R> {
             if too_long {
                 self.buffer.clear();
             }
-            if depth == 0 {
+            if open.is_empty() {
                 return Ok(if too_long { Scanned::TooLong } else { Scanned::Whole });
             }
             if !byte.is_ascii_whitespace() {
@@ -258,7 +259,7 @@ mod tests {
     #[test]
     fn a_row_that_is_broken_costs_itself_only() {
         let told = read(
-            "{\"id\": 1}\n{\"id\": 2, \"a\": \"never\n{\"id\": 3}\n{\"id\": 4\n{\"id\": 5}\nnonsense\n{\"id\": 6}\n",
+            "{\"id\": 1}\n{\"id\": 2, \"a\": \"never\n{\"id\": 3}\n{\"id\": 4,\n{\"id\": 5}\nnonsense\n{\"id\": 6}\n",
         );
         let expected = [(1, Some(1)), (2, None), (3, Some(3)), (4, None), (5, Some(5)), (6, None), (7, Some(6))];
         assert_eq!(told, expected);
