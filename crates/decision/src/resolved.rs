@@ -120,17 +120,17 @@ fn find_foreign<'a>(foreign: &Foreign<'_>, ground: Ground<'a>) -> Result<Option<
     }
     let keyspace = foreign.keyspace();
     let mut known = None;
-    for fingerprint in foreign.fingerprints() {
+    for hashed in foreign.hashed() {
+        let inner = Inner::of_foreign(hashed);
         for (number, pepper) in ground.peppers {
-            let digest = pepper.digest(&fingerprint.inner);
+            let digest = pepper.digest(&inner);
             let found = ground.state.imported(keyspace, &digest);
             if found.is_none() {
                 look_up_decoy_key(ground.state, keyspace, &digest);
             }
             let matches = digest.matches(found.map_or(&DECOY, |found| &found.version.digest));
             known = known
-                .or(found
-                    .filter(|found| matches && found.version.pepper == *number && foreign.is_of(found, fingerprint)));
+                .or(found.filter(|found| matches && found.version.pepper == *number && foreign.is_of(found, hashed)));
         }
     }
     Ok(known)

@@ -8,7 +8,7 @@ use crate::Handlers;
 use latchkey_crypto::Inner;
 use latchkey_domain::{Duty, ImportFormat, ImportRefusal, Scope, SourceId};
 use latchkey_link::answers::{self, told, unexpected};
-use latchkey_link::{Authorized, Call, KeyspaceMaterial, Registry, Time};
+use latchkey_link::{Authorized, Call, Registry, Time};
 use latchkey_state::{ImportOutcome, ImportRow, Imported, KeyToImport, Operation};
 use latchkey_telemetry::OsEntropy;
 use latchkey_wire::applied::Told;
@@ -71,7 +71,7 @@ impl<R: Registry> Handlers<R> {
         let scope = Scope::Keyspace(call.asked.keyspace.clone());
         let authorized = Authorized::check(call.asked, call.identity, &[Duty::Issuer], &scope)?;
         let (asked, identity) = authorized.into_parts();
-        let material = self.material_for(&asked, by).await?;
+        let material = self.material.keyspace(&*self.registry, &asked.keyspace, by).await?;
         let formats = &material.keyspace.settings.import_formats;
         let mint_keys = self.material.mint_keys(&material, by).await?;
         let ImportKeys { keyspace, rows, request, validate_only } = asked;
@@ -131,17 +131,6 @@ impl<R: Registry> Handlers<R> {
         }
         let is_in = !validate_only && !answer.imported.is_empty();
         Ok(v1::ImportKeysResponse { revision: is_in.then(|| revision.into()), ..answer })
-    }
-
-    /// What it takes to import into a keyspace. What is known may be older than a format that a row names.
-    async fn material_for(&self, asked: &ImportKeys, by: Instant) -> Result<KeyspaceMaterial, Status> {
-        let material = self.material.keyspace(&*self.registry, &asked.keyspace, by).await?;
-        let is_known = |row: &RowToImport| material.keyspace.settings.import_format(&row.format).is_some();
-        if asked.rows.iter().flatten().all(is_known) {
-            return Ok(material);
-        }
-        self.material.forget();
-        self.material.keyspace(&*self.registry, &asked.keyspace, by).await
     }
 }
 

@@ -83,7 +83,7 @@ impl Mint<'_> {
             digest: self.pepper.key.digest(inner),
             inner: sealed.try_into().expect("an inner digest has one length, and so has its envelope"),
         };
-        details.into_new_key(key, new)
+        details.into_new_key(key, &new)
     }
 }
 

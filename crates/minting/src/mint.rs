@@ -98,14 +98,14 @@ impl Minted {
     #[must_use]
     pub fn into_new_key(self, details: KeyDetails) -> (NewKey, KeyText) {
         let (version, text) = self.version.into_new_version();
-        (details.into_new_key(self.key, version), text)
+        (details.into_new_key(self.key, &version), text)
     }
 }
 
 impl KeyDetails {
     /// What is proposed: a key with this id and this first version.
-    pub(crate) fn into_new_key(self, key: KeyId, version: NewVersion) -> NewKey {
-        let NewVersion { id, pepper, digest, inner } = version;
+    pub(crate) fn into_new_key(self, key: KeyId, version: &NewVersion) -> NewKey {
+        let NewVersion { id, pepper, digest, inner } = *version;
         let Self { holder, display_name, purpose, terms, roles, parent, metadata, not_before, expiry } = self;
         NewKey {
             id: key,
