@@ -11,6 +11,10 @@ pub(crate) struct Binaries {
     pub(crate) validation: PathBuf,
     /// Issuance.
     pub(crate) issuance: PathBuf,
+    /// Audit.
+    pub(crate) audit: PathBuf,
+    /// The command line.
+    pub(crate) command_line: PathBuf,
     /// This program, which can be a replica with a clock that is wrong.
     pub(crate) own: PathBuf,
 }
@@ -23,12 +27,15 @@ impl Binaries {
         let found = Self {
             validation: folder.join("latchkey-validation"),
             issuance: folder.join("latchkey-issuance"),
+            audit: folder.join("latchkey-audit"),
+            command_line: folder.join("latchkey"),
             own: own.clone(),
         };
-        if !(found.validation.is_file() && found.issuance.is_file()) {
+        let programs = [&found.validation, &found.issuance, &found.audit, &found.command_line];
+        if !programs.iter().all(|program| program.is_file()) {
             build()?;
         }
-        for program in [&found.validation, &found.issuance] {
+        for program in programs {
             warn_of_age(program, &own);
         }
         Ok(found)
@@ -36,12 +43,13 @@ impl Binaries {
 }
 
 fn build() -> Result<(), Trouble> {
-    println!("building latchkey-validation and latchkey-issuance");
+    println!("building the services and the command line");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
     let built = Command::new(cargo)
         .args(["build", "--quiet", "--manifest-path", manifest, "--bins"])
         .args(["--package", "latchkey-validation", "--package", "latchkey-issuance"])
+        .args(["--package", "latchkey-audit", "--package", "latchkey"])
         .status();
     match built {
         Ok(status) if status.success() => Ok(()),

@@ -112,6 +112,7 @@ pub(crate) struct Cluster {
     nodes: Vec<Node>,
     issuance_at: SocketAddr,
     issuance: Option<Process>,
+    audit: Option<Process>,
     secret: ClusterSecret,
     root: String,
     // Last: processes write in there.
@@ -169,7 +170,7 @@ impl Cluster {
         let root = initialise(binaries, &nodes, folder.path())?;
         let secret = ClusterSecret::read(&secret_file, None).map_err(Trouble::wrong)?;
         let binaries = binaries.clone();
-        Ok(Self { binaries, nodes, issuance_at, issuance: None, secret, root, folder })
+        Ok(Self { binaries, nodes, issuance_at, issuance: None, audit: None, secret, root, folder })
     }
 
     /// Starts issuance beside the replicas that run, and makes the keyspace.
@@ -255,6 +256,42 @@ impl Cluster {
         let log = self.folder.path().join("issuance.log");
         self.issuance = Some(Process::start("issuance", &self.binaries.issuance, &["--config", &settings], log)?);
         Ok(())
+    }
+
+    /// Starts audit: without it entries wait in the replicas, of which each holds a million at most.
+    pub(crate) fn start_audit(&mut self) -> Result<(), Trouble> {
+        let settings = self.folder.path().join("audit.toml");
+        let (secret, kek) = (self.folder.path().join("cluster.secret"), self.nodes[0].kek());
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let data = self.folder.path().join("audit");
+        let text = format!("data_folder = {data:?}\n{}", service_settings(listen, &self.nodes, &secret, &kek));
+        write(&settings, &text)?;
+        let args = ["--config".to_owned(), settings.display().to_string()];
+        let log = self.folder.path().join("audit.log");
+        self.audit = Some(Process::start("audit", &self.binaries.audit, &args, log)?);
+        Ok(())
+    }
+
+    /// Kills issuance.
+    pub(crate) fn kill_issuance(&mut self) {
+        if let Some(process) = self.issuance.take() {
+            process.kill();
+        }
+    }
+
+    /// Starts the command line as root, with these words.
+    pub(crate) fn command(&self, words: &[&str], log: &str) -> Result<Process, Trouble> {
+        let key = self.folder.path().join("root.key").display().to_string();
+        let validation = self.nodes[0].api.to_string();
+        let issuance = self.issuance_at.to_string();
+        let mut args = vec!["--key-file", &key, "--issuance-address", &issuance, "--validation-address", &validation];
+        args.extend(words);
+        Process::start("latchkey", &self.binaries.command_line, &args, self.folder.path().join(log))
+    }
+
+    /// Where everything lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Kills a replica.

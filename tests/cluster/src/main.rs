@@ -15,13 +15,14 @@ mod random;
 mod replica;
 mod report;
 mod scenarios;
+mod unkey;
 mod workload;
 
 use crate::binaries::Binaries;
 use crate::random::Random;
 use crate::replica::Fault;
 use crate::report::{Report, Trouble};
-use crate::scenarios::{barrier, clocks, kills, locked, restart, snapshot};
+use crate::scenarios::{barrier, clocks, import, kills, locked, restart, snapshot};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use latchkey_telemetry::{Clock as _, SystemClock};
 use std::path::PathBuf;
@@ -75,6 +76,14 @@ enum Command {
     },
     /// Start a replica without its key-encryption key.
     Locked {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Import keys of another system, and kill the command and issuance meanwhile: none is missing, none is there twice.
+    Import {
+        /// How many.
+        #[arg(long, default_value_t = 20_000)]
+        count: u64,
         #[command(flatten)]
         common: Common,
     },
@@ -153,6 +162,7 @@ async fn scenarios_of(binaries: &Binaries, command: Command, report: &mut Report
     | Command::Barrier { common, .. }
     | Command::Snapshot { common }
     | Command::Locked { common }
+    | Command::Import { common, .. }
     | Command::All { common }) = command
     else {
         return Ok(());
@@ -172,6 +182,7 @@ async fn scenarios_of(binaries: &Binaries, command: Command, report: &mut Report
         }
         Command::Snapshot { .. } => snapshot::run(binaries, by, random, report).await,
         Command::Locked { .. } => locked::run(binaries, random, report).await,
+        Command::Import { count, .. } => import::run(binaries, count, random, report).await,
         Command::All { .. } => all(binaries, by, random, report).await,
         Command::Replica { .. } => Ok(()),
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod barrier;
 pub(crate) mod clocks;
+pub(crate) mod import;
 pub(crate) mod kills;
 pub(crate) mod locked;
 pub(crate) mod restart;
