@@ -61,7 +61,7 @@ fn the_memory_of_a_key_after_a_restart() {
     let pattern = world.state.version(random_key(0).version).unwrap().key.clone();
     let others: Vec<Row> = world.state.rows().filter(|row| !matches!(row, Row::Key(_))).collect();
     let row_of = |number: usize| {
-        let spread = (u128::try_from(number).unwrap() << 76) + 1;
+        let spread = (u128::try_from(number).unwrap() << 75) + 1;
         let id = KeyId::from_random(spread.to_be_bytes()[4..].try_into().unwrap());
         let mut key = Key { id, terms: Arc::new((*pattern.terms).clone()), ..(*pattern).clone() };
         key.versions[0].id = random_key(number).version;
