@@ -130,3 +130,29 @@ fn introduced_from_pb(key: pb::IntroducedKey) -> Result<IntroducedKey, WordError
         .map_err(|_| WordError { expected: "a ring key's id of 16 bytes", found: format!("{} bytes", key.id.len()) })?;
     Ok(IntroducedKey { number: key.number, id, wrapped_by: key.wrapped_by, wrapped: key.wrapped })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_lies_beside_the_command_and_none_takes_no_byte() {
+        let entry = |trace| Entry {
+            log_id: LogId::new(CommittedLeaderId::new(1, 1), 7),
+            payload: EntryPayload::Normal(LogCommand { sealed: vec![7; 40].into(), introduced: Vec::new(), trace }),
+        };
+        let trace = TraceParent::from_bytes(&[1; 25]).expect("it names a trace and a span");
+        let (with, without) = (record_to_pb(&entry(Some(trace))), record_to_pb(&entry(None)));
+        assert_eq!(with.payload, without.payload);
+        // A byte of tag and one of length, and only where there is one.
+        assert_eq!(with.encoded_len(), without.encoded_len() + 25 + 2);
+
+        let mut damaged = with.clone();
+        damaged.trace_parent.truncate(24);
+        let read = |record| match record_from_pb(record).expect("a record is read whatever its trace").payload {
+            EntryPayload::Normal(command) => command.trace,
+            _ => None,
+        };
+        assert_eq!((read(with), read(without), read(damaged)), (Some(trace), None, None));
+    }
+}
