@@ -12,7 +12,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use latchkey_domain::{
     IdentityNumber, ImportFormat, KeyId, KeyspaceNumber, OwnerNumber, RingNumber, RoleNumber, RotationId, TenantNumber,
-    VersionId,
 };
 
 /// Which row. Sorted so that a load meets what others refer to first.
@@ -288,8 +287,7 @@ fn import_format(out: &mut Encoder, format: &ImportFormat) {
     out.text(format.prefix());
     out.list(format.parts().iter(), |out, part| {
         out.text(part.alphabet.as_str());
-        out.u8(part.length_min);
-        out.u8(part.length_max);
+        out.fixed(&[part.length_min, part.length_max]);
     });
 }
 
@@ -482,20 +480,18 @@ fn request(out: &mut Encoder, row: &RememberedRequest) {
 }
 
 fn import_row(out: &mut Encoder, row: &ImportRow) {
-    let key = |out: &mut Encoder, kind: u8, key: &KeyId, version: &VersionId| {
-        out.u8(kind);
-        out.fixed(key.bytes());
-        out.fixed(version.bytes());
-    };
     out.u32(row.index);
-    match &row.outcome {
-        ImportOutcome::Made(id, version) => key(out, 0, id, version),
-        ImportOutcome::Existing(id, version) => key(out, 1, id, version),
+    let (kind, key, version) = match &row.outcome {
+        ImportOutcome::Made(key, version) => (0, key, version),
+        ImportOutcome::Existing(key, version) => (1, key, version),
         ImportOutcome::Refused(word) => {
             out.u8(2);
-            out.text(word.as_str());
+            return out.text(word.as_str());
         }
-    }
+    };
+    out.u8(kind);
+    out.fixed(key.bytes());
+    out.fixed(version.bytes());
 }
 
 fn subject(out: &mut Encoder, kind: u8, number: u32) {
