@@ -1,5 +1,4 @@
 //! A collector that is away, in a process of its own: nothing waits for it, and what it misses is counted.
-#![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 use std::time::Duration;
 
