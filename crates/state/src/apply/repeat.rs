@@ -159,8 +159,12 @@ fn first_answer(state: &State, first: &RememberedRequest) -> Result<Answer, Refu
             state.key_at(*keyspace, *key).map(|key| Answer::Key(key.clone())).ok_or_else(|| gone(ResourceKind::Key))
         }
         RequestSubject::Counted(count) => Ok(Answer::Counted(*count)),
-        // Also where a key is gone since: whoever resumes an import wants to know that the row was in.
-        RequestSubject::Imported(keyspace, rows) => Ok(Answer::Imported { keyspace: *keyspace, rows: rows.to_vec() }),
+        // Also where a key is gone since: whoever resumes an import wants to know that the row was in. Not where the
+        // keyspace is: one of the same name may be there by now, and none of the rows is in it.
+        RequestSubject::Imported(keyspace, rows) => match state.keyspaces().by_number(*keyspace) {
+            Some(_) => Ok(Answer::Imported { keyspace: *keyspace, rows: rows.to_vec() }),
+            None => Err(gone(ResourceKind::Keyspace)),
+        },
         RequestSubject::Rotation(keyspace, key, rotation, made) => {
             let found = state.rotation_at(*keyspace, *key, *rotation).zip(state.key_at(*keyspace, *key));
             let replay = first.replay.clone().filter(|_| state.clock() < first.at.plus(REPLAY_WINDOW));

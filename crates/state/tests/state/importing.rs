@@ -1,18 +1,18 @@
 //! Keys of other systems: which rows come in, which do not, and how a text leads to its key.
 
 use crate::support::{
-    START, World, as_request, by, by_root, create_keys, create_role, cut, declare_formats, import_formats, import_keys,
-    key_id, key_name, key_to_import, keyspace, later, new_key, owner, revoke, settings, slug, stamped, terms,
-    version_id,
+    START, World, as_request, by, by_root, create_keys, create_keyspace, create_role, cut, declare_formats, delete,
+    import_formats, import_keys, key_id, key_name, key_to_import, keyspace, later, new_key, owner, revoke, settings,
+    slug, stamped, terms, version_id,
 };
 use latchkey_crypto::Digest;
 use latchkey_domain::{
-    DurationMillis, ImportFormatId, ImportRefusal, ImportStart, Metadata, Quota, ReasonText, Refusal, RotationId,
-    SourceId,
+    DurationMillis, ImportFormatId, ImportRefusal, ImportStart, Metadata, Quota, ReasonText, Refusal, ResourceKind,
+    RotationId, SourceId,
 };
 use latchkey_state::{
-    Answer, CutScope, Expiry, Found, HolderName, ImportKeys, ImportOutcome, KeyToImport, KeyspaceChanges,
-    KeyspaceSettings, NewKey, NewVersion, Operation, RotateKey, UpdateKeyspace, Worth, bootstrap_ring,
+    Answer, CutScope, DirectoryName, Expiry, Found, HolderName, ImportKeys, ImportOutcome, KeyToImport,
+    KeyspaceChanges, KeyspaceSettings, NewKey, NewVersion, Operation, RotateKey, UpdateKeyspace, Worth, bootstrap_ring,
 };
 
 const LIVE: &str = "acme/live";
@@ -194,6 +194,20 @@ fn a_batch_that_came_before_is_answered_as_it_was_then() {
 }
 
 #[test]
+fn a_batch_of_a_keyspace_that_is_gone_is_not_told_to_be_in_the_one_made_anew() {
+    let mut world = world();
+    let declaring = || KeyspaceSettings { import_formats: import_formats(), ..settings("brief") };
+    let batch = || as_request(by_root(import_keys("acme/brief", vec![key_to_import(1, 1)])), 1, 1);
+    world.done(by_root(create_keyspace("acme/brief", declaring())));
+    world.done(batch());
+    world.done(by_root(Operation::RevokeKey(revoke("acme/brief", 1))));
+    world.done(by_root(delete(DirectoryName::Keyspace(keyspace("acme/brief")))));
+    world.done(by_root(create_keyspace("acme/brief", declaring())));
+    let refusal = world.refused(batch());
+    assert!(matches!(refusal, Refusal::NotFound { kind: ResourceKind::Keyspace, .. }), "{refusal:?}");
+}
+
+#[test]
 fn a_format_that_was_read_otherwise_than_it_is_lets_no_row_in() {
     let mut world = world();
     let formats = import_formats().into_vec();
@@ -280,7 +294,7 @@ fn an_import_needs_the_level_that_brought_it() {
     assert_eq!(by_root(import_keys(LIVE, Vec::new())).feature_level, 3);
     assert_eq!(by_root(declare_formats(LIVE)).feature_level, 3);
     let declaring = KeyspaceSettings { import_formats: import_formats(), ..settings("x") };
-    assert_eq!(by_root(crate::support::create_keyspace("acme/x", declaring)).feature_level, 3);
+    assert_eq!(by_root(create_keyspace("acme/x", declaring)).feature_level, 3);
     // That no format shall be is what older builds know anyway.
     let none = changes(KeyspaceChanges { import_formats: Some(Box::default()), ..KeyspaceChanges::default() });
     assert_eq!(by_root(none).feature_level, 2);
