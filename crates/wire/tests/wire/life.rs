@@ -336,11 +336,18 @@ fn a_longer_bound_that_was_in_force_before_counts_until_its_time_is_over() {
 #[test]
 fn an_imported_key_shows_where_it_came_from_and_one_made_here_nothing() {
     let details = Details { imported: Some(Box::new(imported())), ..Details::default() };
-    let shown = shown(&key(details, version(VersionDetails::default())), at(5)).imported.unwrap();
+    let key_of = |details| key(details, version(VersionDetails::default()));
+    let imported = key_of(details);
+    let made = state([]);
+    let keyspace = made.keyspaces().iter().next().unwrap();
+    let settings = KeyspaceSettings { import_formats: formats(), ..keyspace.settings.clone() };
+    let keyspace = Arc::new(Keyspace { settings, ..Keyspace::clone(keyspace) });
+    let state = state([Row::Keyspace(keyspace), Row::Key(Arc::new(imported.clone()))]);
+    let shown = View::new(&state, at(5)).key(&imported).imported.unwrap();
     assert_eq!((shown.format.as_str(), shown.start.as_str()), ("seam", "mycompany_BRTRKFsL"));
     assert_eq!(shown.source_id, "key_2vGnR");
     assert!(shown.import_time.is_some() && shown.source_create_time.is_some());
-    let made_here = self::shown(&key(Details::default(), version(VersionDetails::default())), at(5));
+    let made_here = self::shown(&key_of(Details::default()), at(5));
     assert_eq!(made_here.imported, None);
 }
 
