@@ -82,6 +82,8 @@ impl State {
         let mut versions: Vec<_> =
             keys.iter().flat_map(|key| key.versions.iter().map(move |version| (version.id, key))).collect();
         versions.sort_unstable_by_key(|(id, _)| *id);
+        // A row at rest that names a version twice, as a golden file does, still loads: it claims it once.
+        versions.dedup_by(|(one, of_one), (other, of_other)| one == other && Arc::ptr_eq(of_one, of_other));
         if let Some([(id, _), _]) = versions.array_windows().find(|[(one, _), (next, _)]| one == next) {
             return Err(*id);
         }
