@@ -5,6 +5,7 @@ use crate::caller::{Caller, reason};
 use crate::process::{Process, tail};
 use crate::replica::Fault;
 use crate::report::Trouble;
+use crate::settings::{of_replica, of_service};
 use latchkey_transport::ClusterSecret;
 use latchkey_wire::pb::internal::v1 as internal;
 use latchkey_wire::pb::v1;
@@ -23,7 +24,7 @@ use tonic_health::pb::health_client::HealthClient;
 pub(crate) const REPLICAS: usize = 3;
 
 /// Each replica stands in a region of its own, so that an answer by region is one by replica.
-const REGIONS: [&str; REPLICAS] = ["north", "middle", "south"];
+pub(crate) const REGIONS: [&str; REPLICAS] = ["north", "middle", "south"];
 
 /// Whatever takes longer than this is stuck, on the slowest of machines.
 pub(crate) const STUCK: Duration = Duration::from_secs(120);
@@ -60,8 +61,10 @@ pub(crate) struct Node {
     /// Its number, from 1.
     pub(crate) id: u64,
     folder: PathBuf,
-    api: SocketAddr,
-    raft: SocketAddr,
+    /// Where it serves.
+    pub(crate) api: SocketAddr,
+    /// Where it hears the others.
+    pub(crate) raft: SocketAddr,
     process: Option<Process>,
     /// What is wrong with its clocks.
     fault: Fault,
@@ -76,7 +79,8 @@ impl Node {
         self.folder.join("log")
     }
 
-    fn kek(&self) -> PathBuf {
+    /// Its key-encryption key.
+    pub(crate) fn kek(&self) -> PathBuf {
         self.folder.join("kek")
     }
 
@@ -163,10 +167,10 @@ impl Cluster {
         drop(ports);
         let secret_file = folder.path().join("cluster.secret");
         for node in &nodes {
-            write(&node.settings(), &replica_settings(node, &nodes, &secret_file))?;
+            write(&node.settings(), &of_replica(node, &nodes, &secret_file))?;
         }
         let (issuance_settings, kek) = (folder.path().join("issuance.toml"), nodes[0].kek());
-        write(&issuance_settings, &service_settings(issuance_at, &nodes, &secret_file, &kek))?;
+        write(&issuance_settings, &of_service(issuance_at, &nodes, &secret_file, &kek))?;
         let root = initialise(binaries, &nodes, folder.path())?;
         let secret = ClusterSecret::read(&secret_file, None).map_err(Trouble::wrong)?;
         let binaries = binaries.clone();
@@ -264,7 +268,7 @@ impl Cluster {
         let (secret, kek) = (self.folder.path().join("cluster.secret"), self.nodes[0].kek());
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let data = self.folder.path().join("audit");
-        let text = format!("data_folder = {data:?}\n{}", service_settings(listen, &self.nodes, &secret, &kek));
+        let text = format!("data_folder = {data:?}\n{}", of_service(listen, &self.nodes, &secret, &kek));
         write(&settings, &text)?;
         let args = ["--config".to_owned(), settings.display().to_string()];
         let log = self.folder.path().join("audit.log");
@@ -430,40 +434,6 @@ impl Cluster {
 
 fn write(path: &Path, text: &str) -> Result<(), Trouble> {
     fs::write(path, text).map_err(Trouble::not_run)
-}
-
-fn replica_settings(node: &Node, nodes: &[Node], secret: &Path) -> String {
-    let region = |id: u64| REGIONS[usize::try_from(id - 1).expect("a small number")];
-    let mut text = format!(
-        "listen = \"{}\"\nmetrics_listen = \"127.0.0.1:0\"\ncluster_secret_file = {:?}\nkek_file = {:?}\n\
-         [node]\nid = {}\nregion = \"{}\"\ndata_folder = {:?}\n[raft]\nlisten = \"{}\"\n",
-        node.api,
-        secret,
-        node.kek(),
-        node.id,
-        region(node.id),
-        node.data(),
-        node.raft
-    );
-    for member in nodes {
-        text += &format!(
-            "[[members]]\nid = {}\nregion = \"{}\"\napi_address = \"{}\"\nraft_address = \"{}\"\n",
-            member.id,
-            region(member.id),
-            member.api,
-            member.raft
-        );
-    }
-    text
-}
-
-fn service_settings(listen: SocketAddr, nodes: &[Node], secret: &Path, kek: &Path) -> String {
-    let endpoints: Vec<_> = nodes.iter().map(|node| format!("\"{}\"", node.api)).collect();
-    format!(
-        "listen = \"{listen}\"\nmetrics_listen = \"127.0.0.1:0\"\ncluster_secret_file = {secret:?}\nkek_file = {kek:?}\n\
-         registry_endpoints = [{}]\n",
-        endpoints.join(", ")
-    )
 }
 
 /// Makes the data folders. Returns the text of the first key of root.

@@ -15,6 +15,7 @@ mod random;
 mod replica;
 mod report;
 mod scenarios;
+mod settings;
 mod unkey;
 mod workload;
 
