@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use latchkey_domain::{DurationMillis, Duty, ImportFormatId, NodeId, Quota, Refusal, ResourceKind, RotationState, Scope, UnixMillis};
+use latchkey_domain::{
+    DurationMillis, Duty, ImportFormatId, NodeId, Quota, Refusal, ResourceKind, RotationState, Scope, UnixMillis,
+};
 use latchkey_wire::reason::ERROR_DOMAIN;
 use latchkey_wire::violation::FieldViolations;
 use prost::Message as _;
