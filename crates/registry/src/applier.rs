@@ -81,8 +81,8 @@ impl Applier {
         }
     }
 
-    /// Waits until these records are durable here, and takes those with them that became so meanwhile. The second is the
-    /// job that comes after them, where one was met.
+    /// Waits until these records are durable here, or a snapshot stands for them, and takes those with them that became
+    /// durable meanwhile. The second is the job that comes after them, where one was met.
     async fn gather(
         &self,
         mut records: Vec<Committed>,
@@ -93,7 +93,7 @@ impl Applier {
             return Err(Fenced);
         }
         let durable = &self.core.durable;
-        if let Err(error) = durable.record(last_index(&records)).await {
+        if let Err(error) = durable.committed(last_index(&records)).await {
             error!(%error, "the log is not durable; this replica answers no more");
             self.core.set_condition(Condition::Fenced);
             return Err(Fenced);

@@ -53,6 +53,8 @@ impl Pending {
 #[derive(Clone, Debug, Default)]
 struct Reached {
     ticket: u64,
+    /// The records below this index are purged, or will be once a snapshot stands for them.
+    purged_below: u64,
     /// Why it will not come further.
     failed: Option<StoreError>,
 }
@@ -85,6 +87,11 @@ impl Durable {
         self.pending().cut(from);
     }
 
+    /// The records up to this index are hidden: a snapshot that has come, or will, stands for them.
+    pub(crate) fn purge(&self, through: u64) {
+        self.reached.send_modify(|reached| reached.purged_below = reached.purged_below.max(through + 1));
+    }
+
     /// The disk is done with an append, and with all before it.
     pub(crate) fn reached(&self, ticket: u64, result: Result<(), StoreError>) {
         self.reached.send_modify(|reached| match result {
@@ -101,16 +108,36 @@ impl Durable {
 
     /// Returns once the record at `index`, which was appended, and all before it are on disk.
     pub(crate) async fn record(&self, index: u64) -> Result<(), StoreError> {
-        let ticket = {
-            let pending = self.pending();
-            let span = pending.spans.iter().find(|span| span.last >= index);
-            // What lies before the oldest is on disk.
-            span.filter(|span| span.first <= index).map(|span| span.ticket)
-        };
-        match ticket {
-            Some(ticket) => self.ticket(ticket).await,
+        match self.ticket_of(index) {
+            Some(ticket) => self.wait(|reached| reached.ticket >= ticket).await,
             None => Ok(()),
         }
+    }
+
+    /// Returns once the record at `index`, which is committed, may be applied: when [`Self::record`] does, or when it is
+    /// purged. A record that follows a snapshot which is being installed comes on disk after that, and if another one
+    /// comes first, after that one, which itself waits for what is to be applied before it.
+    pub(crate) async fn committed(&self, index: u64) -> Result<(), StoreError> {
+        match self.ticket_of(index) {
+            Some(ticket) => self.wait(|reached| reached.ticket >= ticket || reached.purged_below > index).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Returns once all that was appended so far is on disk.
+    pub(crate) async fn all(&self) -> Result<(), StoreError> {
+        let newest = self.pending().spans.back().map(|newest| newest.ticket);
+        match newest {
+            Some(ticket) => self.wait(|reached| reached.ticket >= ticket).await,
+            None => Ok(()),
+        }
+    }
+
+    fn ticket_of(&self, index: u64) -> Option<u64> {
+        let pending = self.pending();
+        let span = pending.spans.iter().find(|span| span.last >= index);
+        // What lies before the oldest is on disk.
+        span.filter(|span| span.first <= index).map(|span| span.ticket)
     }
 
     /// The first index whose record may not be on disk yet; the highest of all where every record is.
@@ -128,12 +155,12 @@ impl Durable {
         self.reached.borrow().failed.clone().map_or(Ok(()), Err)
     }
 
-    async fn ticket(&self, ticket: u64) -> Result<(), StoreError> {
+    async fn wait(&self, is_reached: impl Fn(&Reached) -> bool) -> Result<(), StoreError> {
         let mut reached = self.reached.subscribe();
-        let reached = reached.wait_for(|reached| reached.ticket >= ticket || reached.failed.is_some()).await;
+        let reached = reached.wait_for(|reached| is_reached(reached) || reached.failed.is_some()).await;
         let reached = reached.map_err(|_| StoreError::Stopped { why: "the replica stops".into() })?;
         match &reached.failed {
-            Some(error) if reached.ticket < ticket => Err(error.clone()),
+            Some(error) if !is_reached(&reached) => Err(error.clone()),
             Some(_) | None => Ok(()),
         }
     }

@@ -131,10 +131,15 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        let vote_error = |error| storage_error(ErrorSubject::Vote, ErrorVerb::Write, error);
+        self.core.durable.check().map_err(vote_error)?;
+        if vote.leader_id.voted_for() == Some(self.core.node().0) {
+            // The others elect it for the records that it names. It would lead on without those that a power cut takes,
+            // and write over what was committed. A vote that is saved passes records which wait for a snapshot.
+            self.core.durable.all().await.map_err(vote_error)?;
+        }
         let bytes = vote_to_pb(vote).encode_to_vec().into();
-        self.durable(|store, done| store.save_word(Word::Vote, bytes, done))
-            .await
-            .map_err(|error| storage_error(ErrorSubject::Vote, ErrorVerb::Write, error))
+        self.durable(|store, done| store.save_word(Word::Vote, bytes, done)).await.map_err(vote_error)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
@@ -187,6 +192,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             histogram!(names::LOG_SYNC_SECONDS).record(begun.elapsed().as_secs_f64());
         };
         self.store().append(records, Box::new(done));
+        // What is refused at once is in no log: the core may not stand for election with it.
+        self.core.durable.check().map_err(|error| log_error(ErrorVerb::Write, error))?;
         // The core holds this for durable. All that it then has done with the record waits until it is.
         callback.log_io_completed(Ok(()));
         Ok(())
@@ -204,6 +211,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         // openraft purges a follower's log before it installs the snapshot, so this is a promise until the state at
         // or beyond that point is durable.
         self.recent.purge(log_id.index);
+        self.core.durable.purge(log_id.index);
         self.store().promise_purge(log_id.index, log_id_to_bytes(&log_id));
         Ok(())
     }
