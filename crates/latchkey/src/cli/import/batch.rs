@@ -13,10 +13,10 @@ pub(crate) const ROWS_MAX: usize = 1_000;
 const BYTES_MAX: usize = 960 << 10;
 
 /// Refusals that are found here, in a batch without good rows, before the batch ends all the same.
-const REFUSED_MAX: usize = 10_000;
+pub(super) const REFUSED_MAX: usize = 10_000;
 
 /// Domain of the request ids, so that no other SHA-256 is taken for one.
-const DOMAIN: &[u8] = b"latchkey import batch 1";
+const DOMAIN: &[u8] = b"latchkey import batch 2";
 
 /// A stretch of the file: rows that go to the service, and rows that do not.
 #[derive(Debug, Default)]
@@ -58,18 +58,25 @@ impl Batch {
         self.keys.push(key);
     }
 
-    /// The request. Its id is drawn from what it says, so that whoever comes to the same batch again, after a loss of the
-    /// answer or of this process, asks under the same id.
-    pub(crate) fn request(&self, keyspace: &str, validate_only: bool) -> pb::ImportKeysRequest {
+    /// The request of a run. Its id is drawn from the run and from what it says: a run that lost an answer asks under the
+    /// same id again. Another run does not, since by now the service may say otherwise: an owner is there that was missing.
+    pub(crate) fn request(&self, keyspace: &str, run: &str, validate_only: bool) -> pb::ImportKeysRequest {
         let mut hash = Sha256::new_with_prefix(DOMAIN);
-        hash.update(u64::try_from(keyspace.len()).expect("a name is short").to_be_bytes());
-        hash.update(keyspace);
+        for name in [run, keyspace] {
+            hash.update(u64::try_from(name.len()).expect("a name is short").to_be_bytes());
+            hash.update(name);
+        }
         for key in &self.keys {
             hash.update(key.encode_length_delimited_to_vec());
         }
         let request_id = if validate_only { String::new() } else { uuid(&hash.finalize()) };
         pb::ImportKeysRequest { parent: keyspace.to_owned(), keys: self.keys.clone(), request_id, validate_only }
     }
+}
+
+/// Whether the service takes a row at all, be it the only one of its batch.
+pub(crate) fn fits(key: &pb::ImportedKey) -> bool {
+    framed(key) <= BYTES_MAX
 }
 
 /// A row as the service takes it: under a format, with names in full.
@@ -127,15 +134,16 @@ mod tests {
     }
 
     #[test]
-    fn the_same_rows_of_the_same_keyspace_have_the_same_id_and_no_others() {
-        let id = |names: &[&str], keyspace: &str| batch(names).request(keyspace, false).request_id;
+    fn the_same_rows_of_the_same_run_have_the_same_id_and_no_others() {
+        let id = |names: &[&str], keyspace: &str| batch(names).request(keyspace, "r", false).request_id;
         let first = id(&["a", "b"], "k");
         assert_eq!(first, id(&["a", "b"], "k"));
+        assert_ne!(first, batch(&["a", "b"]).request("k", "s", false).request_id);
         assert!(first.len() == 36 && &first[14..15] == "8" && "89ab".contains(&first[19..20]), "{first}");
         for other in [id(&["b", "a"], "k"), id(&["a", "b"], "l"), id(&["a"], "k"), id(&["ab"], "k")] {
             assert_ne!(first, other);
         }
-        assert_eq!(batch(&["a"]).request("k", true).request_id, "", "what changes nothing needs none");
+        assert_eq!(batch(&["a"]).request("k", "r", true).request_id, "", "what changes nothing needs none");
     }
 
     #[test]
@@ -146,7 +154,7 @@ mod tests {
         assert!(!long.is_full_for(&key));
         long.push(2, key.clone());
         assert!(long.is_full_for(&key) && !long.is_full());
-        assert!(long.request("tenants/a/keyspaces/b", false).encoded_len() < 1 << 20);
+        assert!(long.request("tenants/a/keyspaces/b", "r", false).encoded_len() < 1 << 20);
         let many: Vec<&str> = vec!["a"; ROWS_MAX];
         assert!(batch(&many).is_full());
     }

@@ -4,7 +4,7 @@ use super::row::Refused;
 use crate::cli::csv_text;
 use crate::cli::error::CliError;
 use std::fs::{File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -22,17 +22,25 @@ impl Report {
     /// Begins it, or goes on after the first `bytes` of an earlier run: what that run wrote beyond them it will find again.
     ///
     /// # Errors
-    /// [`CliError::File`].
+    /// [`CliError`]: it cannot be written, or something else lies there, such as the file that is imported.
     pub(crate) fn begin(path: &Path, bytes: u64) -> Result<Self, CliError> {
         let open = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+            let mut file =
+                OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+            if !is_report(&mut file)? {
+                return Ok(None);
+            }
             // A report that went away meanwhile cannot be gone on with; it begins anew, with what comes.
             let bytes = if file.metadata()?.len() >= bytes { bytes } else { 0 };
             file.set_len(bytes)?;
             file.seek(SeekFrom::Start(bytes))?;
-            Ok((file, bytes))
+            Ok(Some((file, bytes)))
         };
-        let (file, bytes) = open().map_err(|source| CliError::File { verb: "write", path: path.to_owned(), source })?;
+        let opened = open().map_err(|source| CliError::File { verb: "write", path: path.to_owned(), source })?;
+        let Some((file, bytes)) = opened else {
+            let what = format!("{} is there, and is no report of refused rows", path.display());
+            return Err(CliError::usage(what).remedy("name another file, or take this one away"));
+        };
         let mut report = Self { file, path: path.to_owned(), bytes };
         if bytes == 0 {
             report.write(&csv_text::line(HEADING))?;
@@ -67,6 +75,14 @@ impl Report {
     }
 }
 
+/// Whether nothing lies there that is not ours to write over.
+fn is_report(file: &mut File) -> io::Result<bool> {
+    let (heading, mut head) = (csv_text::line(HEADING), Vec::new());
+    file.take(heading.len() as u64).read_to_end(&mut head)?;
+    // One that was cut short, by a disk that was full, is one too.
+    Ok(heading.as_bytes().starts_with(&head))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +112,18 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         fs::remove_file(&path).unwrap();
         assert_eq!(Report::begin(&path, bytes).unwrap().bytes(), 37, "the heading alone");
+    }
+
+    #[test]
+    fn what_is_no_report_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.csv");
+        fs::write(&path, "id,sha256\r\n1,2\r\n").unwrap();
+        let refused = Report::begin(&path, 0).unwrap_err().text();
+        assert!(refused.contains("no report"), "{refused}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "id,sha256\r\n1,2\r\n");
+        fs::write(&path, "").unwrap();
+        assert!(Report::begin(&path, 0).is_ok());
+        assert!(Report::begin(&path, 0).is_ok(), "an earlier report is");
     }
 }

@@ -1,10 +1,11 @@
 //! Batches over one stream, several in flight; again, under the same ids, after a loss of the way or of the service.
 
-use super::batch::Batch;
+use super::batch::{Batch, REFUSED_MAX};
 use crate::cli::api::Api;
 use crate::cli::call_error::CallError;
 use crate::cli::error::CliError;
 use crate::cli::service::Service;
+use crate::cli::shared::new_request_id;
 use latchkey_wire::pb::v1 as pb;
 use prost::Message as _;
 use std::collections::VecDeque;
@@ -95,11 +96,11 @@ impl<W: Way> Sending<'_, W> {
     /// # Errors
     /// [`CliError`]: a refusal of a whole batch, or nothing went forward for as long as patience lasts.
     pub(crate) async fn run(&self, course: &mut impl Course) -> Result<(), CliError> {
-        let mut window = VecDeque::new();
+        let (mut window, run) = (VecDeque::new(), new_request_id());
         let (mut forward, mut pause) = (Instant::now(), PAUSE);
         loop {
             let before = forward;
-            let error = match self.stream(course, &mut window, &mut forward).await {
+            let error = match self.stream(&run, course, &mut window, &mut forward).await {
                 Ok(()) => return Ok(()),
                 Err(Lost::ForGood(error)) => return Err(error),
                 Err(Lost::ForNow(error)) => error,
@@ -119,15 +120,16 @@ impl<W: Way> Sending<'_, W> {
     /// One stream. `window` holds what was sent on it or on an earlier one and is not settled.
     async fn stream(
         &self,
+        run: &str,
         course: &mut impl Course,
         window: &mut VecDeque<Batch>,
         forward: &mut Instant,
     ) -> Result<(), Lost> {
         let (outgoing, requests) = mpsc::channel(IN_FLIGHT);
         for batch in &*window {
-            self.put(&outgoing, batch);
+            self.put(run, &outgoing, batch);
         }
-        let mut ended = fill(self, course, window, &outgoing).await?;
+        let mut ended = fill(self, run, course, window, &outgoing).await?;
         if window.is_empty() {
             return Ok(());
         }
@@ -153,7 +155,7 @@ impl<W: Way> Sending<'_, W> {
             course.settle(batch, answer).map_err(Lost::ForGood)?;
             *forward = Instant::now();
             if !ended {
-                ended = fill(self, course, window, &outgoing).await?;
+                ended = fill(self, run, course, window, &outgoing).await?;
             }
         }
         // Told that nothing more comes, the service ends the stream in peace.
@@ -162,8 +164,8 @@ impl<W: Way> Sending<'_, W> {
         Ok(())
     }
 
-    fn put(&self, outgoing: &mpsc::Sender<pb::ImportKeysRequest>, batch: &Batch) {
-        let request = batch.request(self.keyspace, self.validate_only);
+    fn put(&self, run: &str, outgoing: &mpsc::Sender<pb::ImportKeysRequest>, batch: &Batch) {
+        let request = batch.request(self.keyspace, run, self.validate_only);
         // There is room for as many as may be in flight; where nobody takes them any more, the answers end and say so.
         let _ = outgoing.try_send(request);
     }
@@ -181,6 +183,7 @@ impl<W: Way> Sending<'_, W> {
 /// Sends as many as may be in flight; whether the course has ended.
 async fn fill<W: Way>(
     sending: &Sending<'_, W>,
+    run: &str,
     course: &mut impl Course,
     window: &mut VecDeque<Batch>,
     outgoing: &mpsc::Sender<pb::ImportKeysRequest>,
@@ -196,9 +199,13 @@ async fn fill<W: Way>(
             let before = window.back_mut().expect("it is not empty");
             before.refused.extend(batch.refused);
             before.read_bytes = batch.read_bytes;
+            // However many bad rows follow: what is held is bounded, and answers make room.
+            if before.refused.len() >= REFUSED_MAX {
+                return Ok(false);
+            }
             continue;
         }
-        sending.put(outgoing, &batch);
+        sending.put(run, outgoing, &batch);
         window.push_back(batch);
     }
     Ok(false)

@@ -1,13 +1,13 @@
 //! From a file to batches: opened once, read once, never in memory whole.
 
-use super::batch::{Batch, key_of};
+use super::batch::{Batch, fits, key_of};
 use super::csv_rows::{self, CsvRows, Manner};
 use super::fields::Tally;
 use super::formats::Formats;
 use super::from::{Reader, Source};
 use super::json_rows::JsonRows;
 use super::naming::Naming;
-use super::row::{Fields, Refused};
+use super::row::{Fields, Refused, reason};
 use crate::cli::error::CliError;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -158,6 +158,12 @@ impl Supply {
             let (owner_name, role_names) =
                 (owner.as_ref().map(|(full, _)| full.clone()), roles.iter().map(|(full, _)| full.clone()).collect());
             let (line, key) = (row.line, key_of(row, &format, owner_name.unwrap_or_default(), role_names));
+            if !fits(&key) {
+                let (source_id, reason) = (key.source_id, reason::ROW_MALFORMED.to_owned());
+                let message = "the row is longer than a request may be".to_owned();
+                batch.refused.push(Refused { line, source_id, field: String::new(), reason, message });
+                continue;
+            }
             let full = batch.is_full_for(&key);
             let batch = if full { &mut next } else { &mut batch };
             batch.owners.extend(owner);
@@ -216,5 +222,32 @@ fn check_heading(heading: &[String], reader: &Reader) -> Result<(), CliError> {
             Err(CliError::usage("expected a heading with the columns shortToken and longTokenHash"))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::import::fields::Keep;
+    use crate::cli::import::from::Mapping;
+
+    #[test]
+    fn a_row_that_no_request_holds_is_refused_and_ends_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let row = |id: &str, name: &str| {
+            let digest = "0b".repeat(32);
+            let hash = format!("{{\"value\": \"{digest}\", \"variant\": \"sha256_hex\"}}");
+            format!("{{\"keyId\": \"{id}\", \"hash\": {hash}, \"name\": \"{name}\"}}\n")
+        };
+        let text = row("long", &"x".repeat(1_000 << 10)) + &row("short", "y");
+        std::fs::write(&path, text).unwrap();
+        let reader = Reader { source: Source::Unkey, mapping: Mapping::default(), keep: Keep::default() };
+        let mut supply = Supply::open(&path, reader).unwrap();
+        let naming = Naming { tenant: "acme".to_owned(), owners_as_metadata: false };
+        let batch = supply.batch(None, &naming, &mut Tally::default()).unwrap().unwrap();
+        let refused: Vec<_> = batch.refused.iter().map(|row| (row.line, row.source_id.as_str())).collect();
+        assert_eq!((refused, batch.places), (vec![(1, "long")], vec![(2, "short".to_owned())]));
+        assert!(supply.batch(None, &naming, &mut Tally::default()).unwrap().is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cli::import::batch::key_of;
-use crate::cli::import::row::Row;
+use crate::cli::import::row::{Refused, Row};
 use std::cell::RefCell;
 use tonic_types::ErrorDetails;
 
@@ -77,6 +77,8 @@ struct Told {
     begun: u64,
     /// Batches without a good row, by number.
     empty: Vec<u64>,
+    /// All batches but the first hold refused rows, as many as can be.
+    refusing: bool,
     settled: Vec<u64>,
     pauses: u32,
 }
@@ -89,7 +91,11 @@ impl Course for Told {
         self.left -= 1;
         self.begun += 1;
         let mut batch = Batch { read_bytes: self.begun, ..Batch::default() };
-        if !self.empty.contains(&self.begun) {
+        if self.refusing && self.begun > 1 {
+            let (text, line) = (String::new(), self.begun);
+            let [source_id, field, reason, message] = [text.clone(), text.clone(), text.clone(), text];
+            batch.refused = vec![Refused { line, source_id, field, reason, message }; REFUSED_MAX];
+        } else if !self.empty.contains(&self.begun) {
             let row = Row { source_id: self.begun.to_string(), ..Row::default() };
             batch.push(self.begun, key_of(row, "x", String::new(), Vec::new()));
         }
@@ -153,4 +159,25 @@ async fn batches_without_a_good_row_are_settled_and_never_sent() {
     let (ended, told, fake) = send(3, vec![1, 2, 3], &[]).await;
     ended.unwrap();
     assert_eq!((told.settled.len(), *fake.streams.borrow()), (3, 0), "nobody is asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_run_asks_anew_and_not_for_the_answers_of_the_first() {
+    let fake = Fake { fates: RefCell::default(), in_by_id: RefCell::default(), streams: RefCell::default() };
+    let patience = Duration::from_secs(30);
+    let sending = Sending { way: &&fake, keyspace: "tenants/a/keyspaces/b", validate_only: false, patience };
+    for _ in 0..2 {
+        sending.run(&mut Told { left: 3, ..Told::default() }).await.unwrap();
+    }
+    assert_eq!(fake.in_by_id.borrow().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_rows_without_end_wait_for_the_answer_before_them() {
+    let fake = Fake { fates: RefCell::default(), in_by_id: RefCell::default(), streams: RefCell::default() };
+    let patience = Duration::from_secs(30);
+    let sending = Sending { way: &&fake, keyspace: "tenants/a/keyspaces/b", validate_only: false, patience };
+    let mut told = Told { left: 5, refusing: true, ..Told::default() };
+    sending.run(&mut told).await.unwrap();
+    assert_eq!(told.settled, [2, 3, 4, 5], "not all with the first");
 }
