@@ -9,7 +9,7 @@ use crate::words::{
 };
 use bytes::Bytes;
 use latchkey_kms::OsEntropy;
-use latchkey_state::{LoadError, Row, RowId, State};
+use latchkey_state::{LoadError, Loading, Row, RowId, State};
 use latchkey_storage::{Encoder, StoreError};
 use latchkey_wire::disk::RowReader;
 use latchkey_wire::pb::disk::v1 as pb;
@@ -210,7 +210,7 @@ pub(crate) async fn load<R: Read>(core: &Core, frames: Frames<R>) -> Result<Stat
     if !frames.is_of(core) {
         return Err(SnapshotError::Foreign);
     }
-    let mut rows = Vec::new();
+    let mut loading = Loading::default();
     let (mut reader, mut unwrapped) = (RowReader::default(), false);
     for frame in frames {
         let frame = frame?;
@@ -225,7 +225,7 @@ pub(crate) async fn load<R: Read>(core: &Core, frames: Frames<R>) -> Result<Stat
         if let Row::RingKey(key) = &row {
             core.keyring.add(key.clone());
         }
-        rows.push(row);
+        loading.add(row);
     }
-    State::load(rows.into_iter()).map_err(SnapshotError::Load)
+    loading.finish().map_err(SnapshotError::Load)
 }
