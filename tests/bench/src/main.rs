@@ -24,10 +24,15 @@ mod table;
 
 use clap::Parser;
 use measure::{Form, Pick};
+use mimalloc::MiMalloc;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use table::{Output, say};
+
+/// As the program that is measured has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures Latchkey on this machine. Build it with --release.
 #[derive(Debug, Parser)]
