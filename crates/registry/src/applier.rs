@@ -275,8 +275,11 @@ impl Applier {
         self.membership = meta.last_membership.clone();
         self.core.outbox.start_at(state.progress().frontier.size());
         info!(revision = %state.revision(), keys = state.key_count(), "snapshot installed");
+        let old = Arc::clone(&self.core.state());
         self.core.publish(state);
         self.core.set_condition(Condition::Ready);
+        // A whole state shares nothing with the next and takes long to free, and records wait for this thread.
+        std::thread::spawn(move || drop(old));
         Ok(())
     }
 
