@@ -245,8 +245,11 @@ impl Registry {
     /// Stops: no more answers, raft ends, what waits is written.
     pub async fn shutdown(self) {
         drop(self.inner.raft.shutdown().await);
-        for task in std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner)) {
+        // Awaited as well: what a task holds, the store among it, is free only once the task is gone.
+        let tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
             task.abort();
+            drop(task.await);
         }
         self.inner.core.rows.close();
         let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -101,7 +101,7 @@ impl Registry {
         }
         let core = Core::new(store.clone(), kms.clone(), clock.clone());
         let peers = Arc::new(Peers::new(core.cluster(), core.epoch(), secret.clone()));
-        let machine = StateMachine::new(core.clone())?;
+        let (machine, applier) = StateMachine::begin(core.clone())?;
         let writer = std::thread::Builder::new().name("rows".into()).spawn({
             let (core, runtime) = (core.clone(), Handle::current());
             move || row_writer::run(&core, &runtime)
@@ -128,7 +128,7 @@ impl Registry {
             interval: Duration::from_millis(timing.heartbeat_ms),
         });
         let reader = Reader { core: core.clone(), lease, renewal: renewal.clone() };
-        let tasks = Mutex::new(vec![loading]);
+        let tasks = Mutex::new(vec![loading, applier]);
         let writer = Mutex::new(Some(writer));
         let founding_key = founding.as_ref().map(|pending| pending.log_key.clone());
         let stand_down = stand_down(timing);

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 /// How long to wait before the key-encryption key is asked for again.
@@ -44,6 +45,11 @@ impl StateMachine {
     /// # Panics
     /// Outside a runtime.
     pub fn new(core: Arc<Core>) -> Result<Self, SnapshotError> {
+        Self::begin(core).map(|(machine, _)| machine)
+    }
+
+    /// As [`Self::new`], with the task that applies: it holds the store until it has ended.
+    pub(crate) fn begin(core: Arc<Core>) -> Result<(Self, JoinHandle<()>), SnapshotError> {
         let (applied, membership) = match core.store.state_source() {
             StateSource::Empty => (None, StoredMembership::default()),
             StateSource::Rows(mark) => {
@@ -59,8 +65,8 @@ impl StateMachine {
         };
         let (jobs, asked) = mpsc::unbounded_channel();
         // Ends when this goes away.
-        tokio::spawn(Applier::new(core, applied, membership).run(asked));
-        Ok(Self { jobs })
+        let applier = tokio::spawn(Applier::new(core, applied, membership).run(asked));
+        Ok((Self { jobs }, applier))
     }
 
     fn ask(&self, job: Job) -> Result<(), FencedError> {
