@@ -26,7 +26,7 @@ use tracing::{error, info, warn};
 /// How long to wait before the key-encryption key is asked for again.
 pub(crate) const UNLOCK_RETRY: Duration = Duration::from_secs(1);
 
-/// The state machine of one replica, as raft sees it: what it asks is done by the [`Applier`], in order.
+/// The state machine of one replica, as raft sees it: what it asks is done by the applier, in order.
 pub struct StateMachine {
     jobs: UnboundedSender<Job>,
 }
