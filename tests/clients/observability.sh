@@ -11,46 +11,15 @@ readonly OBSERVABILITY=deploy/observability
 # Grafana's own reading of a dashboard, from those who write Grafana.
 readonly GRAFANA_SDK='grafana-foundation-sdk==1769699998!10.1.0'
 
-tools=$PWD/.cache/tools
-built=${LATCHKEY_BUILT:-$(realpath -m "${CARGO_TARGET_DIR:-target}")/debug}
-# To the services each variable of that beginning is a setting.
-unset LATCHKEY_BUILT
-export PATH=$tools/python/bin:$tools/bin:$PATH
-work=$(mktemp -d)
-service=
-passed=0
-failed=0
+# shellcheck source=tests/clients/common.sh
+. tests/clients/common.sh
 
 # Ends the one process that this started, and with it its Prometheus; and removes what they wrote.
 finish() {
-  if [ -n "$service" ]; then
-    kill -TERM "$service" 2>/dev/null
-    wait "$service" 2>/dev/null
-  fi
+  stop_service
   rm -rf "$work"
 }
 trap finish EXIT
-
-not_run() { echo "not run: $1"; }
-
-# fail NAME LOG: what is wrong without any check.
-fail() {
-  failed=$((failed + 1))
-  echo "FAIL $1"
-  tail -n 40 "$2" | sed 's/^/     /'
-}
-
-# check NAME SECONDS COMMAND...: passes if the command does, in its time.
-check() {
-  local name=$1 seconds=$2
-  shift 2
-  if timeout --kill-after=5 "$seconds" "$@" >"$work/check.log" 2>&1; then
-    passed=$((passed + 1))
-    echo "ok   $name"
-  else
-    fail "$name" "$work/check.log"
-  fi
-}
 
 # Debian's package, unpacked and not installed: that would start a Prometheus which nobody asked for.
 have_prometheus() {
@@ -72,36 +41,6 @@ have_grafana_sdk() {
   timeout 120 "$tools/python/bin/pip" install --quiet --disable-pip-version-check "$GRAFANA_SDK" >/dev/null 2>&1
 }
 
-# Ports that lie apart as the manuals say, and are free now.
-free_base() {
-  local base offset
-  while :; do
-    base=$((20000 + RANDOM % 20000))
-    for offset in 0 9 10 11 19 20 29 30 39; do
-      (exec 3<>"/dev/tcp/127.0.0.1/$((base + offset))") 2>/dev/null && continue 2
-    done
-    echo "$base"
-    return
-  done
-}
-
-start_service() {
-  for _ in 1 2 3; do
-    base=$(free_base)
-    "$built/latchkey" dev --observe --data "$work/dev" --listen-base "$base" >"$work/out.log" 2>"$work/err.log" &
-    service=$!
-    for _ in $(seq 400); do
-      grep -q '^Ctrl-C' "$work/out.log" && return 0
-      kill -0 "$service" 2>/dev/null || break
-      sleep 0.1
-    done
-    kill -TERM "$service" 2>/dev/null
-    wait "$service" 2>/dev/null
-    service=
-  done
-  return 1
-}
-
 # Something of everything that a panel shows, again and again until it is ended.
 traffic() {
   local key
@@ -120,7 +59,7 @@ traffic() {
 }
 
 watched() {
-  if ! start_service; then
+  if ! start_dev --observe; then
     fail "latchkey dev --observe starts" "$work/err.log"
     return
   fi
@@ -155,9 +94,7 @@ watched() {
     python3 tests/clients/observability/draw.py "$address" 10s 1 "$work/dashboards.svg"
   kill "$caller" 2>/dev/null
   wait "$caller" 2>/dev/null
-  kill -TERM "$service"
-  wait "$service"
-  service=
+  stop_service
   check "Prometheus ends with latchkey dev" 5 sh -c "! kill -0 $watcher 2>/dev/null"
 }
 

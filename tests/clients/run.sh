@@ -10,24 +10,13 @@ readonly BUF=1.75.0 GRPCURL=v1.9.3 PROTOC_GEN_GO=v1.36.11 PROTOC_GEN_GO_GRPC=v1.
 readonly GRPC_PYTHON=(grpcio==1.85.1 grpcio-tools==1.85.1 grpcio-status==1.85.1 grpcio-reflection==1.85.1
   grpcio-health-checking==1.85.1 googleapis-common-protos==1.76.0)
 
-tools=$PWD/.cache/tools
-built=${LATCHKEY_BUILT:-$(realpath -m "${CARGO_TARGET_DIR:-target}")/debug}
-# To the services each variable of that beginning is a setting.
-unset LATCHKEY_BUILT
-export PATH=$tools/python/bin:$tools/bin:$tools/node_modules/.bin:$PATH
-mkdir -p "$tools/bin"
-work=$(mktemp -d)
-service=
+# shellcheck source=tests/clients/common.sh
+. tests/clients/common.sh
 collector=
-passed=0
-failed=0
 
 # Ends the processes that this started, and removes what they wrote.
 finish() {
-  if [ -n "$service" ]; then
-    kill -TERM "$service" 2>/dev/null
-    wait "$service" 2>/dev/null
-  fi
+  stop_service
   [ -z "$collector" ] || kill "$collector" 2>/dev/null
   rm -rf "$work"
 }
@@ -42,34 +31,6 @@ attempt() {
   done
   tail -n 5 "$work/attempt.log"
   return 1
-}
-
-not_run() { echo "not run: $1"; }
-
-# check NAME SECONDS COMMAND...: passes if the command does, in its time.
-check() {
-  local name=$1 seconds=$2
-  shift 2
-  if timeout --kill-after=5 "$seconds" "$@" >"$work/check.log" 2>&1; then
-    passed=$((passed + 1))
-    echo "ok   $name"
-  else
-    fail "$name" "$work/check.log"
-  fi
-}
-
-# fail NAME LOG: what is wrong without any check.
-fail() {
-  failed=$((failed + 1))
-  echo "FAIL $1"
-  tail -n 40 "$2" | sed 's/^/     /'
-}
-
-# count FILE: adds what a client with checks of its own has counted. It prints `ok` and `FAIL` lines as this does.
-count() {
-  grep -E '^(ok|FAIL) ' "$1"
-  passed=$((passed + $(grep -c '^ok ' "$1")))
-  failed=$((failed + $(grep -c '^FAIL ' "$1")))
 }
 
 have_python() {
@@ -96,41 +57,14 @@ have_go_plugins() {
     GOBIN=$tools/bin attempt 240 go install "google.golang.org/grpc/cmd/protoc-gen-go-grpc@$PROTOC_GEN_GO_GRPC"
 }
 
-# Ports that lie apart as the manuals say, and are free now. Others look for ports too, so a start is tried again.
-free_base() {
-  local base offset
-  while :; do
-    base=$((20000 + RANDOM % 20000))
-    for offset in 0 9 10 11 19 20 29 30 39 110 111 119 210 211 219; do
-      (exec 3<>"/dev/tcp/127.0.0.1/$((base + offset))") 2>/dev/null && continue 2
-    done
-    echo "$base"
-    return
-  done
-}
-
 start_service() {
   : >"$work/err.log"
   [ -x "$built/latchkey" ] || attempt 600 "${CARGO:-cargo}" build --quiet --package latchkey || {
     cp "$work/attempt.log" "$work/err.log"
     return 1
   }
-  for _ in 1 2 3; do
-    base=$(free_base)
-    # At the finest level, so that the search for secrets has all that could ever be logged.
-    "$built/latchkey" dev --data "$work/dev" --listen-base "$base" --log "trace,openraft=debug" \
-      >"$work/out.log" 2>"$work/err.log" &
-    service=$!
-    for _ in $(seq 300); do
-      grep -q '^Ctrl-C' "$work/out.log" && return 0
-      kill -0 "$service" 2>/dev/null || break
-      sleep 0.1
-    done
-    kill -TERM "$service" 2>/dev/null
-    wait "$service" 2>/dev/null
-    service=
-  done
-  return 1
+  # At the finest level, so that the search for secrets has all that could ever be logged.
+  start_dev --log "trace,openraft=debug"
 }
 
 python_client() {
@@ -250,9 +184,7 @@ if have_python && have_go_plugins; then go_client; else not_run "go"; fi
 
 # Whatever the clients were shown is looked for in all that the service wrote.
 if [ -s "$work/secrets" ]; then
-  kill -TERM "$service"
-  wait "$service"
-  service=
+  stop_service
   check "no secret of $(wc -l <"$work/secrets") is in the data or in the log at trace" 60 \
     python3 tests/clients/python/canary.py "$work/secrets" "$work/dev/data" "$work/err.log" "$work/out.log"
 fi
