@@ -144,7 +144,7 @@ impl Applier {
         self.core.publish(state);
         // A record is applied when readers see it.
         drop(spans);
-        metrics::histogram!(names::APPLY_SECONDS).record(begun.elapsed().as_secs_f64());
+        histogram!(names::APPLY_SECONDS).record(begun.elapsed().as_secs_f64());
         self.tell_revoked();
         for (reply, applied) in answers {
             drop(reply.send(Arc::new(applied)));
