@@ -44,6 +44,7 @@ mod number;
 mod outcome;
 mod permission;
 mod permission_set;
+pub mod planted;
 mod prefix;
 mod refusal;
 mod resource;

@@ -8,6 +8,7 @@
 //! | a crate imports only lower ranks, and some dependencies have one home | [`ranks`] |
 //! | packages are named by their folder and never published | [`packages`] |
 //! | the core is pure: no std, no randomness, no serialisation | [`purity`] |
+//! | bugs are planted in builds of tests alone | [`planted`] |
 //! | each dependency is declared once, with the reason for it | [`table`] |
 //! | the top level is fixed, and its folders have their manuals | [`top_level`] |
 //! | files stay short enough to be read in one sitting | [`length`] |
@@ -23,6 +24,7 @@ pub mod length;
 pub mod make;
 pub mod observability;
 pub mod packages;
+pub mod planted;
 pub mod purity;
 pub mod ranks;
 pub mod references;
