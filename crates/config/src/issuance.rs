@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::declare::{Group as _, settings};
+use crate::host_port::HostPort;
 use crate::mistake::Mistakes;
 use crate::reader::Reader;
 use crate::sources::Sources;
@@ -21,9 +22,9 @@ settings! {
         value cluster_secret_file: PathBuf;
         /// The file with the key-encryption key. Mode 0600. Required. Since 0.1.
         value kek_file: PathBuf;
-        /// Where the replicas' `listen` can be reached, at least one; the leader is found from any of them. Addresses and
-        /// ports. Required. Since 0.1.
-        value registry_endpoints: Vec<SocketAddr>;
+        /// Where the replicas' `listen` can be reached, at least one; the leader is found from any of them. Each a host
+        /// and a port, such as `replica-1.example:7720`. Required. Since 0.1.
+        value registry_endpoints: Vec<HostPort>;
         /// Logs and traces.
         group telemetry: TelemetrySettings;
     }
@@ -64,7 +65,7 @@ mod tests {
             ..Sources::default()
         };
         let settings = IssuanceSettings::load(&sources).unwrap();
-        assert_eq!(settings.registry_endpoints.iter().map(SocketAddr::port).collect::<Vec<_>>(), [7720, 7730]);
+        assert_eq!(settings.registry_endpoints.iter().map(HostPort::port).collect::<Vec<_>>(), [7720, 7730]);
         assert_eq!(settings.listen.port(), 7710);
     }
 

@@ -15,6 +15,7 @@ mod audit;
 mod declare;
 mod document;
 mod field;
+mod host_port;
 mod issuance;
 mod mistake;
 mod nearest;
@@ -28,6 +29,7 @@ mod validation;
 
 pub use audit::AuditSettings;
 pub use document::documentation;
+pub use host_port::HostPort;
 pub use issuance::IssuanceSettings;
 pub use mistake::{Mistake, Mistakes};
 pub use profile::Profile;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use latchkey_domain::Slug;
 
 use crate::declare::{Group as _, settings};
+use crate::host_port::HostPort;
 use crate::mistake::Mistakes;
 use crate::raft::RaftSettings;
 use crate::reader::Reader;
@@ -57,10 +58,10 @@ settings! {
         value id: u64;
         /// Its `node.region`. Required. Since 0.1.
         value region: Slug;
-        /// Where callers reach it (its `listen`). Required. Since 0.1.
-        value api_address: SocketAddr;
-        /// Where other replicas reach it (its `raft.listen`). Required. Since 0.1.
-        value raft_address: SocketAddr;
+        /// Where callers reach it (its `listen`): a host and a port, such as `replica-1.example:7720`. Required. Since 0.1.
+        value api_address: HostPort;
+        /// Where other replicas reach it (its `raft.listen`): a host and a port. Required. Since 0.1.
+        value raft_address: HostPort;
     }
 }
 

@@ -195,7 +195,7 @@ impl Others {
         let options = |name, listen: SocketAddr, metrics: SocketAddr| {
             let files = open_files(&layout.cluster_secret(), &layout.kek());
             let (secret, kms) = files.map_err(|error| DevError::Service(name, error))?;
-            let replicas = vec![ports.validation()];
+            let replicas = vec![ports.validation().into()];
             Ok::<_, DevError>(service::Options { listen, metrics_listen: Some(metrics), replicas, secret, kms })
         };
         let failed = |name| move |error| DevError::Service(name, error);

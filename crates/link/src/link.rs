@@ -8,14 +8,15 @@ use crate::{Barrier, FollowItem, Following, ProvenIdentity, Query, Registry, Sel
 use latchkey_domain::{ClusterId, KeyspaceName, NodeId, Revision, Sequence};
 use latchkey_state::{Command, Operation};
 use latchkey_telemetry::{span, trace};
-use latchkey_transport::{ClusterSecret, Unavailable, status};
+use latchkey_transport::{Dialer, Proof, Unavailable, status};
 use latchkey_wire::applied::{Proposed, read_applied};
 use latchkey_wire::disk::write_command;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::v1::ErrorReason;
 use latchkey_wire::pb::v1::replica_status::State as Known;
 use latchkey_wire::request::Consistency;
-use std::net::{IpAddr, SocketAddr};
+use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -61,11 +62,11 @@ enum Repeat {
 }
 
 impl Link {
-    /// To the replicas at these addresses. Connects with the first call.
+    /// To the replicas at these addresses, texts such as `replica-1.example:7720`. Connects with the first call.
     #[must_use]
-    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>, secret: &ClusterSecret) -> Self {
+    pub fn new(addresses: impl IntoIterator<Item: Display>, dialer: &Dialer, proof: &Proof) -> Self {
         let shared = Shared {
-            replicas: Replicas::new(addresses, secret),
+            replicas: Replicas::new(addresses, dialer, proof),
             identities: Identities::default(),
             seen: Mutex::default(),
         };

@@ -1,11 +1,11 @@
 //! Which replicas there are, who each of them is, and who leads.
 
 use latchkey_domain::{ClusterId, NodeId};
-use latchkey_transport::{AttachClusterSecret, ClusterSecret, INTERNAL_MESSAGE_BYTES_MAX, channel};
+use latchkey_transport::{AttachProof, Dialer, INTERNAL_MESSAGE_BYTES_MAX, Peer as Expected, Proof};
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::registry_service_client::RegistryServiceClient;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 /// A replica that does not introduce itself within this time is passed over. A round trip over an ocean takes a third.
 const INTRODUCE_MAX: Duration = Duration::from_millis(500);
 
-pub(crate) type Client = RegistryServiceClient<InterceptedService<Channel, AttachClusterSecret>>;
+pub(crate) type Client = RegistryServiceClient<InterceptedService<Channel, AttachProof>>;
 
 /// The replicas that were configured. Connected when first called.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Replicas {
 
 #[derive(Debug)]
 struct Peer {
-    address: SocketAddr,
+    address: String,
     client: Client,
 }
 
@@ -52,9 +52,11 @@ pub(crate) struct Reached {
 }
 
 impl Replicas {
-    pub(crate) fn new(addresses: impl IntoIterator<Item = SocketAddr>, secret: &ClusterSecret) -> Self {
+    pub(crate) fn new(addresses: impl IntoIterator<Item: Display>, dialer: &Dialer, proof: &Proof) -> Self {
         let peers = addresses.into_iter().map(|address| {
-            let guarded = InterceptedService::new(channel(address), secret.attach());
+            let address = address.to_string();
+            let channel = dialer.channel(&address, Expected::AnyReplica);
+            let guarded = InterceptedService::new(channel, proof.attach());
             let client = RegistryServiceClient::new(guarded)
                 .max_decoding_message_size(INTERNAL_MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(INTERNAL_MESSAGE_BYTES_MAX);
@@ -118,7 +120,7 @@ impl Replicas {
             match answer {
                 Ok((at, Ok(Ok(introduction)))) => heard.push((at, introduction.into_inner())),
                 Ok((at, Ok(Err(status)))) => {
-                    let (address, code) = (self.peers[at].address, status.code());
+                    let (address, code) = (&self.peers[at].address, status.code());
                     tracing::debug!(%address, %code, message = status.message(), "a replica did not introduce itself");
                 }
                 Ok((at, Err(_))) => {

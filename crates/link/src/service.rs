@@ -2,10 +2,11 @@
 //! where they are put together; what it serves comes from its crate.
 
 use crate::{Entrance, Link, Material, Refusals};
+use latchkey_config::HostPort;
 use latchkey_domain::Slug;
 use latchkey_kms::{FileKms, KekFileError, Kms};
 use latchkey_telemetry::{Endpoint, OsEntropy, serve_metrics};
-use latchkey_transport::{BindError, ClusterSecret, ClusterSecretError, Health, Probe, ServeError, Server};
+use latchkey_transport::{BindError, ClusterSecret, ClusterSecretError, Dialer, Health, Probe, ServeError, Server};
 use latchkey_wire::FILE_DESCRIPTOR_SET;
 use std::io;
 use std::net::SocketAddr;
@@ -27,7 +28,7 @@ pub struct Options {
     /// Where metrics are scraped; absent: nowhere, as in a process where another service serves them.
     pub metrics_listen: Option<SocketAddr>,
     /// Where the replicas are reached.
-    pub replicas: Vec<SocketAddr>,
+    pub replicas: Vec<HostPort>,
     /// What the services of the cluster share.
     pub secret: ClusterSecret,
     /// The KEK.
@@ -97,7 +98,7 @@ pub async fn start(
             Some(served.map_err(|source| StartError::Metrics { address, source })?)
         }
     };
-    let link = Link::new(options.replicas, &options.secret);
+    let link = Link::new(options.replicas, &Dialer::plain(), &options.secret.into());
     let server = Server::bind(options.listen).await?.descriptors(FILE_DESCRIPTOR_SET);
     let refusals = Refusals::default();
     let entrance = Entrance::new(Arc::new(link.clone()), refusals.clone());

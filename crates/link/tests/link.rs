@@ -7,7 +7,7 @@ use latchkey_kms::testing::SwitchableKms;
 use latchkey_link::testing::{MemoryRegistry, Seeded, conformance};
 use latchkey_link::{Barrier, FollowItem, Link, Material, Registry};
 use latchkey_state::{Actor, Command, CreateIdentity, Operation, RequestMark};
-use latchkey_transport::{ClusterSecret, Rejection, Unavailable};
+use latchkey_transport::{ClusterSecret, Dialer, Rejection, Unavailable};
 use latchkey_wire::disk::read_command;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::registry_service_server::{RegistryService, RegistryServiceServer};
@@ -206,7 +206,7 @@ async fn cluster(first: Manner) -> Cluster {
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
         tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
     }
-    let link = Link::new(addresses.clone(), &secret);
+    let link = Link::new(&addresses, &Dialer::plain(), &secret.into());
     Cluster { link, registry, leader, proposals, kms, root, entropy, addresses, _folder: folder }
 }
 
@@ -324,7 +324,7 @@ async fn whoever_has_another_secret_is_told_nothing() {
     let cluster = cluster(Manner::Well).await;
     let folder = tempfile::tempdir().unwrap();
     let other = ClusterSecret::generate(&folder.path().join("secret"), &mut Seeded(99)).unwrap();
-    let stranger = Link::new(cluster.addresses.clone(), &other);
+    let stranger = Link::new(&cluster.addresses, &Dialer::plain(), &other.into());
     let status = stranger.cluster(Instant::now() + Duration::from_millis(50)).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
 }

@@ -4,7 +4,7 @@ use crate::propose::ProposeError;
 use crate::registry::Registry;
 use crate::registry_service::{confirm, follow, propose_status, told};
 use latchkey_decision::{Ground, NotIdentified, authenticate as identify};
-use latchkey_domain::{ClusterId, KeyspaceName, NodeId, Sequence, UnixMillis};
+use latchkey_domain::{ClusterId, KeyspaceName, Sequence, UnixMillis};
 use latchkey_link::query::{self, answer};
 use latchkey_link::{Barrier, FollowItem, Following, ProvenIdentity, Query, Selected};
 use latchkey_state::{Command, State};
@@ -33,7 +33,7 @@ impl latchkey_link::Registry for Registry {
                     target: Some(self.peers().target(leader)),
                     command: Some(write_command(command)),
                 };
-                let mut client = self.peers().registry(&member).ok_or_else(|| no_leader(self.node()))?;
+                let mut client = self.peers().registry(leader, &member);
                 let answer = client.propose(timed(request, by)).await?.into_inner();
                 answer.applied.ok_or_else(|| status::bug("a proposal was answered with nothing"))?
             }
@@ -66,7 +66,7 @@ impl latchkey_link::Registry for Registry {
                     bound_ms: barrier.bound.millis(),
                     timeout_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
                 };
-                let mut client = self.peers().registry(&member).ok_or_else(|| no_leader(self.node()))?;
+                let mut client = self.peers().registry(leader, &member);
                 Ok(client.confirm(timed(request, by)).await?.into_inner().replicas)
             }
             Err(error) => Err(propose_status(self, &error)),
@@ -159,8 +159,4 @@ fn timed<T>(message: T, by: Instant) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(left(by));
     request
-}
-
-fn no_leader(node: NodeId) -> Status {
-    Unavailable::NoLeader { node: Some(node) }.into_status()
 }

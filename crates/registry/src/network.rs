@@ -35,7 +35,7 @@ pub(crate) struct Connection {
     core: Arc<Core>,
     peers: Arc<Peers>,
     target: u64,
-    client: Option<RaftServiceClient<GuardedChannel>>,
+    client: RaftServiceClient<GuardedChannel>,
 }
 
 type Failure = RPCError<u64, Member, RaftError<u64>>;
@@ -44,14 +44,10 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, target: u64, node: &Member) -> Connection {
-        Connection { core: self.core.clone(), peers: self.peers.clone(), target, client: self.peers.raft(node) }
+        let client = self.peers.raft(NodeId(target), node);
+        Connection { core: self.core.clone(), peers: self.peers.clone(), target, client }
     }
 }
-
-/// An address that is none: the replica can never be reached, which openraft treats like one that is down.
-#[derive(Debug, thiserror::Error)]
-#[error("replica {0} has no address that can be dialled")]
-struct NoAddress(u64);
 
 /// This leader can commit nothing.
 #[derive(Debug, thiserror::Error)]
@@ -59,10 +55,6 @@ struct NoAddress(u64);
 struct StuckDisk;
 
 impl Connection {
-    fn client(&self) -> Result<RaftServiceClient<GuardedChannel>, Unreachable> {
-        self.client.clone().ok_or_else(|| Unreachable::new(&NoAddress(self.target)))
-    }
-
     fn timeout(&self, action: RPCTypes, timeout: Duration) -> Timeout<u64> {
         Timeout { action, id: self.core.node().0, target: self.target, timeout }
     }
@@ -104,7 +96,7 @@ impl RaftNetwork<TypeConfig> for Connection {
             records: rpc.entries.iter().map(record_to_pb).collect(),
             committed: rpc.leader_commit.as_ref().map(log_id_to_pb),
         };
-        let mut client = self.client()?;
+        let mut client = self.client.clone();
         let answer = self.call(RPCTypes::AppendEntries, option.hard_ttl(), client.append(request)).await?;
         match answer.result {
             Some(pb::append_response::Result::Success(_)) => Ok(AppendEntriesResponse::Success),
@@ -125,7 +117,7 @@ impl RaftNetwork<TypeConfig> for Connection {
             vote: Some(vote_to_pb(&rpc.vote)),
             last_log_id: rpc.last_log_id.as_ref().map(log_id_to_pb),
         };
-        let mut client = self.client()?;
+        let mut client = self.client.clone();
         let answer = self.call(RPCTypes::Vote, option.hard_ttl(), client.vote(request)).await?;
         let vote = answer.vote.as_ref().map(vote_from_pb).unwrap_or_default();
         Ok(VoteResponse::new(vote, answer.last_log_id.as_ref().map(log_id_from_pb), answer.granted))
@@ -138,7 +130,7 @@ impl RaftNetwork<TypeConfig> for Connection {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<u64>, StreamingError<TypeConfig, Fatal<u64>>> {
-        let mut client = self.client()?;
+        let mut client = self.client.clone();
         let SnapshotData::Own(Some(state)) = *snapshot.snapshot else {
             return Err(Unreachable::new(&Status::unavailable("this replica has not loaded its state")).into());
         };

@@ -3,29 +3,30 @@
 
 use crate::types::Member;
 use latchkey_domain::{ClusterId, NodeId};
-use latchkey_transport::{AttachClusterSecret, ClusterSecret, INTERNAL_MESSAGE_BYTES_MAX, channel};
+use latchkey_transport::{AttachProof, Dialer, INTERNAL_MESSAGE_BYTES_MAX, Peer, Proof};
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::raft_service_client::RaftServiceClient;
 use latchkey_wire::pb::internal::v1::registry_service_client::RegistryServiceClient;
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Mutex;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
-pub(crate) type GuardedChannel = InterceptedService<Channel, AttachClusterSecret>;
+pub(crate) type GuardedChannel = InterceptedService<Channel, AttachProof>;
 
 /// How the other replicas are reached.
 pub(crate) struct Peers {
     cluster: ClusterId,
     epoch: u64,
-    secret: ClusterSecret,
-    channels: Mutex<HashMap<SocketAddr, Channel>>,
+    dialer: Dialer,
+    proof: Proof,
+    /// By who must answer, and where.
+    channels: Mutex<HashMap<(NodeId, String), Channel>>,
 }
 
 impl Peers {
-    pub(crate) fn new(cluster: ClusterId, epoch: u64, secret: ClusterSecret) -> Self {
-        Self { cluster, epoch, secret, channels: Mutex::default() }
+    pub(crate) fn new(cluster: ClusterId, epoch: u64, dialer: Dialer, proof: Proof) -> Self {
+        Self { cluster, epoch, dialer, proof, channels: Mutex::default() }
     }
 
     /// For whom a call is meant: a process that is somebody else refuses it.
@@ -42,20 +43,20 @@ impl Peers {
         })
     }
 
-    pub(crate) fn raft(&self, member: &Member) -> Option<RaftServiceClient<GuardedChannel>> {
-        let client = RaftServiceClient::new(self.guarded(&member.raft_address)?);
-        Some(client.max_decoding_message_size(INTERNAL_MESSAGE_BYTES_MAX))
+    pub(crate) fn raft(&self, node: NodeId, member: &Member) -> RaftServiceClient<GuardedChannel> {
+        let client = RaftServiceClient::new(self.guarded(node, &member.raft_address));
+        client.max_decoding_message_size(INTERNAL_MESSAGE_BYTES_MAX)
     }
 
-    pub(crate) fn registry(&self, member: &Member) -> Option<RegistryServiceClient<GuardedChannel>> {
-        let client = RegistryServiceClient::new(self.guarded(&member.address)?);
-        Some(client.max_decoding_message_size(INTERNAL_MESSAGE_BYTES_MAX))
+    pub(crate) fn registry(&self, node: NodeId, member: &Member) -> RegistryServiceClient<GuardedChannel> {
+        let client = RegistryServiceClient::new(self.guarded(node, &member.address));
+        client.max_decoding_message_size(INTERNAL_MESSAGE_BYTES_MAX)
     }
 
-    fn guarded(&self, address: &str) -> Option<GuardedChannel> {
-        let address: SocketAddr = address.parse().ok()?;
+    fn guarded(&self, node: NodeId, address: &str) -> GuardedChannel {
         let mut channels = self.channels.lock().expect("nobody panics while holding the channels");
-        let channel = channels.entry(address).or_insert_with(|| channel(address)).clone();
-        Some(InterceptedService::new(channel, self.secret.attach()))
+        let dial = || self.dialer.channel(address, Peer::Replica(node));
+        let channel = channels.entry((node, address.to_owned())).or_insert_with(dial).clone();
+        InterceptedService::new(channel, self.proof.attach())
     }
 }

@@ -14,7 +14,7 @@ use crate::start::Timing;
 use crate::types::{IntroducedKey, Member, Raft};
 use latchkey_domain::NodeId;
 use latchkey_kms::Kms;
-use latchkey_transport::{ClusterSecret, Guarded};
+use latchkey_transport::{Proof, Proven};
 use latchkey_wire::pb::internal::v1::raft_service_server::RaftServiceServer;
 use latchkey_wire::pb::internal::v1::registry_service_server::RegistryServiceServer;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,7 +43,7 @@ pub(crate) struct Inner {
     pub(crate) raft: Raft,
     pub(crate) kms: Arc<dyn Kms>,
     pub(crate) peers: Arc<Peers>,
-    pub(crate) secret: ClusterSecret,
+    pub(crate) proof: Proof,
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) reader: Reader,
     /// How long this replica is silent when it stands down: until the others have surely elected.
@@ -105,18 +105,18 @@ impl Registry {
 
     /// Raft's calls, for the raft listener.
     #[must_use]
-    pub fn raft_service(&self) -> Guarded<RaftServiceServer<RaftFace>> {
+    pub fn raft_service(&self) -> Proven<RaftServiceServer<RaftFace>> {
         let face = RaftFace::new(self.inner.core.clone(), self.inner.raft.clone(), self.inner.peers.clone());
         let limit = latchkey_transport::INTERNAL_MESSAGE_BYTES_MAX;
-        self.inner.secret.guard(RaftServiceServer::new(face).max_decoding_message_size(limit))
+        self.inner.proof.guard(RaftServiceServer::new(face).max_decoding_message_size(limit))
     }
 
     /// The registry's calls, for the listener of the services.
     #[must_use]
-    pub fn registry_service(&self) -> Guarded<RegistryServiceServer<RegistryFace>> {
+    pub fn registry_service(&self) -> Proven<RegistryServiceServer<RegistryFace>> {
         let limit = latchkey_transport::INTERNAL_MESSAGE_BYTES_MAX;
         let face = RegistryFace::new(self.clone());
-        self.inner.secret.guard(RegistryServiceServer::new(face).max_decoding_message_size(limit))
+        self.inner.proof.guard(RegistryServiceServer::new(face).max_decoding_message_size(limit))
     }
 
     /// The cluster as this replica knows it.
@@ -244,6 +244,8 @@ impl Registry {
 
     /// Stops: no more answers, raft ends, what waits is written.
     pub async fn shutdown(self) {
+        // raft may wait for a snapshot that is never installed, or for a disk that does not answer.
+        self.inner.core.durable.end();
         drop(self.inner.raft.shutdown().await);
         // Awaited as well: what a task holds, the store among it, is free only once the task is gone.
         let tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));

@@ -94,7 +94,7 @@ impl Renewal {
             let (granted, differs) = self.grant(self.report()).await?;
             return Ok(Answer { read_index: granted.read_index, leader_time: granted.time, differs });
         }
-        let mut client = self.peers.registry(&member).ok_or(no_leader)?;
+        let mut client = self.peers.registry(leader, &member);
         let report = self.report();
         let request = pb::RenewLeaseRequest {
             target: Some(self.peers.target(leader)),

@@ -22,7 +22,7 @@ use latchkey_crypto::draw;
 use latchkey_kms::{Kms, OsEntropy};
 use latchkey_storage::{Store, Word};
 use latchkey_telemetry::Clock;
-use latchkey_transport::ClusterSecret;
+use latchkey_transport::{Dialer, Proof};
 use openraft::error::{InitializeError, RaftError};
 use openraft::{Config, SnapshotPolicy};
 use std::sync::{Arc, Mutex};
@@ -64,8 +64,10 @@ pub struct Parts {
     pub kms: Arc<dyn Kms>,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
-    /// What all processes of the cluster share.
-    pub secret: ClusterSecret,
+    /// How other replicas are reached.
+    pub dialer: Dialer,
+    /// How the cluster's processes know each other.
+    pub proof: Proof,
     /// How raft is timed.
     pub timing: Timing,
     /// What `init` left to be done, on the replica that founds the cluster.
@@ -95,12 +97,12 @@ impl Registry {
     /// # Errors
     /// [`StartError`]
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { store, kms, clock, secret, timing, founding } = parts;
+        let Parts { store, kms, clock, dialer, proof, timing, founding } = parts;
         if let Some(why) = store.word(Word::Fence) {
             return Err(StartError::Fenced { why: String::from_utf8_lossy(&why).into_owned() });
         }
         let core = Core::new(store.clone(), kms.clone(), clock.clone());
-        let peers = Arc::new(Peers::new(core.cluster(), core.epoch(), secret.clone()));
+        let peers = Arc::new(Peers::new(core.cluster(), core.epoch(), dialer, proof.clone()));
         let (machine, applier) = StateMachine::begin(core.clone())?;
         let writer = std::thread::Builder::new().name("rows".into()).spawn({
             let (core, runtime) = (core.clone(), Handle::current());
@@ -138,7 +140,7 @@ impl Registry {
             raft,
             kms,
             peers,
-            secret,
+            proof,
             leadership,
             reader,
             stand_down,

@@ -19,7 +19,12 @@ impl ClusterSecret {
     /// service is not called.
     #[must_use]
     pub fn guard<S>(&self, service: S) -> Guarded<S> {
-        InterceptedService::new(service, RequireClusterSecret { secret: self.clone() })
+        InterceptedService::new(service, self.require())
+    }
+
+    /// The guard by itself.
+    pub(crate) fn require(&self) -> RequireClusterSecret {
+        RequireClusterSecret { secret: self.clone() }
     }
 
     /// The other end: give it to `with_interceptor` of a generated client.

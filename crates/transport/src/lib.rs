@@ -7,7 +7,7 @@
 //! ```
 //! In: [`Server`], the one place where that stack is put together; [`Caller`], [`Deadline`]: what a handler finds in
 //! the extensions of its request; [`status`], the one file where refusals become gRPC statuses; [`ClusterSecret`],
-//! which internal services ask for; [`channel`], the client's side. Out: what the services do.
+//! which internal services ask for as a [`Proof`]; [`Dialer`], the client's side. Out: what the services do.
 //!
 //! There is no TLS yet, so every listener is on loopback (the settings refuse any other address).
 //!
@@ -23,13 +23,13 @@ mod begun;
 mod bell;
 mod caller;
 mod catch;
-mod channel;
 mod cluster_guard;
 mod cluster_secret;
 mod connection;
 mod connections;
 mod corked;
 mod deadline;
+mod dialer;
 mod direct;
 mod explain;
 mod health;
@@ -37,6 +37,7 @@ mod held;
 mod limits;
 mod method;
 mod observe;
+mod proof;
 mod record;
 mod router;
 mod rule;
@@ -47,13 +48,14 @@ pub mod status;
 mod test_support;
 
 pub use caller::{BearerToken, Caller};
-pub use channel::channel;
 pub use cluster_guard::{AttachClusterSecret, CLUSTER_SECRET_KEY, Guarded, RequireClusterSecret};
 pub use cluster_secret::{ClusterSecret, ClusterSecretError};
 pub use deadline::Deadline;
+pub use dialer::{Dialer, Peer, channel};
 pub use direct::{AtOnce, Direct};
 pub use health::{Health, Probe};
 pub use limits::{BATCH_MESSAGE_BYTES_MAX, INTERNAL_MESSAGE_BYTES_MAX, Limits, PUBLIC_MESSAGE_BYTES_MAX};
+pub use proof::{AttachProof, Proof, Proven, RequireProof};
 pub use rule::Class;
 pub use server::{BindError, ServeError, Server};
 pub use status::{Rejection, Unavailable};

@@ -14,7 +14,7 @@ use latchkey_registry::{Parts, Registry, Timing, pending_founding, store_folder}
 use latchkey_storage::{OpenError, Options, SledStore, Store};
 use latchkey_telemetry::{Clock, SystemClock, serve_metrics};
 use latchkey_transport::{
-    BindError, ClusterSecret, ClusterSecretError, Direct, Limits, PUBLIC_MESSAGE_BYTES_MAX, Probe, Server,
+    BindError, ClusterSecret, ClusterSecretError, Dialer, Direct, Limits, PUBLIC_MESSAGE_BYTES_MAX, Probe, Server,
 };
 use latchkey_wire::FILE_DESCRIPTOR_SET;
 use latchkey_wire::pb::v1::cluster_service_server::ClusterServiceServer;
@@ -118,7 +118,8 @@ impl Validation {
             election_min_ms: raft_settings.election_min_ms,
             election_max_ms: raft_settings.election_max_ms,
         };
-        let parts = Parts { store, kms, clock: clock.clone(), secret, timing, founding };
+        let (dialer, proof) = (Dialer::plain(), secret.into());
+        let parts = Parts { store, kms, clock: clock.clone(), dialer, proof, timing, founding };
         let runtime = RaftRuntime::build().map_err(StartError::Threads)?;
         let started = runtime.handle().spawn(Registry::start(parts)).await;
         let registry = started.expect("starting neither panics nor is cancelled")?;

@@ -7,7 +7,7 @@ use crate::{Layout, Ports};
 use latchkey_domain::KeyspaceName;
 use latchkey_kms::{FileKms, KekFileError};
 use latchkey_link::{Link, Material, Registry as _};
-use latchkey_transport::{ClusterSecret, ClusterSecretError};
+use latchkey_transport::{ClusterSecret, ClusterSecretError, Dialer};
 use latchkey_wire::pb::v1 as pb;
 use pb::Outcome;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ pub(crate) async fn apply(seed: &Seed, layout: &Layout, ports: Ports) -> Result<
     directory(seed, &api).await?;
 
     let secret = ClusterSecret::read(&layout.cluster_secret(), Some(&layout.data()))?;
-    let link = Link::new([ports.validation()], &secret);
+    let link = Link::new([ports.validation()], &Dialer::plain(), &secret.into());
     let material = Material::new(Arc::new(FileKms::open(&layout.kek())?));
     let root = link.authenticate(&root_key, None, Instant::now() + ROOT_MAX).await.map_err(SeedError::Status)?;
     let mints = Mints { word: &seed.word, link: &link, material: &material, root: &root };

@@ -10,7 +10,7 @@ use latchkey_registry::{
 };
 use latchkey_storage::{Options, SledStore, Store};
 use latchkey_telemetry::{Clock, SystemClock};
-use latchkey_transport::{ClusterSecret, Limits, Server};
+use latchkey_transport::{ClusterSecret, Dialer, Limits, Server};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -122,7 +122,8 @@ impl Ground {
             store,
             kms: self.kms.clone(),
             clock: clock.clone(),
-            secret: self.secret.clone(),
+            dialer: Dialer::plain(),
+            proof: self.secret.clone().into(),
             timing: TIMING,
             founding,
         };

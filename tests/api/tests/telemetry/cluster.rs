@@ -48,7 +48,8 @@ impl Cluster {
         let options = || {
             let (secret, kms) = open_files(&path.join("secret"), &path.join("kek")).unwrap();
             let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            service::Options { listen: anywhere, metrics_listen: Some(anywhere), replicas: apis.to_vec(), secret, kms }
+            let replicas = apis.iter().copied().map(Into::into).collect();
+            service::Options { listen: anywhere, metrics_listen: Some(anywhere), replicas, secret, kms }
         };
         let issuance = Issuance::start(options()).await.unwrap();
         let audit = latchkey_audit::Options {
