@@ -12,6 +12,12 @@ pub trait Clock: Send + Sync + 'static {
     ///
     /// Not `CLOCK_MONOTONIC`, which stands still while a machine sleeps: a lease would outlive its bound.
     fn boottime_millis(&self) -> u64;
+
+    /// Milliseconds that this machine was awake: what a lease must not be read from. Only a planted bug does.
+    #[doc(hidden)]
+    fn awake_millis(&self) -> u64 {
+        self.boottime_millis()
+    }
 }
 
 /// The machine's own clocks.

@@ -42,6 +42,7 @@ impl Halt {
                 Unavailable::AuditBehind { .. } => "audit_behind",
                 Unavailable::DiskFull => "disk_full",
                 Unavailable::AuditStopped => "audit_stopped",
+                Unavailable::Removed { .. } => "removed",
             }),
             Self::Rejected(_) | Self::Refused(_) => None,
         }

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use latchkey_config::{Sources, ValidationSettings};
 use latchkey_domain::ClusterId;
-use latchkey_validation::{Purpose, Validation, init, telemetry_options};
+use latchkey_validation::{Purpose, Validation, init, plant_by_environment, telemetry_options};
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +61,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let settings = ValidationSettings::load(&Sources::of_process(arguments.config, arguments.settings))?;
     let telemetry = latchkey_telemetry::init("latchkey-validation", &telemetry_options(&settings.telemetry))?;
+    plant_by_environment()?;
     match arguments.task.unwrap_or_default() {
         Task::Serve => serve(&settings).await?,
         Task::Init { bootstrap_file: Some(bootstrap_file), .. } => {
