@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) reader: Reader,
     /// How long this replica is silent when it stands down: until the others have surely elected.
     pub(crate) stand_down: Duration,
+    /// How long a follower believes in a leader that it has not heard.
+    pub(crate) election_max: Duration,
     /// How long a leader rests between two searches of all keys for dead ones.
     pub(crate) search_interval: Mutex<Duration>,
     /// What each tenant has written lately, where this replica leads.
@@ -240,6 +242,12 @@ impl Registry {
         let store = &self.inner.core.store;
         let rows = store.read_rows(OUTBOX_TABLE, &[0; 8][..]..&[0xFF; 8][..], usize::MAX);
         rows.map_or(usize::MAX, |rows| rows.len())
+    }
+
+    /// Lets the thread go that writes rows, of a replica whose runtime is gone: for simulations, whose processes are killed.
+    #[doc(hidden)]
+    pub fn abandon(&self) {
+        self.inner.core.rows.close();
     }
 
     /// Stops: no more answers, raft ends, what waits is written.

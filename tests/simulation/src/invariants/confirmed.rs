@@ -1,0 +1,27 @@
+//! What a confirmation says is true: a replica of which it is said that it knows a revocation, or that its lease has ended,
+//! accepts the key no more.
+
+use super::{Invariant, Look};
+use crate::history::Told;
+
+pub(super) struct Confirmed;
+
+impl Invariant for Confirmed {
+    fn name(&self) -> &'static str {
+        "a confirmation is true"
+    }
+
+    fn look(&mut self, look: &Look<'_>) -> Result<(), String> {
+        for one in look.decided.iter().filter(|one| one.answer.is_valid()) {
+            let Some(revoked) = &look.history.keys[one.key].revoked else { continue };
+            let said = revoked.confirmed.iter().find(|said| said.node == one.node && said.told != Told::Waiting);
+            if let Some(said) = said {
+                return Err(format!(
+                    "replica {} accepts key {}, revoked at {}; at {} ms it was said to be {:?}",
+                    one.node, one.key, revoked.write.revision, said.at_ms, said.told
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,521 @@
+//! The world of one simulation: it moves in ticks of a millisecond, and after each of them everybody is looked at.
+
+use crate::clock::{BEGAN_MS, TrueTime};
+use crate::decide::{Answer, decide};
+use crate::ground::{Ground, Machine, Profile, REGIONS};
+use crate::history::{Decided, History};
+use crate::invariants::{Invariants, Look, Seen};
+use crate::net::{Direction, host_of};
+use latchkey_domain::NodeId;
+use latchkey_registry::Registry;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::sync::{mpsc, oneshot};
+use turmoil::{Builder, Sim};
+
+/// The machine from which everybody calls.
+const CALLERS: &str = "callers";
+
+/// The latest events of a world that fails are shown; so many.
+const EVENTS_SHOWN: usize = 400;
+
+/// What fails in a simulation, with all that is needed to understand it.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which rule was broken.
+    pub invariant: String,
+    /// How.
+    pub what: String,
+    /// The seed.
+    pub seed: u64,
+    /// The last events, with their times.
+    pub events: Vec<String>,
+}
+
+/// That a simulation is over, with what it found.
+pub type Outcome<T = ()> = Result<T, Box<Failure>>;
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} (seed {})", self.invariant, self.what, self.seed)
+    }
+}
+
+type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// One simulation.
+pub struct World {
+    sim: Sim<'static>,
+    time: TrueTime,
+    /// What the replicas have in common.
+    pub ground: Arc<Ground>,
+    /// How the cluster is laid out.
+    pub profile: Profile,
+    /// The seed of all that is drawn.
+    pub seed: u64,
+    calls: mpsc::UnboundedSender<Call>,
+    history: Arc<Mutex<History>>,
+    invariants: Invariants,
+    stalls: Option<Stalls>,
+    random: Random,
+    thaws: Vec<(u64, NodeId)>,
+}
+
+/// A direction is shut for a share of the time, for so long each time.
+struct Stalls {
+    per_mille: u64,
+    length_ms: u64,
+    ends: Vec<(u64, Direction)>,
+}
+
+/// Numbers from a seed.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// From this seed on.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`.
+    pub const fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
+impl World {
+    /// A cluster that runs, fresh everywhere.
+    ///
+    /// # Errors
+    /// Where it does not become so within a minute.
+    pub fn new(profile: Profile, seed: u64) -> Outcome<Self> {
+        Self::prepared(profile, seed, |_| {})
+    }
+
+    /// As [`Self::new`], with machines that were changed before they start.
+    ///
+    /// # Errors
+    /// Where the cluster does not become fresh within a minute.
+    pub fn prepared(profile: Profile, seed: u64, prepare: impl FnOnce(&mut Preparation)) -> Outcome<Self> {
+        let time = TrueTime::default();
+        let mut preparation = Preparation { timing: Vec::new(), rates: Vec::new() };
+        prepare(&mut preparation);
+        let mut ground = Ground::found(&profile, &time);
+        for (node, timing) in &preparation.timing {
+            Arc::get_mut(&mut ground).expect("nobody has it yet").retime(*node, *timing);
+        }
+        for (node, ppm) in &preparation.rates {
+            ground.machines[node].clock.set_rate(*ppm);
+        }
+        let mut builder = Builder::new();
+        let one_way = Duration::from_millis(profile.one_way_ms);
+        builder
+            .rng_seed(seed)
+            .epoch(SystemTime::UNIX_EPOCH + Duration::from_millis(BEGAN_MS))
+            .simulation_duration(Duration::from_secs(1 << 32))
+            .tick_duration(Duration::from_millis(1))
+            .min_message_latency(one_way)
+            .max_message_latency(one_way)
+            .tcp_capacity(1 << 16)
+            .enable_random_order();
+        let mut sim = builder.build();
+        for node in ground.machines.keys().copied() {
+            let ground = ground.clone();
+            sim.host(host_of(node), move || ground.clone().run(node));
+        }
+        let (calls, asked) = mpsc::unbounded_channel::<Call>();
+        let asked = Arc::new(Mutex::new(Some(asked)));
+        sim.host(CALLERS, move || {
+            let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+            async move {
+                let Some(mut asked) = asked else { return Ok(()) };
+                while let Some(call) = asked.recv().await {
+                    tokio::spawn(call);
+                }
+                Ok(())
+            }
+        });
+        let mut world = Self {
+            sim,
+            time,
+            ground,
+            profile,
+            seed,
+            calls,
+            history: Arc::default(),
+            invariants: Invariants::all(),
+            stalls: None,
+            random: Random::new(seed),
+            thaws: Vec::new(),
+        };
+        world.until(Duration::from_secs(60), "a cluster that is fresh everywhere", |world| world.is_fresh())?;
+        Ok(world)
+    }
+
+    /// The true time since the beginning. Milliseconds.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.time.ms()
+    }
+
+    /// The clock that tells it.
+    #[must_use]
+    pub fn time(&self) -> TrueTime {
+        self.time.clone()
+    }
+
+    /// What happened so far.
+    ///
+    /// # Panics
+    /// Never; a lock that is poisoned is taken all the same.
+    #[must_use]
+    pub fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The history, for callers.
+    #[must_use]
+    pub fn shared_history(&self) -> Arc<Mutex<History>> {
+        self.history.clone()
+    }
+
+    /// The numbers of this world.
+    pub const fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
+    /// Notes an event.
+    pub fn note(&self, what: impl Into<String>) {
+        self.history().note(self.time.ms(), what.into());
+    }
+
+    /// A replica's machine.
+    #[must_use]
+    pub fn machine(&self, node: NodeId) -> &Arc<Machine> {
+        &self.ground.machines[&node]
+    }
+
+    /// The replicas that run.
+    #[must_use]
+    pub fn running(&self) -> Vec<(NodeId, Registry)> {
+        let running = |machine: &Arc<Machine>| Some((machine.node, machine.process()?));
+        self.ground.machines.values().filter_map(running).collect()
+    }
+
+    /// The ids of all.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeId> {
+        self.ground.machines.keys().copied().collect()
+    }
+
+    /// Whether every replica runs and is fresh.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        let running = self.running();
+        running.len() == self.ground.machines.len()
+            && running
+                .iter()
+                .all(|(_, registry)| registry.core().state().cluster().is_some() && registry.reader().is_fresh())
+    }
+
+    /// The leader that can take writes.
+    #[must_use]
+    pub fn leader(&self) -> Option<NodeId> {
+        self.leader_among(&self.nodes())
+    }
+
+    /// The leader of these that can take writes.
+    #[must_use]
+    pub fn leader_among(&self, nodes: &[NodeId]) -> Option<NodeId> {
+        let leads = |(node, registry): &(NodeId, Registry)| {
+            nodes.contains(node) && registry.status().leader == Some(*node) && registry.can_write()
+        };
+        self.running().iter().find(|one| leads(one)).map(|(node, _)| *node)
+    }
+
+    /// Everybody but these.
+    #[must_use]
+    pub fn others(&self, of: &[NodeId]) -> Vec<NodeId> {
+        self.nodes().into_iter().filter(|node| !of.contains(node)).collect()
+    }
+
+    /// Moves on by a tick, and looks at everybody.
+    ///
+    /// # Errors
+    /// Where a rule is broken.
+    pub fn step(&mut self) -> Outcome {
+        self.stall();
+        self.thaw();
+        self.time.set(self.time.ms() + 1);
+        self.sim.step().map_err(|error| self.failure("the simulation itself", error.to_string()))?;
+        self.look()
+    }
+
+    /// Moves on for this long.
+    ///
+    /// # Errors
+    /// Where a rule is broken.
+    pub fn pass(&mut self, span: Duration) -> Outcome {
+        let end = self.time.ms() + u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        while self.time.ms() < end {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Moves on until this holds. Tells how long that took, in milliseconds.
+    ///
+    /// # Errors
+    /// Where a rule is broken, or it does not come to hold in time.
+    pub fn until(&mut self, within: Duration, what: &str, mut holds: impl FnMut(&mut Self) -> bool) -> Outcome<u64> {
+        let began = self.time.ms();
+        let end = began + u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        while !holds(self) {
+            if self.time.ms() >= end {
+                let states: Vec<_> = self.ground.machines.values().map(|machine| describe(machine)).collect();
+                let what = format!("{what}: not within {within:?}; {}", states.join("; "));
+                return Err(self.failure("liveness", what));
+            }
+            self.step()?;
+        }
+        Ok(self.time.ms() - began)
+    }
+
+    /// Lets a caller do something, beside all else that happens.
+    pub fn spawn(&self, call: impl Future<Output = ()> + Send + 'static) {
+        // The callers' machine is never stopped.
+        drop(self.calls.send(Box::pin(call)));
+    }
+
+    /// Lets a caller do something, and waits for what comes of it.
+    ///
+    /// # Errors
+    /// Where a rule is broken meanwhile, or nothing comes of it within this time.
+    pub fn call<T: Send + 'static>(
+        &mut self,
+        what: &str,
+        within: Duration,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> Outcome<T> {
+        let (answer, mut answered) = oneshot::channel();
+        self.spawn(async move { drop(answer.send(call.await)) });
+        let mut answer = None;
+        self.until(within, what, |_| {
+            answer = answered.try_recv().ok();
+            answer.is_some()
+        })?;
+        Ok(answer.expect("just waited for"))
+    }
+
+    /// Ends a replica's process; with the power, what its disk had not made durable is gone.
+    pub fn crash(&mut self, node: NodeId, power_cut: bool) {
+        self.note(format!("{} of replica {node}", if power_cut { "power cut" } else { "kill" }));
+        if self.machine(node).is_frozen() {
+            self.unfreeze(node);
+        }
+        self.sim.crash(host_of(node));
+        self.machine(node).ended(power_cut);
+    }
+
+    /// Starts it again.
+    pub fn restart(&mut self, node: NodeId) {
+        self.note(format!("start of replica {node}"));
+        self.sim.bounce(host_of(node));
+    }
+
+    /// Shuts one direction of a link.
+    pub fn shut(&self, direction: Direction) {
+        self.note(format!("shut {} -> {}", direction.0, direction.1));
+        self.ground.net.shut(direction);
+    }
+
+    /// Opens it again.
+    pub fn open(&self, direction: Direction) {
+        self.note(format!("open {} -> {}", direction.0, direction.1));
+        self.ground.net.open(direction);
+    }
+
+    /// Cuts a replica off from the others, both ways.
+    pub fn isolate(&self, node: NodeId) {
+        for other in self.others(&[node]) {
+            self.shut((node, other));
+            self.shut((other, node));
+        }
+    }
+
+    /// Takes [`Self::isolate`] back.
+    pub fn rejoin(&self, node: NodeId) {
+        for other in self.others(&[node]) {
+            self.open((node, other));
+            self.open((other, node));
+        }
+    }
+
+    /// Opens all links.
+    pub fn heal(&mut self) {
+        self.note("all links are open");
+        if let Some(stalls) = &mut self.stalls {
+            stalls.ends.clear();
+        }
+        for (_, node) in std::mem::take(&mut self.thaws) {
+            self.machine(node).set_frozen(false);
+        }
+        self.ground.net.heal();
+    }
+
+    /// Stops a machine for a while: nothing leaves it, nothing reaches it, and nothing is decided on it. Its clock of boot
+    /// time goes on; the one of its waking hours does not.
+    pub fn freeze(&mut self, node: NodeId, span: Duration) {
+        let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        self.note(format!("replica {node} stands still for {ms} ms"));
+        self.isolate(node);
+        self.machine(node).set_frozen(true);
+        self.machine(node).clock.slept(ms);
+        self.thaws.push((self.time.ms() + ms, node));
+    }
+
+    /// Lets each direction of each link stall for this share of the time, for so long each time.
+    pub fn set_stalls(&mut self, per_mille: u64, length_ms: u64) {
+        self.stalls = (per_mille > 0).then(|| Stalls { per_mille, length_ms, ends: Vec::new() });
+    }
+
+    /// Checks what can only be said at the end: everything is healed, and everybody has caught up.
+    ///
+    /// # Errors
+    /// Where a rule is broken.
+    pub fn finish(&mut self) -> Outcome {
+        let entries = self.entries()?;
+        let seen = self.seen();
+        let history = self.history.clone();
+        let history = history.lock().unwrap_or_else(PoisonError::into_inner);
+        let look = Look { now_ms: self.time.ms(), seen: &seen, history: &history, decided: &[], entries: &entries };
+        let broken = self.invariants.end(&look);
+        drop(history);
+        broken.map_err(|(invariant, what)| self.failure(invariant, what))
+    }
+
+    /// A failure of this world, now.
+    #[must_use]
+    pub fn failure(&self, invariant: &str, what: String) -> Box<Failure> {
+        let events = self.history().last_events(EVENTS_SHOWN);
+        let what = format!("at {} ms: {what}", self.time.ms());
+        Box::new(Failure { invariant: invariant.to_owned(), what, seed: self.seed, events })
+    }
+
+    /// The sequences of the entries that each replica can be followed for.
+    fn entries(&mut self) -> Outcome<Vec<(NodeId, u64, Vec<u64>)>> {
+        let mut entries = Vec::new();
+        for (node, registry) in self.running() {
+            let size = registry.core().state().progress().frontier.size();
+            let asked = async move { registry.entries(0).await };
+            entries.push((node, size, self.call("the entries of a replica", Duration::from_secs(60), asked)?));
+        }
+        Ok(entries)
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        let awake = self.ground.machines.values().filter(|machine| !machine.is_frozen());
+        awake.filter_map(|machine| Some(Seen::of(machine, machine.process()?))).collect()
+    }
+
+    fn look(&mut self) -> Outcome {
+        let (now_ms, seen) = (self.time.ms(), self.seen());
+        let history = self.history.clone();
+        let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut decided = Vec::new();
+        for one in &seen {
+            for key in history.watched(one.node, one.life) {
+                let answer = decide(&one.registry, &history.keys[key].text);
+                decided.push(Decided { node: one.node, life: one.life, key, answer });
+            }
+        }
+        history.take(now_ms, &decided);
+        let look = Look { now_ms, seen: &seen, history: &history, decided: &decided, entries: &[] };
+        let broken = self.invariants.look(&look);
+        drop(history);
+        broken.map_err(|(invariant, what)| self.failure(invariant, what))
+    }
+
+    fn stall(&mut self) {
+        let (now, nodes) = (self.time.ms(), self.nodes());
+        let Some(stalls) = &mut self.stalls else { return };
+        let net = &self.ground.net;
+        stalls.ends.retain(|(end, direction)| {
+            let goes_on = *end > now;
+            if !goes_on {
+                net.open(*direction);
+            }
+            goes_on
+        });
+        for from in &nodes {
+            for to in nodes.iter().filter(|to| *to != from) {
+                let direction = (*from, *to);
+                // One draw a millisecond: a stall begins so often that they take their share of the time.
+                let begins = self.random.below(1_000 * stalls.length_ms) < stalls.per_mille;
+                if begins && !stalls.ends.iter().any(|(_, other)| *other == direction) {
+                    net.shut(direction);
+                    stalls.ends.push((now + stalls.length_ms, direction));
+                }
+            }
+        }
+    }
+
+    fn thaw(&mut self) {
+        let now = self.time.ms();
+        let over: Vec<_> = self.thaws.iter().filter(|(end, _)| *end <= now).map(|(_, node)| *node).collect();
+        for node in over {
+            self.unfreeze(node);
+        }
+    }
+
+    fn unfreeze(&mut self, node: NodeId) {
+        self.thaws.retain(|(_, thaws)| *thaws != node);
+        self.machine(node).set_frozen(false);
+        self.rejoin(node);
+    }
+
+    /// Whether a replica answers for this key now, and what.
+    #[must_use]
+    pub fn decide(&self, node: NodeId, key: usize) -> Answer {
+        let Some(registry) = self.machine(node).process() else { return Answer::Unavailable };
+        let text = self.history().keys[key].text.clone();
+        decide(&registry, &text)
+    }
+}
+
+/// What is changed before the machines start.
+pub struct Preparation {
+    /// How raft is timed on a machine that differs from the others.
+    pub timing: Vec<(NodeId, latchkey_registry::Timing)>,
+    /// By how much a machine's clocks run fast.
+    pub rates: Vec<(NodeId, i64)>,
+}
+
+fn describe(machine: &Machine) -> String {
+    let Some(registry) = machine.process() else {
+        return format!("replica {}: no process, {:?}", machine.node, machine.why_not());
+    };
+    let (status, state) = (registry.status(), registry.core().state());
+    format!(
+        "replica {} in {}: {:?}, leader {:?}, writes {}, fresh {}, revision {}",
+        machine.node,
+        REGIONS.get(usize::try_from(machine.node.0 - 1).unwrap_or(0)).unwrap_or(&"?"),
+        registry.condition(),
+        status.leader,
+        registry.can_write(),
+        registry.reader().is_fresh(),
+        state.revision(),
+    )
+}
