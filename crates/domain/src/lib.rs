@@ -37,6 +37,7 @@ mod http_method;
 mod id;
 mod import_format;
 mod import_refusal;
+mod last_known_max;
 mod metadata;
 mod name;
 mod network;
@@ -47,6 +48,7 @@ mod permission_set;
 pub mod planted;
 mod prefix;
 mod refusal;
+mod replica;
 mod resource;
 mod revision;
 mod revocation;
@@ -69,6 +71,7 @@ pub use import_format::{
     ImportStart, Shaped,
 };
 pub use import_refusal::ImportRefusal;
+pub use last_known_max::{LastKnownMax, LastKnownMaxError};
 pub use metadata::{METADATA_BYTES_MAX, METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, Metadata, MetadataError};
 pub use name::{
     IdentityName, KeyName, KeyspaceName, MANAGEMENT_KEYSPACE, NameError, OwnerName, RoleName, RotationName,
@@ -84,6 +87,7 @@ pub use permission::{
 pub use permission_set::{PERMISSIONS_MAX, PermissionSet};
 pub use prefix::{PREFIX_BYTES_MAX, Prefix, PrefixError, PrefixRule};
 pub use refusal::{Quota, Refusal, ResourceKind};
+pub use replica::{ADDRESS_BYTES_MAX, PlaceError, REGION_BYTES_MAX, ReplicaPlace, ReplicaRole};
 pub use resource::{ResourceError, ResourcePath, ResourcePattern, ResourceRule, ResourceSet};
 pub use revision::{Revision, Sequence};
 pub use revocation::RevocationReason;

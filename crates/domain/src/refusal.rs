@@ -1,7 +1,7 @@
 //! Refusals: answers that tell a caller what to change. A refusal is deterministic, is replicated with the command
 //! that it answers, and changed nothing.
 
-use crate::{DurationMillis, Duty, ImportFormatId, RotationState, Scope, UnixMillis};
+use crate::{DurationMillis, Duty, ImportFormatId, NodeId, ReplicaRole, RotationState, Scope, UnixMillis};
 use alloc::string::String;
 
 /// What kind of resource a refusal speaks of.
@@ -23,11 +23,13 @@ pub enum ResourceKind {
     Role,
     /// `…/rotations/{rotation}`
     Rotation,
+    /// `replicas/{replica}`
+    Replica,
 }
 
 impl ResourceKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Tenant,
         Self::Keyspace,
         Self::Owner,
@@ -36,6 +38,7 @@ impl ResourceKind {
         Self::Version,
         Self::Role,
         Self::Rotation,
+        Self::Replica,
     ];
 
     /// The word for it.
@@ -50,6 +53,7 @@ impl ResourceKind {
             Self::Version => "version",
             Self::Role => "role",
             Self::Rotation => "rotation",
+            Self::Replica => "replica",
         }
     }
 }
@@ -81,11 +85,13 @@ pub enum Quota {
     MetadataBytesOfKeyspace,
     /// Writes a second of one tenant, counted by the leader.
     WritesPerSecondOfTenant,
+    /// Replicas of the cluster that are not retired.
+    Replicas,
 }
 
 impl Quota {
     /// Every quota.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::KeysOfKeyspace,
         Self::KeyspacesOfTenant,
         Self::OwnersOfTenant,
@@ -98,6 +104,7 @@ impl Quota {
         Self::VersionsOfKey,
         Self::MetadataBytesOfKeyspace,
         Self::WritesPerSecondOfTenant,
+        Self::Replicas,
     ];
 
     /// The word for it.
@@ -116,6 +123,7 @@ impl Quota {
             Self::VersionsOfKey => "versions_of_key",
             Self::MetadataBytesOfKeyspace => "metadata_bytes_of_keyspace",
             Self::WritesPerSecondOfTenant => "writes_per_second_of_tenant",
+            Self::Replicas => "replicas",
         }
     }
 }
@@ -300,6 +308,22 @@ pub enum Refusal {
         format: ImportFormatId,
         /// How many keys.
         count: u64,
+    },
+    /// The replica is not what it would have to be.
+    ReplicaNotIn {
+        /// Its id.
+        replica: NodeId,
+        /// What it is.
+        role: ReplicaRole,
+        /// What was expected instead.
+        expected: &'static str,
+    },
+    /// The change of membership could cost a quorum or a revocation. Judged by the leader alone, so it is no record.
+    MembershipUnsafe {
+        /// The replica that it is about.
+        replica: NodeId,
+        /// What was found, and what was expected.
+        problem: String,
     },
     /// Audit is too far behind, and this can wait.
     AuditBehind {

@@ -93,6 +93,12 @@ impl DurationMillis {
     pub const fn millis(self) -> u64 {
         self.0
     }
+
+    /// Both, one after the other; at most 2^53.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self::new(self.0.saturating_add(other.0))
+    }
 }
 
 impl fmt::Display for DurationMillis {

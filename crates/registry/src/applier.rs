@@ -2,6 +2,7 @@
 //! which raft asks. What was committed while it worked is applied in one go: one clone of the state, one write of rows, one
 //! publication.
 
+use crate::backup::in_background;
 use crate::core::{Condition, Core, HASH_INTERVAL_RECORDS, mark};
 use crate::keyring::KeyringError;
 use crate::row_writer::Batch;
@@ -9,9 +10,9 @@ use crate::sealing::UnsealError;
 use crate::snapshot_file::{self, Frames, SnapshotError};
 use crate::state_machine::{UNLOCK_RETRY, chain, is_about_the_kek, snapshot_name};
 use crate::types::{Entry, LogCommand, LogId, Snapshot, SnapshotData, SnapshotMeta, StoredMembership};
-use latchkey_domain::UnixMillis;
+use latchkey_domain::{RingNumber, UnixMillis};
 use latchkey_state::{Applied, Changes, Command, Row, RowId, State};
-use latchkey_storage::{Base, SnapshotName};
+use latchkey_storage::{Base, SnapshotName, StoreError};
 use latchkey_telemetry::{TraceParent, names, span_after};
 use metrics::histogram;
 use openraft::EntryPayload;
@@ -51,6 +52,8 @@ pub(crate) struct Applier {
     membership: StoredMembership,
     /// When what ends keys was stamped that is applied and not published yet.
     revoked: Vec<UnixMillis>,
+    /// Keys of the keyring that are destroyed in what is applied and not published yet: readers still need them.
+    dropped: Vec<RingNumber>,
 }
 
 /// This replica may not apply; its log says why.
@@ -58,22 +61,35 @@ struct Fenced;
 
 impl Applier {
     pub(crate) const fn new(core: Arc<Core>, applied: Option<LogId>, membership: StoredMembership) -> Self {
-        Self { core, applied, membership, revoked: Vec::new() }
+        Self { core, applied, membership, revoked: Vec::new(), dropped: Vec::new() }
     }
 
     /// Works until nobody asks any more, or until this replica may not apply. Whoever waits then hears nothing.
     pub(crate) async fn run(mut self, mut jobs: UnboundedReceiver<Job>) {
+        self.work(&mut jobs).await;
+        // Whoever waits for a record behind a snapshot would wait for ever: nobody installs one any more.
+        self.core.durable.fail(StoreError::Stopped { why: "this replica applies no more".into() });
+    }
+
+    async fn work(&mut self, jobs: &mut UnboundedReceiver<Job>) {
         let mut next = jobs.recv().await;
         while let Some(job) = next.take() {
             match job {
                 Job::Apply(records) => {
-                    let Ok((records, after)) = self.gather(records, &mut jobs).await else { return };
+                    let Ok((records, after)) = self.gather(records, jobs).await else { return };
                     let Ok(()) = self.apply(records).await else { return };
                     next = after;
                 }
                 // Whoever went away in the meantime is not missed.
                 Job::Snapshot(asked) => drop(asked.send(self.snapshot())),
-                Job::Install(meta, snapshot, asked) => drop(asked.send(self.install(&meta, *snapshot).await)),
+                Job::Install(meta, snapshot, asked) => {
+                    let installed = self.install(&meta, *snapshot).await;
+                    // raft ends with it, and what it was told meanwhile will never be on this disk.
+                    if let Err(error) = &installed {
+                        self.core.durable.fail(StoreError::Stopped { why: chain(error).into() });
+                    }
+                    drop(asked.send(installed));
+                }
             }
             if next.is_none() {
                 next = jobs.recv().await;
@@ -94,6 +110,9 @@ impl Applier {
         }
         let durable = &self.core.durable;
         if let Err(error) = durable.committed(last_index(&records)).await {
+            if durable.has_ended() {
+                return Err(Fenced);
+            }
             error!(%error, "the log is not durable; this replica answers no more");
             self.core.set_condition(Condition::Fenced);
             return Err(Fenced);
@@ -141,7 +160,7 @@ impl Applier {
             }
         }
         self.queue(&state, &mut changes, &mut audit).await;
-        self.core.publish(state);
+        self.publish(state);
         // A record is applied when readers see it.
         drop(spans);
         histogram!(names::APPLY_SECONDS).record(begun.elapsed().as_secs_f64());
@@ -223,10 +242,18 @@ impl Applier {
         }
     }
 
-    fn note_ring(&self, changes: &Changes) {
+    /// Shows readers a new state; only then are the keys gone that it does not list any more.
+    fn publish(&mut self, state: State) {
+        self.core.publish(state);
+        for number in self.dropped.drain(..) {
+            self.core.keyring.remove(number);
+        }
+    }
+
+    fn note_ring(&mut self, changes: &Changes) {
         for (id, row) in changes {
             match (id, row) {
-                (RowId::RingKey(number), None) => self.core.keyring.remove(*number),
+                (RowId::RingKey(number), None) => self.dropped.push(*number),
                 (_, Some(Row::RingKey(key))) => self.core.keyring.add(key.clone()),
                 _ => {}
             }
@@ -268,6 +295,7 @@ impl Applier {
         let state = self.read_received(&name).await?;
         if let Some(log_id) = meta.last_log_id {
             self.core.store.set_base(Base { name: name.clone(), index: log_id.index })?;
+            self.core.durable.state_moved();
             let mark = mark(&log_id, &meta.last_membership, state.hash());
             self.core.rows.replace(name, mark);
         }
@@ -276,7 +304,7 @@ impl Applier {
         self.core.outbox.start_at(state.progress().frontier.size());
         info!(revision = %state.revision(), keys = state.key_count(), "snapshot installed");
         let old = Arc::clone(&self.core.state());
-        self.core.publish(state);
+        self.publish(state);
         self.core.set_condition(Condition::Ready);
         // A whole state shares nothing with the next and takes long to free, and records wait for this thread.
         std::thread::spawn(move || drop(old));
@@ -287,11 +315,11 @@ impl Applier {
     async fn read_received(&self, name: &SnapshotName) -> Result<State, SnapshotError> {
         loop {
             let (core, file, runtime) = (self.core.clone(), name.clone(), tokio::runtime::Handle::current());
-            let reading = tokio::task::spawn_blocking(move || {
+            let reading = in_background("install", move || {
                 let mut reader = core.store.read_snapshot(&file)?;
                 runtime.block_on(snapshot_file::load(&core, Frames::open(&mut reader)?))
             });
-            match reading.await.map_err(|error| std::io::Error::other(error.to_string()))? {
+            match reading.await? {
                 Err(error) if is_about_the_kek(&error) => {
                     warn!(error = chain(&error), "locked: the key-encryption key is not to be had");
                     self.core.set_condition(Condition::Locked);
@@ -319,4 +347,37 @@ impl Applier {
 
 fn last_index(records: &[Committed]) -> u64 {
     records.last().map_or(0, |last| last.entry.log_id.index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchkey_kms::testing::SwitchableKms;
+    use latchkey_state::{RingKey, RingPurpose};
+    use latchkey_storage::{Facts, MemoryStore};
+    use latchkey_telemetry::SystemClock;
+
+    #[tokio::test]
+    async fn a_key_that_is_destroyed_is_there_until_readers_see_that() {
+        let store = MemoryStore::new(Facts { node_id: 1, cluster_id: [7; 16], epoch: 1 });
+        let core = Core::new(Arc::new(store), Arc::new(SwitchableKms::new([1; 32])), Arc::new(SystemClock));
+        let mut applier = Applier::new(core.clone(), None, StoredMembership::default());
+        let number = RingNumber(3);
+        let key = RingKey {
+            number,
+            id: [1; 16],
+            purpose: RingPurpose::Replay,
+            wrapped_by: RingNumber(0),
+            wrapped: [2; 60].into(),
+            created_at: UnixMillis::default(),
+        };
+        core.keyring.add(Arc::new(key));
+        let is_there = async || !matches!(core.keyring.key(number).await, Err(KeyringError::Unknown { .. }));
+        assert!(is_there().await);
+        // Up to a thousand records more are applied before any of this is shown.
+        applier.note_ring(&Changes::from([(RowId::RingKey(number), None)]));
+        assert!(is_there().await, "the state that readers see lists it");
+        applier.publish(State::default());
+        assert!(!is_there().await);
+    }
 }

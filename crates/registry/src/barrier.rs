@@ -33,7 +33,7 @@ impl Registry {
     }
 
     /// The longest bound of any keyspace: for what reaches over several.
-    fn longest_bound(&self) -> DurationMillis {
+    pub(crate) fn longest_bound(&self) -> DurationMillis {
         let state = self.core().state();
         let bounds = state.keyspaces().iter().map(|keyspace| keyspace.bound_at(state.clock()));
         bounds.max().unwrap_or_default()

@@ -20,7 +20,7 @@ use latchkey_wire::pb::internal::v1::Event;
 use prost::Message;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
-use tracing::error;
+use tracing::{error, warn};
 
 /// How often replicas take a state hash to compare: every so many records.
 pub(crate) const HASH_INTERVAL_RECORDS: u64 = 1_000;
@@ -36,6 +36,8 @@ pub enum Condition {
     Ready,
     /// It has stopped answering, voting and applying until an operator acts.
     Fenced,
+    /// It was removed from the cluster: it answers no more, and stands for no election.
+    Removed,
 }
 
 /// The shared parts of one replica.
@@ -65,12 +67,13 @@ impl Core {
         let facts = store.facts();
         let cluster = ClusterId(facts.cluster_id);
         let keyring = Arc::new(Keyring::new(cluster, kms));
+        let durable = Arc::new(Durable::new(store.clone()));
         Arc::new(Self {
             node: NodeId(facts.node_id),
             cluster,
             epoch: facts.epoch,
             store,
-            durable: Arc::new(Durable::new()),
+            durable,
             sealer: Sealer::new(cluster, keyring.clone()),
             keyring,
             outbox: Outbox::new(),
@@ -138,10 +141,15 @@ impl Core {
         self.condition.subscribe()
     }
 
-    /// Moves to another condition; a fence is never left.
+    /// Moves to another condition; a fence is never left, and who was removed comes back only under a fence.
     pub(crate) fn set_condition(&self, next: Condition) {
         self.condition.send_if_modified(|condition| {
-            let changes = *condition != Condition::Fenced && *condition != next;
+            let stays = match *condition {
+                Condition::Fenced => true,
+                Condition::Removed => next != Condition::Fenced,
+                Condition::Starting | Condition::Locked | Condition::Ready => false,
+            };
+            let changes = !stays && *condition != next;
             if changes {
                 *condition = next;
             }
@@ -152,8 +160,10 @@ impl Core {
     /// Returns once the state is loaded; `false` where the replica is fenced and will never be.
     pub(crate) async fn loaded(&self) -> bool {
         let mut condition = self.watch_condition();
-        let reached = condition.wait_for(|now| matches!(now, Condition::Ready | Condition::Fenced)).await;
-        reached.is_ok_and(|now| *now == Condition::Ready)
+        let reached =
+            condition.wait_for(|now| matches!(now, Condition::Ready | Condition::Fenced | Condition::Removed)).await;
+        // Who was removed goes on to apply, for as long as the others count on its log.
+        reached.is_ok_and(|now| *now != Condition::Fenced)
     }
 
     /// Stops answering, voting and applying, for this life and the next ones, until an operator acts.
@@ -173,6 +183,12 @@ impl Core {
         self.set_condition(Condition::Fenced);
     }
 
+    /// Stops answering: this replica was removed from the cluster.
+    pub(crate) fn remove(&self) {
+        warn!(node = %self.node(), "this replica was removed from the cluster: it answers no more. Stop it, and keep no folder of it");
+        self.set_condition(Condition::Removed);
+    }
+
     /// Why nothing can be answered now, if so.
     pub fn unavailable(&self) -> Option<Unavailable> {
         match self.condition() {
@@ -180,6 +196,7 @@ impl Core {
             Condition::Starting => Some(Unavailable::Starting),
             Condition::Locked => Some(Unavailable::Locked),
             Condition::Fenced => Some(Unavailable::Fenced),
+            Condition::Removed => Some(Unavailable::Removed { node: self.node }),
         }
     }
 

@@ -7,11 +7,14 @@
 //! ```
 //! Without the first of the three, a leader that lost its last records in a power cut and leads on in the same term would
 //! give their log ids to others.
+//!
+//! The core runs ahead of a snapshot too: it stands at the snapshot's end while that is still being installed, and the
+//! records in between are nowhere on this disk. Until the state there is durable, nothing that counts on it leaves.
 
-use latchkey_storage::StoreError;
+use latchkey_storage::{Store, StoreError};
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -21,6 +24,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(3);
 
 /// How far the log of one replica is on disk.
 pub(crate) struct Durable {
+    store: Arc<dyn Store>,
     pending: Mutex<Pending>,
     reached: watch::Sender<Reached>,
 }
@@ -55,13 +59,17 @@ struct Reached {
     ticket: u64,
     /// The records below this index are purged, or will be once a snapshot stands for them.
     purged_below: u64,
+    /// The log was purged up to here, beyond its end: a snapshot stands for what the disk lacks, once it is installed.
+    hole_through: Option<u64>,
     /// Why it will not come further.
     failed: Option<StoreError>,
+    /// The replica stops, and nobody is to wait any more.
+    ended: bool,
 }
 
 impl Durable {
-    pub(crate) fn new() -> Self {
-        Self { pending: Mutex::default(), reached: watch::Sender::default() }
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, pending: Mutex::default(), reached: watch::Sender::default() }
     }
 
     /// Records with these indexes are about to be handed to the disk; [`Self::reached`] takes the ticket. They replace
@@ -87,9 +95,37 @@ impl Durable {
         self.pending().cut(from);
     }
 
-    /// The records up to this index are hidden: a snapshot that has come, or will, stands for them.
-    pub(crate) fn purge(&self, through: u64) {
-        self.reached.send_modify(|reached| reached.purged_below = reached.purged_below.max(through + 1));
+    /// The records up to this index are hidden: a snapshot that has come, or will, stands for them. `last` is the end of
+    /// the log before that.
+    pub(crate) fn purge(&self, through: u64, last: Option<u64>) {
+        self.reached.send_modify(|reached| {
+            reached.purged_below = reached.purged_below.max(through + 1);
+            // What lies in the log stays there until the state is durable, and is shown again after a crash.
+            if last.is_none_or(|last| last < through) {
+                reached.hole_through = reached.hole_through.max(Some(through));
+            }
+        });
+    }
+
+    /// The state on disk has moved on: whoever waits for a snapshot looks again.
+    pub(crate) fn state_moved(&self) {
+        self.reached.send_modify(|_| {});
+    }
+
+    /// Nothing more becomes durable, for this reason: nobody who waits may wait for ever.
+    pub(crate) fn fail(&self, why: StoreError) {
+        self.reached.send_modify(|reached| _ = reached.failed.get_or_insert(why));
+    }
+
+    /// The replica stops: nobody is to wait any more.
+    pub(crate) fn end(&self) {
+        self.reached.send_modify(|reached| reached.ended = true);
+        self.fail(StoreError::Stopped { why: "the replica stops".into() });
+    }
+
+    /// Whether the replica stops.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.reached.borrow().ended
     }
 
     /// The disk is done with an append, and with all before it.
@@ -106,12 +142,11 @@ impl Durable {
         });
     }
 
-    /// Returns once the record at `index`, which was appended, and all before it are on disk.
+    /// Returns once the record at `index`, which was appended, and all before it are on disk, or a snapshot there stands
+    /// for them.
     pub(crate) async fn record(&self, index: u64) -> Result<(), StoreError> {
-        match self.ticket_of(index) {
-            Some(ticket) => self.wait(|reached| reached.ticket >= ticket).await,
-            None => Ok(()),
-        }
+        let ticket = self.ticket_of(index).unwrap_or(0);
+        self.wait(|reached| reached.ticket >= ticket && self.covers(reached, index)).await
     }
 
     /// Returns once the record at `index`, which is committed, may be applied: when [`Self::record`] does, or when it is
@@ -124,13 +159,16 @@ impl Durable {
         }
     }
 
-    /// Returns once all that was appended so far is on disk.
+    /// Returns once all that was appended so far is on disk, and the snapshot before it.
     pub(crate) async fn all(&self) -> Result<(), StoreError> {
-        let newest = self.pending().spans.back().map(|newest| newest.ticket);
-        match newest {
-            Some(ticket) => self.wait(|reached| reached.ticket >= ticket).await,
-            None => Ok(()),
-        }
+        let ticket = self.pending().spans.back().map_or(0, |newest| newest.ticket);
+        self.wait(|reached| reached.ticket >= ticket && self.covers(reached, u64::MAX)).await
+    }
+
+    /// Whether the disk has what a purge beyond the end of the log left to a snapshot, as far as `index` counts on it.
+    fn covers(&self, reached: &Reached, index: u64) -> bool {
+        let counted_on = reached.hole_through.map(|through| through.min(index));
+        counted_on.is_none() || counted_on <= self.store.state_durable_through()
     }
 
     fn ticket_of(&self, index: u64) -> Option<u64> {
@@ -173,9 +211,15 @@ impl Durable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use latchkey_storage::{Base, Facts, MemoryStore, SnapshotName};
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
+
+    fn durable() -> (Arc<MemoryStore>, Durable) {
+        let store = Arc::new(MemoryStore::new(Facts { node_id: 1, cluster_id: [7; 16], epoch: 1 }));
+        (store.clone(), Durable::new(store))
+    }
 
     fn is_ready(wait: impl Future<Output = Result<(), StoreError>>) -> bool {
         matches!(pin!(wait).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(())))
@@ -183,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_record_is_durable_when_its_own_append_is_and_not_before() {
-        let durable = Durable::new();
+        let (_store, durable) = durable();
         let (first, second) = (durable.append(Some(1..=3)), durable.append(Some(4..=4)));
         assert_eq!(durable.below(), 1);
         assert!(!is_ready(durable.record(1)));
@@ -198,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_record_that_replaces_another_waits_for_its_own_append() {
-        let durable = Durable::new();
+        let (_store, durable) = durable();
         let old = durable.append(Some(5..=9));
         durable.truncate(7);
         let new = durable.append(Some(7..=7));
@@ -211,7 +255,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_disk_that_does_not_come_back_is_stuck_until_it_does() {
-        let durable = Durable::new();
+        let (_store, durable) = durable();
         let ticket = durable.append(Some(1..=1));
         tokio::time::advance(STUCK_AFTER).await;
         assert!(!durable.is_stuck());
@@ -223,11 +267,36 @@ mod tests {
 
     #[test]
     fn nothing_after_a_failure_is_durable() {
-        let durable = Durable::new();
+        let (_store, durable) = durable();
         let (first, second) = (durable.append(Some(1..=1)), durable.append(Some(2..=2)));
         durable.reached(first, Err(StoreError::Stopped { why: "a test".into() }));
         durable.reached(second, Ok(()));
         assert!(!is_ready(durable.record(2)));
         assert!(durable.check().is_err());
+    }
+    #[test]
+    fn what_a_snapshot_brings_is_not_vouched_for_before_it_is_on_disk() {
+        let (store, durable) = durable();
+        let first = durable.append(Some(1..=5));
+        durable.reached(first, Ok(()));
+        // A follower that lags purges its log before the snapshot is installed.
+        durable.purge(20, Some(5));
+        assert!(!is_ready(durable.record(20)), "a crash now would show the leader a log that ends at 5");
+        assert!(!is_ready(durable.all()), "and a candidate that stands with it");
+        assert!(is_ready(durable.committed(20)), "what is applied before the snapshot must not wait for it");
+        let name = SnapshotName::parse("1-20").unwrap();
+        store.write_snapshot(&name).unwrap().finish().unwrap();
+        store.set_base(Base { name, index: 20 }).unwrap();
+        assert!(is_ready(durable.record(20)) && is_ready(durable.all()));
+    }
+
+    #[test]
+    fn a_log_that_is_shortened_behind_the_state_vouches_on() {
+        let (_store, durable) = durable();
+        let first = durable.append(Some(1..=50));
+        durable.reached(first, Ok(()));
+        // Rows lag behind the state in memory, and until they are durable a crash shows the log whole.
+        durable.purge(20, Some(50));
+        assert!(is_ready(durable.record(50)) && is_ready(durable.all()));
     }
 }

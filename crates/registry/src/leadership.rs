@@ -7,7 +7,8 @@ use latchkey_domain::{DurationMillis, NodeId, UnixMillis};
 use latchkey_state::HashedAt;
 use latchkey_telemetry::Clock;
 use latchkey_transport::Unavailable;
-use std::collections::BTreeMap;
+use latchkey_wire::pb::v1::replica::State as ReplicaState;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -29,7 +30,7 @@ pub(crate) struct Report {
 }
 
 /// One replica as the leader knows it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Known {
     /// The number of its process life.
     pub incarnation: Option<u64>,
@@ -52,8 +53,12 @@ struct Term {
     hashes: BTreeMap<u64, BTreeMap<NodeId, HashedAt>>,
     /// Set once this leader has moved the clock to a majority's median.
     clock_advanced: bool,
-    /// Boot time of the last read index that a quorum confirmed.
+    /// Boot time when the last read index was asked for that a quorum confirmed.
     quorum_at_ms: Option<u64>,
+    /// Boot time of the election.
+    elected_at_ms: u64,
+    /// Those that get no more leases: they are to leave the cluster.
+    leaving: BTreeSet<NodeId>,
 }
 
 /// The leadership of this replica, if it has it.
@@ -90,15 +95,18 @@ impl Leadership {
             None => *current = None,
             Some(term) if current.as_ref().is_some_and(|now| now.term == term) => {}
             Some(term) => {
+                let elected_at_ms = self.clock.boottime_millis();
                 *current = Some(Term {
                     term,
-                    ledger: Ledger::new(self.clock.boottime_millis()),
+                    ledger: Ledger::new(elected_at_ms),
                     readings: Readings::default(),
                     states: BTreeMap::new(),
                     feature_levels: BTreeMap::new(),
                     hashes: BTreeMap::new(),
                     clock_advanced: false,
                     quorum_at_ms: None,
+                    elected_at_ms,
+                    leaving: BTreeSet::new(),
                 });
             }
         }
@@ -121,14 +129,26 @@ impl Leadership {
         differs
     }
 
-    /// Grants a lease: notes it, and tells the term and the time. `None` where this is no leader, or knows no time yet.
-    pub(crate) fn grant(&self, replica: NodeId, read_index: u64) -> Result<(u64, UnixMillis, i64), Unavailable> {
+    /// Grants a lease: notes it, and tells the term and the time. `asked_ms` is the boot time when the read index was asked
+    /// for.
+    ///
+    /// # Errors
+    /// Where this is no leader or knows no time yet, and for a replica that is to leave.
+    pub(crate) fn grant(
+        &self,
+        replica: NodeId,
+        read_index: u64,
+        asked_ms: u64,
+    ) -> Result<(u64, UnixMillis, i64), Unavailable> {
         let voters = self.voters();
         let mut current = self.term();
         let Some(term) = current.as_mut() else { return Err(Unavailable::NoLeader { node: Some(self.node) }) };
         let (boot, own) = (self.clock.boottime_millis(), self.clock.unix_millis());
         let consensus = term.readings.consensus(self.node, &voters, boot, own).ok_or(Unavailable::Starting)?;
-        term.quorum_at_ms = Some(boot);
+        term.quorum_at_ms = term.quorum_at_ms.max(Some(asked_ms));
+        if term.leaving.contains(&replica) {
+            return Err(Unavailable::Removed { node: replica });
+        }
         term.ledger.grant(replica, boot, read_index);
         let offset = term.readings.offset_from_median(replica, boot, own, Some(consensus)).unwrap_or(0);
         Ok((term.term, consensus.time(own), offset))
@@ -142,6 +162,46 @@ impl Leadership {
     /// Whether this leader is silent.
     pub(crate) fn stands_down(&self) -> bool {
         self.standing_down.load(Ordering::Relaxed)
+    }
+
+    /// Falls silent; `false` where it is already.
+    pub(crate) fn begin_silence(&self) -> bool {
+        !self.standing_down.swap(true, Ordering::Relaxed)
+    }
+
+    /// The term in which this replica leads.
+    pub(crate) fn term_led(&self) -> Option<u64> {
+        self.term().as_ref().map(|term| term.term)
+    }
+
+    /// Whether this leader has heard no quorum for so long that another may lead.
+    pub(crate) fn is_isolated(&self) -> bool {
+        let now_ms = self.clock.boottime_millis();
+        self.term().as_ref().is_some_and(|term| {
+            let heard_ms = term.quorum_at_ms.unwrap_or(term.elected_at_ms);
+            now_ms.saturating_sub(heard_ms) > self.quorum_age_ms_max
+        })
+    }
+
+    /// Whether a replica that is to leave can decide on nothing any more: it has said that it answers no more, or no lease
+    /// of it can run. From here on it gets none.
+    pub(crate) fn has_stopped(&self, replica: NodeId, bound: DurationMillis) -> bool {
+        let mut current = self.term();
+        let Some(term) = current.as_mut() else { return false };
+        term.leaving.insert(replica);
+        let has_said = term.states.get(&replica) == Some(&i32::from(ReplicaState::Removed));
+        let now_ms = self.clock.boottime_millis();
+        // No lease needs this record, so what counts is the last one that was granted.
+        has_said || term.ledger.standing(replica, u64::MAX, bound, now_ms) == Standing::LeaseEnded
+    }
+
+    /// Forgets a replica that has left: nobody waits for it any more.
+    pub(crate) fn forget(&self, replica: NodeId) {
+        if let Some(term) = self.term().as_mut() {
+            term.ledger.forget(replica);
+            term.states.remove(&replica);
+            term.feature_levels.remove(&replica);
+        }
     }
 
     /// The time to stamp a command with.
@@ -337,7 +397,7 @@ mod tests {
         let leader = leader();
         assert_eq!(leader.stamp(), Err(Unavailable::Starting));
         leader.report(report(NodeId(2), 0xAA));
-        leader.grant(NodeId(2), 5).unwrap();
+        leader.grant(NodeId(2), 5, SystemClock.boottime_millis()).unwrap();
         assert_eq!(leader.stamp(), Err(Unavailable::Starting), "the clock is not moved to the median yet");
         leader.clock_advanced(7);
         assert!(leader.stamp().is_ok());

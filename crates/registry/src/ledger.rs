@@ -92,6 +92,11 @@ impl Ledger {
         }
     }
 
+    /// Forgets a replica that has left the cluster and can decide on nothing any more.
+    pub fn forget(&mut self, replica: NodeId) {
+        self.holders.remove(&replica);
+    }
+
     /// What a replica last reported.
     #[must_use]
     pub fn published(&self, replica: NodeId) -> Option<u64> {

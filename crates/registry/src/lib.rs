@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod applier;
+mod backup;
 mod barrier;
 mod cluster_time;
 mod core;
@@ -28,6 +29,7 @@ mod lease;
 mod ledger;
 mod local;
 mod log_store;
+mod membership;
 mod network;
 mod outbox;
 mod peers;
@@ -53,11 +55,13 @@ mod words;
 pub use crate::barrier::Confirmed;
 pub use crate::cluster_time::{Consensus, Readings, SKEW_MS_MAX};
 pub use crate::core::{Condition, Core};
+pub use backup::{BackupError, BackupFile, BackupHeader, BackupPlan, BackupStream};
 pub use init::{InitError, NewCluster, PendingFounding, init_cluster, init_replica, pending_founding, store_folder};
 pub use keyring::{Keyring, KeyringError, Peppers};
 pub use leadership::Known;
 pub use ledger::{Ledger, Standing, wait_ms};
 pub use log_store::LogStore;
+pub use membership::Roster;
 pub use propose::ProposeError;
 pub use raft_service::RaftFace;
 pub use reader::{Reader, View, ViewError};

@@ -211,7 +211,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         // openraft purges a follower's log before it installs the snapshot, so this is a promise until the state at
         // or beyond that point is durable.
         self.recent.purge(log_id.index);
-        self.core.durable.purge(log_id.index);
+        self.core.durable.purge(log_id.index, self.store().last_index());
         self.store().promise_purge(log_id.index, log_id_to_bytes(&log_id));
         Ok(())
     }

@@ -1,12 +1,15 @@
 //! Proposing a command, as leader: stamp, seal, write, wait for what became of it.
 
 use crate::init::PendingFounding;
+use crate::membership;
 use crate::registry::Registry;
 use crate::state_machine::chain;
 use crate::types::{IntroducedKey, LogCommand, Member};
 use latchkey_domain::{NodeId, Refusal, RingNumber};
 use latchkey_kms::OsEntropy;
-use latchkey_state::{Applied, Changes, Command, Operation, RingPurpose, State, bootstrap_ring};
+use latchkey_state::{
+    Applied, Changes, Command, Operation, ReplicaStep, RingPurpose, State, StepReplica, bootstrap_ring,
+};
 use latchkey_storage::Space;
 use latchkey_telemetry::{TraceParent, names, span, trace};
 use latchkey_transport::Unavailable;
@@ -71,7 +74,32 @@ impl Registry {
         if let Some(refused) = self.check_level(&command) {
             return Ok(refused);
         }
-        self.propose_unstamped(command, within).await
+        if let Some(refused) = self.check_membership(&command) {
+            return Ok(refused);
+        }
+        let leads_next = self.leads_next(&command);
+        let applied = self.propose_unstamped(command, within).await?;
+        if let Some(next) = leads_next.filter(|_| applied.answer.is_ok() && !applied.repeated) {
+            let registry = self.clone();
+            // Whoever asked learns of it from who leads, and may be gone before that.
+            self.own(async move { _ = registry.hand_over(Some(next)).await });
+        }
+        Ok(applied)
+    }
+
+    /// The refusal of a change of membership that is not safe as things are: what only the leader can tell.
+    fn check_membership(&self, command: &Command) -> Option<Arc<Applied>> {
+        let state = self.inner.core.state();
+        let refusal = membership::check(&state, &self.own_roster()?, &command.operation).err()?;
+        Some(refused_here(&state, refusal))
+    }
+
+    /// Who is to lead once this is carried out, where that is another.
+    fn leads_next(&self, command: &Command) -> Option<NodeId> {
+        match command.operation {
+            Operation::StepReplica(StepReplica { node, step: ReplicaStep::Lead }) if node != self.node() => Some(node),
+            _ => None,
+        }
     }
 
     /// What ends something passes while there is any room at all.
@@ -141,6 +169,10 @@ impl Registry {
         command: &Command,
         within: Duration,
     ) -> Result<Arc<Applied>, ProposeError> {
+        if self.inner.core.durable.is_stuck() {
+            // Where this replica votes alone nobody else is elected, and what waits for its disk would grow without a bound.
+            return Err(Unavailable::NoLeader { node: Some(self.node()) }.into());
+        }
         let introduced = self.introduced(log_key);
         let sealed = self.inner.core.sealer.seal_command(log_key, command, &mut OsEntropy).await.map_err(|error| {
             warn!(%error, "a command could not be sealed");
@@ -155,7 +187,13 @@ impl Registry {
                 None => Err(ProposeError::Unknown),
             })
         };
-        match tokio::time::timeout(within, write).await {
+        let written = tokio::select! {
+            biased;
+            written = tokio::time::timeout(within, write) => written,
+            // It is appended here, and whoever leads the others may have it too.
+            () = self.until_isolated() => return Err(ProposeError::Unknown),
+        };
+        match written {
             Ok(Ok(applied)) => applied,
             // Also said of a record that was appended here and truncated again: another replica that has it may still be
             // elected. Only a repeat that is recognised may be sent elsewhere.

@@ -5,6 +5,7 @@ use crate::peers::Peers;
 use crate::state_machine::snapshot_name;
 use crate::types::{Raft, Snapshot, SnapshotData, SnapshotMeta, TypeConfig};
 use crate::words::{log_id_from_pb, log_id_to_pb, record_from_pb, stored_membership_from_pb, vote_from_pb, vote_to_pb};
+use latchkey_domain::{NodeId, ReplicaRole};
 use latchkey_storage::Space;
 use latchkey_transport::{Rejection, Unavailable, status};
 use latchkey_wire::pb::internal::v1 as pb;
@@ -54,6 +55,14 @@ impl RaftFace {
         }
         Ok(())
     }
+
+    /// Waits until all up to `index` is on this disk, in the log or in the state: the leader counts on it from then on.
+    async fn vouch(&self, index: u64) -> Result<(), Status> {
+        self.core.durable.record(index).await.map_err(|error| {
+            warn!(%error, "what came from the leader cannot be acknowledged");
+            Unavailable::Stopping.into()
+        })
+    }
 }
 
 fn missing(what: &str) -> Status {
@@ -87,11 +96,7 @@ impl RaftService for RaftFace {
             AppendEntriesResponse::Conflict | AppendEntriesResponse::HigherVote(_) => None,
         };
         if let Some(acknowledged) = acknowledged {
-            // The leader counts on this disk from now on.
-            self.core.durable.record(acknowledged.index).await.map_err(|error| {
-                warn!(%error, "an append cannot be acknowledged");
-                Status::from(Unavailable::Stopping)
-            })?;
+            self.vouch(acknowledged.index).await?;
         }
         let result = match answer {
             AppendEntriesResponse::Success => Answer::Success(Success {}),
@@ -107,10 +112,13 @@ impl RaftService for RaftFace {
     async fn vote(&self, request: Request<pb::VoteRequest>) -> Result<Response<pb::VoteResponse>, Status> {
         let request = request.into_inner();
         self.check(request.target.as_ref())?;
-        let rpc = VoteRequest {
-            vote: vote_from_pb(&request.vote.ok_or_else(|| missing("a vote"))?),
-            last_log_id: request.last_log_id.as_ref().map(log_id_from_pb),
-        };
+        let vote = vote_from_pb(&request.vote.ok_or_else(|| missing("a vote"))?);
+        let candidate = NodeId(vote.leader_id.node_id);
+        // One that was away when it was removed still takes itself for a voter.
+        if self.core.state().replica(candidate).is_some_and(|replica| replica.role == ReplicaRole::Retired) {
+            return Err(Unavailable::Removed { node: candidate }.into());
+        }
+        let rpc = VoteRequest { vote, last_log_id: request.last_log_id.as_ref().map(log_id_from_pb) };
         let answer = self.raft.vote(rpc).await.map_err(|error| raft_stopped(&error))?;
         Ok(Response::new(pb::VoteResponse {
             vote: Some(vote_to_pb(&answer.vote)),
@@ -148,9 +156,14 @@ impl RaftService for RaftFace {
         // Checks the hash over the whole, which takes as long as reading the file.
         let finished = tokio::task::spawn_blocking(move || receiver.finish()).await;
         finished.map_err(|_| status::bug("receiving a snapshot panicked"))?.map_err(|error| refused(&error))?;
+        let through = meta.last_log_id.map_or(0, |last| last.index);
         let snapshot = Snapshot { meta, snapshot: Box::new(SnapshotData::Received(name)) };
         let answer = self.raft.install_full_snapshot(vote, snapshot).await;
         let answer = answer.map_err(|error: Fatal<u64>| raft_stopped(&RaftError::Fatal(error)))?;
+        if answer.vote == vote {
+            // raft answers a snapshot that is being installed already at once, and the leader counts on this disk.
+            self.vouch(through).await?;
+        }
         Ok(Response::new(pb::InstallSnapshotResponse { vote: Some(vote_to_pb(&answer.vote)) }))
     }
 }

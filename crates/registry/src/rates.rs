@@ -100,6 +100,10 @@ fn tenant_of(operation: &Operation) -> Option<TenantName> {
         | Operation::RemoveDead(_)
         | Operation::MarkRevoked(_)
         | Operation::Trim(_)
+        | Operation::AdmitReplica(_)
+        | Operation::StepReplica(_)
+        | Operation::BeginEpoch(_)
+        | Operation::RecordDenials(_)
         | Operation::RecordRefusals(_) => return None,
     })
 }

@@ -4,6 +4,7 @@ use crate::barrier::Confirmed;
 use crate::core::Condition;
 use crate::leadership::Report;
 use crate::ledger::Standing;
+use crate::membership::write_roster;
 use crate::outbox::OutboxError;
 use crate::propose::ProposeError;
 use crate::registry::Registry;
@@ -193,6 +194,29 @@ impl RegistryService for RegistryFace {
             .await
             .map_err(|error| propose_status(&self.registry, &error))?;
         Ok(Response::new(pb::ConfirmResponse { replicas }))
+    }
+
+    async fn roster(&self, request: Request<pb::RosterRequest>) -> Result<Response<pb::RosterResponse>, Status> {
+        self.check(request.get_ref().target.as_ref())?;
+        let no_leader = Unavailable::NoLeader { node: Some(self.registry.node()) };
+        let roster = self.registry.own_roster().ok_or(no_leader)?;
+        Ok(Response::new(write_roster(roster)))
+    }
+
+    async fn recall(&self, request: Request<pb::RecallRequest>) -> Result<Response<pb::RecallResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref())?;
+        Ok(Response::new(pb::RecallResponse { removed: self.registry.was_removed(NodeId(request.node_id)) }))
+    }
+
+    async fn stand_for_election(
+        &self,
+        request: Request<pb::StandForElectionRequest>,
+    ) -> Result<Response<pb::StandForElectionResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref())?;
+        self.registry.stand_for_election(request.term).await?;
+        Ok(Response::new(pb::StandForElectionResponse {}))
     }
 
     async fn authenticate(

@@ -144,6 +144,7 @@ impl Renewal {
             Condition::Starting => (None, ReplicaState::Starting),
             Condition::Locked => (None, ReplicaState::Locked),
             Condition::Fenced => (None, ReplicaState::Fenced),
+            Condition::Removed => (None, ReplicaState::Removed),
         };
         Report {
             replica: self.core.node(),
@@ -166,8 +167,10 @@ impl Renewal {
         if differs {
             warn!(replica = %report.replica, "a replica differs from the majority; it is told to fence itself");
         }
+        // That a quorum was heard counts from the asking: an answer may have been long on its way.
+        let asked_ms = self.core.clock.boottime_millis();
         let read_index = self.rounds.now().await.ok_or(no_leader)?;
-        let (term, time, clock_offset_ms) = self.leadership.grant(report.replica, read_index)?;
+        let (term, time, clock_offset_ms) = self.leadership.grant(report.replica, read_index, asked_ms)?;
         Ok((LeaseGranted { term, read_index, time, clock_offset_ms }, differs))
     }
 }

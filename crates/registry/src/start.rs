@@ -144,6 +144,7 @@ impl Registry {
             leadership,
             reader,
             stand_down,
+            election_max: Duration::from_millis(timing.election_max_ms),
             search_interval: Mutex::new(SEARCH_INTERVAL),
             rates,
             founding_key,
@@ -156,6 +157,7 @@ impl Registry {
         registry.own(registry.clone().follow_raft());
         registry.own(registry.clone().follow_condition());
         registry.own(registry.clone().follow_keyring());
+        registry.own(registry.clone().follow_removal());
         if let Some(pending) = &founding {
             registry.core().keyring.add_introduced(&pending.log_key);
             registry.found(pending).await?;

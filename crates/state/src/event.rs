@@ -90,13 +90,31 @@ pub enum Action {
     AccessRefused,
     /// Somebody had a validation explained.
     ValidationExplained,
+    /// A replica stopped accepting a key since an operator told it so.
+    KeyDeniedLocally,
+    /// An operator took that back.
+    KeyAllowedLocally,
     /// A key was imported.
     KeyImported,
+    /// A replica was admitted.
+    ReplicaAdmitted,
+    /// A replica got a vote.
+    ReplicaPromoted,
+    /// A replica lost its vote.
+    ReplicaDemoted,
+    /// A replica is to leave.
+    ReplicaRemoved,
+    /// A replica has left.
+    ReplicaRetired,
+    /// A replica was to lead.
+    LeadershipTransferred,
+    /// The cluster went on in a new epoch.
+    EpochBegan,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 48] = [
         Self::ClusterBootstrapped,
         Self::FeatureLevelRaised,
         Self::RingKeyAdded,
@@ -135,7 +153,16 @@ impl Action {
         Self::RotationRolledBack,
         Self::AccessRefused,
         Self::ValidationExplained,
+        Self::KeyDeniedLocally,
+        Self::KeyAllowedLocally,
         Self::KeyImported,
+        Self::ReplicaAdmitted,
+        Self::ReplicaPromoted,
+        Self::ReplicaDemoted,
+        Self::ReplicaRemoved,
+        Self::ReplicaRetired,
+        Self::LeadershipTransferred,
+        Self::EpochBegan,
     ];
 
     /// The word for it.
@@ -180,7 +207,16 @@ impl Action {
             Self::RotationRolledBack => "rotation.rolled_back",
             Self::AccessRefused => "access.refused",
             Self::ValidationExplained => "validation.explained",
+            Self::KeyDeniedLocally => "key.denied_locally",
+            Self::KeyAllowedLocally => "key.allowed_locally",
             Self::KeyImported => "key.imported",
+            Self::ReplicaAdmitted => "replica.admitted",
+            Self::ReplicaPromoted => "replica.promoted",
+            Self::ReplicaDemoted => "replica.demoted",
+            Self::ReplicaRemoved => "replica.removed",
+            Self::ReplicaRetired => "replica.retired",
+            Self::LeadershipTransferred => "leadership.transferred",
+            Self::EpochBegan => "epoch.began",
         }
     }
 }

@@ -11,6 +11,7 @@
 extern crate alloc;
 
 pub mod apply;
+mod bound;
 mod command;
 mod decode;
 mod directory;
@@ -30,14 +31,15 @@ mod upkeep;
 
 pub use apply::{Answer, Applied, ENTRIES_WAITING_MAX, ENTRY_WAIT_MAX, may_give};
 pub use command::{
-    Actor, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateRole, CreateTenant, Cut,
-    CutScope, Delete, DirectoryName, End, Expiry, ExpiryChange, Explanation, FEATURE_LEVEL_NEWEST, GatheredRefusal,
-    HolderName, IdentityChanges, ImportKeys, ImportOutcome, ImportRow, KEYS_PER_COMMAND_MAX, KeyChanges, KeyToImport,
-    KeyspaceChanges, MarkRevoked, NewKey, NewRingKey, NewVersion, OVERLAP_DEFAULT, OVERLAP_MAX, Operation,
-    OwnerChanges, PrepareStandby, READINGS_MAX, REFUSALS_PER_COMMAND_MAX, RESTRICTION_MAX, RequestMark, RestrictKey,
-    ResumeKey, RevokeKey, RevokeKeys, RevokedScope, RoleChanges, RotateKey, RotationStep, SUBJECT_BYTES_MAX,
-    StepRotation, SuspendKey, TenantChanges, UpdateIdentity, UpdateKey, UpdateKeyspace, UpdateOwner, UpdateRole,
-    UpdateTenant, WrappedKey, bootstrap_ring,
+    Actor, AdmitReplica, BeginEpoch, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner,
+    CreateRole, CreateTenant, Cut, CutScope, DENIALS_PER_COMMAND_MAX, Delete, DenialStep, DirectoryName, End,
+    EpochOrigin, Expiry, ExpiryChange, Explanation, FEATURE_LEVEL_NEWEST, GatheredRefusal, HolderName, IdentityChanges,
+    ImportKeys, ImportOutcome, ImportRow, KEYS_PER_COMMAND_MAX, KeyChanges, KeyToImport, KeyspaceChanges, MarkRevoked,
+    NewKey, NewRingKey, NewVersion, OVERLAP_DEFAULT, OVERLAP_MAX, Operation, OwnerChanges, PrepareStandby,
+    READINGS_MAX, REFUSALS_PER_COMMAND_MAX, REPLICAS_MAX, RESTRICTION_MAX, RecordedDenial, ReplicaStep, RequestMark,
+    RestrictKey, ResumeKey, RevokeKey, RevokeKeys, RevokedScope, RoleChanges, RotateKey, RotationStep,
+    SUBJECT_BYTES_MAX, StepReplica, StepRotation, SuspendKey, TenantChanges, UpdateIdentity, UpdateKey, UpdateKeyspace,
+    UpdateOwner, UpdateRole, UpdateTenant, WrappedKey, bootstrap_ring,
 };
 pub use decode::{DecodedEvent, EventError};
 pub use directory::{Directory, Listed, NO_TENANT};
@@ -50,8 +52,8 @@ pub use key::{
 };
 pub use load::{LoadError, Loading};
 pub use records::{
-    Cluster, Identity, Keyspace, KeyspaceSettings, NextNumbers, Owner, Progress, RememberedRequest, RequestSubject,
-    RingKey, RingPurpose, Role, Rotation, ScopeCut, StalenessPolicy, Tenant, TenantQuotas, Trimmed,
+    Cluster, Identity, Keyspace, KeyspaceSettings, NextNumbers, Owner, Progress, RememberedRequest, Replica,
+    RequestSubject, RingKey, RingPurpose, Role, Rotation, ScopeCut, StalenessPolicy, Tenant, TenantQuotas, Trimmed,
 };
 pub use row::{Changes, Row, RowId};
 pub use state::{Found, State};

@@ -6,8 +6,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use latchkey_domain::{
     ClusterId, DisplayName, DurationMillis, Environment, Grant, IdentityNumber, ImportFormat, ImportFormatId, KeyId,
-    KeyspaceNumber, MethodSet, NetworkSet, OwnerNumber, PermissionSet, Prefix, ReasonText, Revision, RevocationReason,
-    RingNumber, RoleNumber, RotationId, RotationState, Sequence, Slug, TenantNumber, UnixMillis, VersionId,
+    KeyspaceNumber, LastKnownMax, MethodSet, NetworkSet, NodeId, OwnerNumber, PermissionSet, Prefix, ReasonText,
+    ReplicaPlace, ReplicaRole, Revision, RevocationReason, RingNumber, RoleNumber, RotationId, RotationState, Sequence,
+    Slug, TenantNumber, UnixMillis, VersionId,
 };
 use latchkey_transparency::Frontier;
 
@@ -91,6 +92,8 @@ impl ScopeCut {
 pub enum StalenessPolicy {
     /// Answers `UNAVAILABLE`.
     Refuse,
+    /// Answers from what it knew last, for so much longer, and says so.
+    LastKnown(LastKnownMax),
 }
 
 /// What a keyspace chooses.
@@ -137,6 +140,10 @@ impl KeyspaceSettings {
         self.import_formats.iter().find(|format| format.id() == id)
     }
 
+    pub(crate) const fn is_of_level_4(&self) -> bool {
+        self.staleness_policy.is_of_level_4()
+    }
+
     pub(crate) fn is_of_level_3(&self) -> bool {
         !self.import_formats.is_empty()
     }
@@ -160,10 +167,10 @@ pub struct Keyspace {
     pub id: Slug,
     /// What it chose; its `staleness_max` is filled in.
     pub settings: KeyspaceSettings,
-    /// How long a replica may answer for it after it last heard.
+    /// How long a replica is current for it after it last heard.
     pub staleness_max: DurationMillis,
     /// The bound that was in force before, and until when it counts for what is confirmed: a replica that has not heard
-    /// of a shorter bound answers by the longer one.
+    /// of a shorter bound answers by the longer one. See [`Self::bound`].
     pub staleness_before: Option<(DurationMillis, UnixMillis)>,
     /// When it was made.
     pub created_at: UnixMillis,
@@ -250,6 +257,21 @@ pub struct Rotation {
     pub ended_at: Option<UnixMillis>,
     /// Why, as the last to act on it said.
     pub text: ReasonText,
+}
+
+/// A replica that was ever admitted. Raft's membership follows what it is meant to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// Its id.
+    pub node: NodeId,
+    /// Where it stands, and how it is reached.
+    pub place: ReplicaPlace,
+    /// What it is meant to be.
+    pub role: ReplicaRole,
+    /// When it was admitted.
+    pub admitted: Change,
+    /// When its role last changed: of a retired one, when it had left.
+    pub changed: Change,
 }
 
 /// Who calls the management API.

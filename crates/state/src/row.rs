@@ -4,14 +4,15 @@ use crate::command::{ImportOutcome, ImportRow};
 use crate::encode::Encoder;
 use crate::key::{Change, Holder, Key, Revocation, Version};
 use crate::records::{
-    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, RequestSubject, RingKey, RingPurpose, Role,
-    Rotation, ScopeCut, StalenessPolicy, Tenant, TenantQuotas,
+    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, Replica, RequestSubject, RingKey, RingPurpose,
+    Role, Rotation, ScopeCut, Tenant, TenantQuotas,
 };
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use latchkey_domain::{
-    IdentityNumber, ImportFormat, KeyId, KeyspaceNumber, OwnerNumber, RingNumber, RoleNumber, RotationId, TenantNumber,
+    IdentityNumber, ImportFormat, KeyId, KeyspaceNumber, NodeId, OwnerNumber, RingNumber, RoleNumber, RotationId,
+    TenantNumber,
 };
 
 /// Which row. Sorted so that a load meets what others refer to first.
@@ -39,6 +40,8 @@ pub enum RowId {
     Role(RoleNumber),
     /// A rotation.
     Rotation(KeyspaceNumber, KeyId, RotationId),
+    /// A replica.
+    Replica(NodeId),
 }
 
 /// A row.
@@ -66,6 +69,8 @@ pub enum Row {
     Role(Arc<Role>),
     /// See [`RowId::Rotation`].
     Rotation(Arc<Rotation>),
+    /// See [`RowId::Replica`].
+    Replica(Arc<Replica>),
 }
 
 /// What one or more commands changed, by row: the new row, or `None` where it went. Later changes replace earlier ones.
@@ -87,6 +92,7 @@ impl RowId {
             Self::Request(..) => 8,
             Self::Role(_) => 9,
             Self::Rotation(..) => 10,
+            Self::Replica(_) => 11,
         }
     }
 
@@ -110,6 +116,7 @@ impl RowId {
                 out.extend_from_slice(&identity.0.to_be_bytes());
                 out.extend_from_slice(id);
             }
+            Self::Replica(node) => out.extend_from_slice(&node.0.to_be_bytes()),
             Self::Rotation(keyspace, key, rotation) => {
                 out.extend_from_slice(&keyspace.0.to_be_bytes());
                 out.extend_from_slice(key.bytes());
@@ -136,6 +143,7 @@ impl Row {
             Self::Request(row) => RowId::Request(row.identity, row.id),
             Self::Role(row) => RowId::Role(row.number),
             Self::Rotation(row) => RowId::Rotation(row.keyspace, row.key, row.id),
+            Self::Replica(row) => RowId::Replica(row.node),
         }
     }
 
@@ -156,6 +164,7 @@ impl Row {
             Self::Request(row) => request(&mut out, row),
             Self::Role(row) => role(&mut out, row),
             Self::Rotation(row) => rotation(&mut out, row),
+            Self::Replica(row) => replica(&mut out, row),
         }
         out.finish()
     }
@@ -254,9 +263,7 @@ fn keyspace(out: &mut Encoder, row: &Keyspace) {
     out.option(settings.maximum_lifetime, |out, span| out.u64(span.millis()));
     out.list(settings.networks.iter(), Encoder::printed);
     out.option(settings.staleness_max, |out, span| out.u64(span.millis()));
-    out.u8(match settings.staleness_policy {
-        StalenessPolicy::Refuse => 0,
-    });
+    out.u8(settings.staleness_policy.is_of_level_4().into());
     out.u64(settings.dead_retention.millis());
     out.u64(settings.keys_max);
     out.u64(row.staleness_max.millis());
@@ -279,6 +286,7 @@ fn keyspace(out: &mut Encoder, row: &Keyspace) {
     out.tagged(8, (!settings.import_formats.is_empty()).then_some(&settings.import_formats), |out, formats| {
         out.list(formats.iter(), import_format);
     });
+    out.tagged(9, settings.staleness_policy.beyond(), |out, max| out.u64(max.span().millis()));
 }
 
 fn import_format(out: &mut Encoder, format: &ImportFormat) {
@@ -331,6 +339,17 @@ fn rotation(out: &mut Encoder, row: &Rotation) {
     out.time(row.changed.at);
     out.option(row.ended_at, Encoder::time);
     out.text(row.text.as_str());
+}
+
+fn replica(out: &mut Encoder, row: &Replica) {
+    out.u64(row.node.0);
+    for text in [row.place.region(), row.place.raft_address(), row.place.address(), row.role.as_str()] {
+        out.text(text);
+    }
+    for change in [row.admitted, row.changed] {
+        out.revision(change.revision);
+        out.time(change.at);
+    }
 }
 
 fn identity(out: &mut Encoder, row: &Identity) {

@@ -12,7 +12,8 @@ use crate::index::{Index, Usage, imported_at};
 use crate::key::{Key, Version};
 use crate::packed::Packed;
 use crate::records::{
-    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, RingKey, RingPurpose, Role, Rotation, Tenant,
+    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, Replica, RingKey, RingPurpose, Role, Rotation,
+    Tenant,
 };
 use crate::row::{Row, RowId};
 use alloc::sync::Arc;
@@ -20,9 +21,9 @@ use core::ops::Bound::{Excluded, Included, Unbounded};
 use imbl::OrdMap;
 use latchkey_crypto::Digest;
 use latchkey_domain::{
-    IdentityName, IdentityNumber, ImportFormatId, KeyId, KeyName, KeyspaceName, KeyspaceNumber, OwnerName, OwnerNumber,
-    Prefix, Revision, RingNumber, RoleName, RoleNumber, RotationId, RotationName, Slug, SourceId, TenantName,
-    TenantNumber, Terms, UnixMillis, VersionId,
+    IdentityName, IdentityNumber, ImportFormatId, KeyId, KeyName, KeyspaceName, KeyspaceNumber, NodeId, OwnerName,
+    OwnerNumber, Prefix, Revision, RingNumber, RoleName, RoleNumber, RotationId, RotationName, Slug, SourceId,
+    TenantName, TenantNumber, Terms, UnixMillis, VersionId,
 };
 
 macro_rules! listed {
@@ -61,6 +62,7 @@ pub struct State {
     requests: Packed<(IdentityNumber, [u8; 16]), Arc<RememberedRequest>>,
     roles: Directory<Role>,
     rotations: OrdMap<(KeyspaceNumber, KeyId, RotationId), Arc<Rotation>>,
+    replicas: OrdMap<NodeId, Arc<Replica>>,
     // Derived from the rows above.
     prefixes: OrdMap<Prefix, KeyspaceNumber>,
     versions: Packed<VersionId, Arc<Key>>,
@@ -108,6 +110,7 @@ impl State {
             RowId::Request(identity, id) => self.requests.get(&(identity, id)).cloned().map(Row::Request),
             RowId::Role(number) => self.roles.by_number(number).cloned().map(Row::Role),
             RowId::Rotation(keyspace, key, id) => self.rotations.get(&(keyspace, key, id)).cloned().map(Row::Rotation),
+            RowId::Replica(node) => self.replicas.get(&node).cloned().map(Row::Replica),
         }
     }
 
@@ -124,6 +127,7 @@ impl State {
             .chain(self.requests.values().cloned().map(Row::Request))
             .chain(self.roles.iter().cloned().map(Row::Role))
             .chain(self.rotations.values().cloned().map(Row::Rotation))
+            .chain(self.replicas.values().cloned().map(Row::Replica))
     }
 
     /// What the cluster agreed on; absent before its first command.
@@ -184,6 +188,17 @@ impl State {
     #[must_use]
     pub fn newest_ring_key(&self, purpose: RingPurpose) -> Option<&Arc<RingKey>> {
         self.ring.values().rev().find(|key| key.purpose == purpose)
+    }
+
+    /// All replicas that were ever admitted, by id.
+    pub fn replicas(&self) -> impl Iterator<Item = &Arc<Replica>> {
+        self.replicas.values()
+    }
+
+    /// A replica that was admitted.
+    #[must_use]
+    pub fn replica(&self, node: NodeId) -> Option<&Arc<Replica>> {
+        self.replicas.get(&node)
     }
 
     /// Tenants.

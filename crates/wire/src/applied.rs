@@ -122,7 +122,7 @@ pub fn write_applied(state: &State, now: UnixMillis, applied: &Applied) -> inter
 
 /// How long a replica may answer for a keyspace after it last heard: the longest bound that counts still.
 fn bound_ms(view: &View<'_>, keyspace: KeyspaceNumber) -> u64 {
-    view.state.keyspaces().by_number(keyspace).map_or(0, |keyspace| keyspace.bound_at(view.now).millis())
+    view.state.bound_of(keyspace, view.now).millis()
 }
 
 /// Reads what became of a command.

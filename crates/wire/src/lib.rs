@@ -17,6 +17,7 @@ mod redacted;
 pub mod refusal;
 pub mod request;
 pub mod resource;
+mod staleness;
 pub mod time;
 pub mod verdict;
 pub mod violation;

@@ -3,12 +3,14 @@
 use crate::disk::{DecodeError, required};
 use crate::pb::internal::v1 as internal;
 use crate::pb::internal::v1::refusal::{
-    ExceedsKey, FormatInUse, KeyExpired, Kind, NotEmpty, Numbers, OwnerNotAllowed, ParentNotAllowed, Plain,
-    QuotaExceeded, Resource, RotationNotIn, Spans, Times,
+    ExceedsKey, FormatInUse, KeyExpired, Kind, MembershipUnsafe, NotEmpty, Numbers, OwnerNotAllowed, ParentNotAllowed,
+    Plain, QuotaExceeded, ReplicaNotIn, Resource, RotationNotIn, Spans, Times,
 };
 use crate::pb::v1;
 use crate::words;
-use latchkey_domain::{DurationMillis, Duty, ImportFormatId, Refusal, ResourceKind, Scope, UnixMillis};
+use latchkey_domain::{
+    DurationMillis, Duty, ImportFormatId, NodeId, Refusal, ReplicaRole, ResourceKind, Scope, UnixMillis,
+};
 
 /// What a refusal can say was expected of an owner. It comes from our own code, so the list is closed.
 const EXPECTED_OWNERS: [&str; 2] = ["an owner of the keyspace's tenant", "an identity"];
@@ -21,6 +23,9 @@ const EXCEEDED_FIELDS: [&str; 7] =
 const EXPECTED_PARENTS: [&str; 2] = ["a key that is not itself a child", "a key that is not dead"];
 
 /// What a refusal can say was expected of a rotation.
+/// What a refusal may expect of a replica: texts of our own.
+const EXPECTED_REPLICAS: [&str; 4] = ["a learner", "a voter", "another voter besides it", "a replica that is leaving"];
+
 const EXPECTED_STATES: [&str; 3] = ["OVERLAP", "PREPARED", "an old version that lives"];
 
 /// Writes a refusal.
@@ -78,6 +83,14 @@ pub fn write_refusal(refusal: &Refusal) -> internal::Refusal {
         }),
         Refusal::SelfRevocationOff => Kind::SelfRevocationOff(Plain {}),
         Refusal::AuditBehind { entries } => Kind::AuditBehind(entries),
+        Refusal::ReplicaNotIn { replica, role, expected } => Kind::ReplicaNotIn(ReplicaNotIn {
+            replica: replica.0,
+            role: role.as_str().to_owned(),
+            expected: expected.to_owned(),
+        }),
+        Refusal::MembershipUnsafe { replica, problem } => {
+            Kind::MembershipUnsafe(MembershipUnsafe { replica: replica.0, problem })
+        }
         Refusal::FormatInUse { format, count } => Kind::FormatInUse(FormatInUse { format: format.to_string(), count }),
     };
     internal::Refusal { kind: Some(kind) }
@@ -156,6 +169,15 @@ pub fn read_refusal(refusal: internal::Refusal) -> Result<Refusal, DecodeError> 
         }
         Kind::SelfRevocationOff(Plain {}) => Refusal::SelfRevocationOff,
         Kind::AuditBehind(entries) => Refusal::AuditBehind { entries },
+        Kind::ReplicaNotIn(ReplicaNotIn { replica, role, expected }) => {
+            let role = ReplicaRole::ALL.into_iter().find(|one| one.as_str() == role);
+            let role = required(role, "refusal.replica.role")?;
+            let expected = known(&EXPECTED_REPLICAS, &expected, "another role");
+            Refusal::ReplicaNotIn { replica: NodeId(replica), role, expected }
+        }
+        Kind::MembershipUnsafe(MembershipUnsafe { replica, problem }) => {
+            Refusal::MembershipUnsafe { replica: NodeId(replica), problem }
+        }
         Kind::FormatInUse(FormatInUse { format, count }) => {
             let format = ImportFormatId::parse(&format).map_err(|error| DecodeError::new("refusal.format", error))?;
             Refusal::FormatInUse { format, count }
@@ -240,6 +262,12 @@ mod tests {
             Refusal::AuditBehind { entries: 1_000_000 },
             Refusal::FormatInUse { format: ImportFormatId::parse("unkey").unwrap(), count: 3 },
         ];
+        all.extend(EXPECTED_REPLICAS.into_iter().zip(ReplicaRole::ALL).map(|(expected, role)| Refusal::ReplicaNotIn {
+            replica: NodeId(4),
+            role,
+            expected,
+        }));
+        all.push(Refusal::MembershipUnsafe { replica: NodeId(4), problem: name() });
         all.extend(EXCEEDED_FIELDS.map(|field| Refusal::ExceedsKey { name: name(), field, value: "a".to_owned() }));
         all.extend(EXPECTED_PARENTS.map(|expected| Refusal::ParentNotAllowed { name: name(), expected }));
         all.extend(RotationState::ALL.map(|state| Refusal::RotationNotIn {

@@ -4,9 +4,10 @@
 
 use crate::pb::{disk::v1 as disk, internal::v1 as internal, v1};
 use latchkey_domain::{
-    Duty, ImportAlphabet, ImportDigest, ImportRefusal, Outcome, Quota, ResourceKind, RevocationReason, RotationState,
+    Duty, ImportAlphabet, ImportDigest, ImportRefusal, Outcome, Quota, ReplicaRole, ResourceKind, RevocationReason,
+    RotationState,
 };
-use latchkey_state::StalenessPolicy;
+use latchkey_state::{DenialStep, EpochOrigin, ReplicaStep};
 
 /// A number that is no word of the enum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,14 +51,13 @@ both_ways!(RevocationReason => v1::RevocationReason as revocation_reason {
 both_ways!(RevocationReason => disk::RevocationReason as disk_revocation_reason {
     Compromised, Superseded, PrivilegeWithdrawn, OwnerLeft, Unused, Other,
 });
-both_ways!(StalenessPolicy => v1::StalenessPolicy as staleness_policy { Refuse });
-both_ways!(StalenessPolicy => disk::StalenessPolicy as disk_staleness_policy { Refuse });
 both_ways!(ResourceKind => internal::ResourceKind as resource_kind {
-    Tenant, Keyspace, Owner, Identity, Key, Version, Role, Rotation,
+    Tenant, Keyspace, Owner, Identity, Key, Version, Role, Rotation, Replica,
 });
 both_ways!(Quota => internal::Quota as quota {
     KeysOfKeyspace, KeyspacesOfTenant, OwnersOfTenant, IdentitiesOfTenant, Tenants, KeysOfCommand, RememberedRequests,
     RolesOfTenant, VersionsOfKeyspace, VersionsOfKey, MetadataBytesOfKeyspace, WritesPerSecondOfTenant,
+    Replicas,
 });
 both_ways!(RotationState => v1::rotation::State as rotation_state {
     Planned, Prepared, Delivered, Verified, Overlap, Held, Completed, RolledBack, Cancelled, Failed,
@@ -65,6 +65,10 @@ both_ways!(RotationState => v1::rotation::State as rotation_state {
 both_ways!(RotationState => disk::RotationState as disk_rotation_state {
     Planned, Prepared, Delivered, Verified, Overlap, Held, Completed, RolledBack, Cancelled, Failed,
 });
+both_ways!(ReplicaRole => disk::ReplicaRole as disk_replica_role { Learner, Voter, Leaving, Retired });
+both_ways!(ReplicaStep => disk::step_replica::Step as disk_replica_step { Promote, Demote, Remove, Retire, Lead });
+both_ways!(EpochOrigin => disk::begin_epoch::Origin as disk_epoch_origin { Backup, Survivor });
+both_ways!(DenialStep => disk::recorded_denial::Step as disk_denial_step { Denied, Allowed });
 both_ways!(Outcome => disk::Outcome as disk_outcome {
     Valid, Malformed, NotFound, WrongKeyspace, Revoked, Suspended, NotYetValid, Expired, NetworkNotAllowed,
     MethodNotAllowed, ResourceNotAllowed, InsufficientPermissions,
@@ -98,7 +102,6 @@ mod tests {
             assert_eq!(duty(number), Err(UnknownWord { found: number }));
             assert_eq!(disk_duty(number), Err(UnknownWord { found: number }));
         }
-        assert!(staleness_policy(0).is_err());
         assert!(quota(99).is_err());
     }
 

@@ -43,7 +43,7 @@ fn count<'a>(
     let state = view.state;
     let mut reach = pb::Reach::default();
     for keyspace in keyspaces {
-        reach.bound_ms = reach.bound_ms.max(keyspace.bound_at(view.now).millis());
+        reach.bound_ms = reach.bound_ms.max(state.bound_of(keyspace.number, view.now).millis());
         let keys = state.keys_of(keyspace.number, None);
         for key in keys.filter(|key| within(key) && !state.key_worth(key, view.now).is_dead()) {
             reach.key_count += 1;

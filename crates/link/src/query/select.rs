@@ -23,5 +23,5 @@ pub fn select(state: &State, now: UnixMillis, keyspace: &str, filter: &str) -> R
     let living =
         |id: &KeyId| state.key_at(keyspace.number, *id).is_some_and(|key| !state.key_worth(key, now).is_dead());
     let keys = matching.filter(living).collect();
-    Ok(Selected { revision: state.revision(), keys, bound: keyspace.bound_at(now) })
+    Ok(Selected { revision: state.revision(), keys, bound: state.bound_of(keyspace.number, now) })
 }

@@ -3,6 +3,7 @@
 mod upkeep;
 
 use crate::init::PendingFounding;
+use crate::membership::Following;
 use crate::propose::ProposeError;
 use crate::registry::Registry;
 use latchkey_crypto::draw;
@@ -33,10 +34,11 @@ pub(crate) async fn run(registry: Registry, mut founding: Option<PendingFounding
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut idle, mut skewed, mut upkeep) = (Idle::default(), 0_u32, Upkeep::default());
+    let mut following = Following::default();
     loop {
         ticks.tick().await;
         if !registry.leads() || registry.core().unavailable().is_some() {
-            upkeep = Upkeep::default();
+            (upkeep, following) = (Upkeep::default(), Following::default());
             continue;
         }
         // A leader whose clock is wrong refuses every write; the others' may be right.
@@ -48,7 +50,10 @@ pub(crate) async fn run(registry: Registry, mut founding: Option<PendingFounding
             continue;
         }
         let looked = match look(&registry, &mut founding, &mut idle).await {
-            Ok(()) if registry.core().state().cluster().is_some() => upkeep.step(&registry).await,
+            Ok(()) if registry.core().state().cluster().is_some() => match following.step(&registry).await {
+                Ok(()) => upkeep.step(&registry).await,
+                failed => failed,
+            },
             looked => looked,
         };
         if let Err(error) = looked {
@@ -135,6 +140,7 @@ async fn renew_replay_keys(registry: &Registry) -> Result<(), ProposeError> {
     Ok(())
 }
 
-fn own(registry: &Registry, operation: Operation) -> Command {
+/// A command of this leader.
+pub(crate) fn own(registry: &Registry, operation: Operation) -> Command {
     Command::new(Actor::Replica(registry.core().node()), draw(&mut OsEntropy), operation)
 }

@@ -10,6 +10,9 @@ use latchkey_domain::{DurationMillis, Duty, Grant, IdentityName, KeyName, Refusa
 /// Who may end a key's life.
 const REVOKERS: [Duty; 2] = [Duty::Issuer, Duty::Operator];
 
+/// The level from which a replica may revoke and suspend on its own account.
+const TAKING_AWAY_LEVEL: u32 = 4;
+
 /// The word of the audit service: the only one that may say what it has.
 const AUDIT: &str = "audit";
 
@@ -17,7 +20,9 @@ const AUDIT: &str = "audit";
 pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
     let name = match &command.actor {
         Actor::Replica(_) if command.is_of_replica() => return Ok(()),
-        // A replica asks for nothing in a tenant's name.
+        // What was taken away after a backup is taken away again when the cluster goes on from it.
+        Actor::Replica(_) if takes_away(state, &command.operation) => return Ok(()),
+        // A replica asks for nothing else in a tenant's name.
         Actor::Replica(_) => return Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System }),
         Actor::Key(name) => return of_key(name, &command.operation),
         Actor::Service(word) => return of_service(word.as_str(), &command.operation),
@@ -78,6 +83,9 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
         }
         Operation::RevokeKeys(operation) => need(grants, &REVOKERS, Scope::Keyspace(operation.keyspace.clone())),
         Operation::RecordExplanation(explanation) => may_explain(grants, explanation),
+        Operation::AdmitReplica(_) | Operation::StepReplica(_) if !command.is_of_replica() => {
+            need(grants, &[Duty::Admin], Scope::System)
+        }
         // Replicas and services ask for these on their own account, and no identity does.
         Operation::Bootstrap(_)
         | Operation::AdvanceClock { .. }
@@ -87,9 +95,19 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
         | Operation::Settle
         | Operation::RemoveDead(_)
         | Operation::MarkRevoked(_)
+        | Operation::AdmitReplica(_)
+        | Operation::StepReplica(_)
+        | Operation::BeginEpoch(_)
         | Operation::Trim(_)
+        | Operation::RecordDenials(_)
         | Operation::RecordRefusals(_) => Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System }),
     }
+}
+
+/// Whether a replica may ask for this on its own account. Older builds refuse it, so the replicated level decides.
+const fn takes_away(state: &State, operation: &Operation) -> bool {
+    let known = state.progress().feature_level >= TAKING_AWAY_LEVEL;
+    known && matches!(operation, Operation::RevokeKey(_) | Operation::Cut(_) | Operation::SuspendKey(_))
 }
 
 /// Whoever holds a key may revoke it at once, and do nothing else. That he holds it was checked by whoever proposed.
@@ -104,7 +122,7 @@ fn of_key(name: &KeyName, operation: &Operation) -> Result<(), Refusal> {
 
 fn of_service(word: &str, operation: &Operation) -> Result<(), Refusal> {
     match operation {
-        Operation::RecordRefusals(_) => Ok(()),
+        Operation::RecordRefusals(_) | Operation::RecordDenials(_) => Ok(()),
         Operation::Trim(_) if word == AUDIT => Ok(()),
         _ => Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System }),
     }

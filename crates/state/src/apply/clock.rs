@@ -16,8 +16,8 @@ const JUMP_MAX: DurationMillis = DurationMillis::from_secs(3_600);
 pub(super) fn stamp(state: &mut State, command: &Command) -> Result<(), Refusal> {
     let clock = state.clock();
     match &command.operation {
-        // These two bring a time of their own, without a bound: it counts only where they are carried out.
-        Operation::Bootstrap(_) | Operation::AdvanceClock { .. } => Ok(()),
+        // These bring a time of their own, without a bound: it counts only where they are carried out.
+        Operation::Bootstrap(_) | Operation::AdvanceClock { .. } | Operation::BeginEpoch(_) => Ok(()),
         _ if command.at > clock.plus(JUMP_MAX) => Err(Refusal::ClockJump { at: command.at, clock }),
         _ if command.at > clock => {
             let mut progress = state.progress().clone();

@@ -2,6 +2,7 @@
 
 mod access;
 mod authority;
+mod begin_epoch;
 mod bootstrap;
 mod change;
 mod clock;
@@ -11,8 +12,10 @@ mod delete;
 mod directory;
 mod import_keys;
 mod key_facts;
+mod record_denials;
 mod remove_dead;
 mod repeat;
+mod replica;
 mod restrict_key;
 mod revoke_key;
 mod revoke_keys;
@@ -33,7 +36,7 @@ mod within;
 pub use authority::may_give;
 pub use trim::{ENTRIES_WAITING_MAX, ENTRY_WAIT_MAX};
 
-use crate::command::{Actor, Command, ImportRow, Operation};
+use crate::command::{Actor, AdmitReplica, Command, ImportRow, Operation, ReplicaStep, StepReplica};
 use crate::event::Entry;
 use crate::key::Key;
 use crate::records::{Identity, Keyspace, Owner, Role, Rotation, Tenant};
@@ -43,7 +46,7 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{KeyspaceNumber, Refusal, ResourceKind, Revision, TenantName, VersionId};
+use latchkey_domain::{KeyspaceNumber, Refusal, ReplicaRole, ResourceKind, Revision, TenantName, VersionId};
 use transaction::Transaction;
 
 /// The level of commands that a cluster understands before its first command said so.
@@ -182,9 +185,14 @@ fn decide(state: &mut State, revision: Revision, command: &Command) -> Result<Ap
 
 /// The replicated level alone decides, so that builds that know more and builds that know less refuse alike.
 fn check_level(state: &State, command: &Command) -> Result<(), Refusal> {
-    let is_first = state.cluster().is_none() && matches!(command.operation, Operation::Bootstrap(_));
+    let is_first = match command.operation {
+        Operation::Bootstrap(_) => state.cluster().is_none(),
+        // Whoever goes on is alone, and of one build with itself.
+        Operation::BeginEpoch(_) => true,
+        _ => false,
+    };
     let current = state.progress().feature_level.max(FEATURE_LEVEL_FIRST);
-    // The first command says at which level the cluster is born.
+    // The first command says at which level the cluster is born, or goes on.
     if command.feature_level > current && !is_first {
         return Err(Refusal::FeatureLevel { needed: command.feature_level, current });
     }
@@ -234,8 +242,12 @@ fn carry_out(transaction: &mut Transaction<'_>, command: &Command) -> Result<Ans
         Operation::MarkRevoked(operation) => revoke_keys::mark_revoked(transaction, operation),
         Operation::Trim(through) => Ok(trim::trim(transaction, *through)),
         Operation::RecordRefusals(refusals) => access::record_refusals(transaction, refusals),
+        Operation::RecordDenials(denials) => record_denials::record_denials(transaction, denials),
         Operation::RecordExplanation(explanation) => access::record_explanation(transaction, explanation),
         Operation::ImportKeys(operation) => import_keys::import_keys(transaction, operation),
+        Operation::AdmitReplica(operation) => replica::admit_replica(transaction, operation),
+        Operation::StepReplica(operation) => replica::step_replica(transaction, *operation),
+        Operation::BeginEpoch(operation) => begin_epoch::begin_epoch(transaction, operation),
     }
 }
 
@@ -266,6 +278,9 @@ impl Command {
                 | Operation::Settle
                 | Operation::RemoveDead(_)
                 | Operation::MarkRevoked(_)
+                | Operation::BeginEpoch(_)
+                | Operation::AdmitReplica(AdmitReplica { role: ReplicaRole::Voter, .. })
+                | Operation::StepReplica(StepReplica { step: ReplicaStep::Retire, .. })
         )
     }
 

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use latchkey_crypto::opening;
 use latchkey_domain::{Quota, ReasonText, Refusal, Revision, RevocationReason, Sequence, TenantNumber, UnixMillis};
-use latchkey_transparency::{commitment, leaf_hash};
+use latchkey_transparency::{Frontier, commitment, leaf_hash};
 
 pub(super) struct Transaction<'a> {
     state: &'a mut State,
@@ -88,6 +88,11 @@ impl<'a> Transaction<'a> {
 
     pub(super) const fn set_trimmed(&mut self, trimmed: Trimmed) {
         self.progress.trimmed = Some(trimmed);
+    }
+
+    /// Goes on with another tree, which begins with this one.
+    pub(super) fn set_frontier(&mut self, frontier: Frontier) {
+        self.progress.frontier = frontier;
     }
 
     pub(super) const fn set_feature_level(&mut self, level: u32) {

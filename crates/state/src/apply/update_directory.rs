@@ -12,7 +12,7 @@ use crate::row::Row;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{DurationMillis, Refusal, ResourceKind, TenantNumber, UnixMillis};
+use latchkey_domain::{DurationMillis, LastKnownMax, Refusal, ResourceKind, TenantNumber, UnixMillis};
 
 pub(super) fn update_tenant(transaction: &mut Transaction<'_>, operation: &UpdateTenant) -> Result<Answer, Refusal> {
     let name = &operation.name;
@@ -50,7 +50,8 @@ pub(super) fn update_keyspace(
     check_lifetimes(&new.settings)?;
     need_formats_kept(transaction, &old, &new.settings)?;
     let bound = staleness_max(transaction, &new.settings)?;
-    new.bind(bound, transaction.now());
+    new.staleness_max = bound;
+    new.staleness_before = before(transaction, &old, new.bound());
     new.changed = Some(change::now(transaction));
     let facts = facts_of_keyspace(&old, &new);
     let new = Arc::new(new);
@@ -70,26 +71,28 @@ fn need_formats_kept(transaction: &Transaction<'_>, old: &Keyspace, new: &Keyspa
     Ok(())
 }
 
-impl Keyspace {
-    /// The longest bound that counts at `now` for what is confirmed: a replica that has not heard of a shorter one
-    /// answers by the longer one still.
-    #[must_use]
-    pub fn bound_at(&self, now: UnixMillis) -> DurationMillis {
-        let before = self.staleness_before.filter(|(_, until)| now < *until).map(|(bound, _)| bound);
-        before.map_or(self.staleness_max, |before| before.max(self.staleness_max))
+/// What counts of the bound that was in force before, for as long as a replica that has not heard of a shorter one may
+/// still answer by it.
+fn before(
+    transaction: &Transaction<'_>,
+    old: &Keyspace,
+    bound: DurationMillis,
+) -> Option<(DurationMillis, UnixMillis)> {
+    if bound == old.bound() {
+        return old.staleness_before;
     }
-
-    /// Sets how long a replica may answer after it last heard. A longer bound that was in force counts for as long as
-    /// a replica may still answer by it.
-    fn bind(&mut self, bound: DurationMillis, now: UnixMillis) {
-        if bound == self.staleness_max {
-            return;
-        }
-        let longest = self.bound_at(now);
-        self.staleness_before = (longest > bound).then(|| (longest, now.plus(longest)));
-        self.staleness_max = bound;
-    }
+    let (longest, now) = (old.bound_at(transaction.now()), transaction.now());
+    let slack = if transaction.progress().feature_level < SLACK_LEVEL { DurationMillis::ZERO } else { BEFORE_SLACK };
+    (longest > bound).then(|| (longest, now.plus(longest).plus(slack)))
 }
+
+/// How much longer a bound counts than its own length after the record that shortened it was stamped. A lease that was
+/// granted before this record took effect, seconds after its stamp, runs from then; clocks of leaders differ, and rates of
+/// clocks.
+const BEFORE_SLACK: DurationMillis = DurationMillis::from_secs(60);
+
+/// The feature level from which on that is so.
+const SLACK_LEVEL: u32 = 4;
 
 pub(super) fn update_owner(transaction: &mut Transaction<'_>, operation: &UpdateOwner) -> Result<Answer, Refusal> {
     let name = &operation.name;
@@ -151,6 +154,7 @@ fn change_settings(settings: &mut KeyspaceSettings, changes: &KeyspaceChanges) {
     set(&mut settings.maximum_lifetime, changes.maximum_lifetime.as_ref());
     set(&mut settings.networks, changes.networks.as_ref());
     set(&mut settings.staleness_max, changes.staleness_max.as_ref());
+    set(&mut settings.staleness_policy, changes.staleness_policy.as_ref());
     set(&mut settings.dead_retention, changes.dead_retention.as_ref());
     set(&mut settings.keys_max, changes.keys_max.as_ref());
     set(&mut settings.versions_max, changes.versions_max.as_ref());
@@ -175,6 +179,7 @@ fn facts_of_keyspace(old: &Keyspace, new: &Keyspace) -> Vec<(&'static str, Strin
         ("display_name", from_to(&was.display_name.as_str(), &is.display_name.as_str())),
         ("import_formats", of_sets(&texts(&was.import_formats), &texts(&is.import_formats))),
         ("keys_max", from_to(&most(was.keys_max), &most(is.keys_max))),
+        ("last_known_max_ms", from_to(&beyond(was), &beyond(is))),
         ("maximum_lifetime_ms", from_to(&span(was.maximum_lifetime), &span(is.maximum_lifetime))),
         ("metadata_bytes_max", from_to(&most(was.metadata_bytes_max), &most(is.metadata_bytes_max))),
         ("networks", of_sets(&texts(&was.networks), &texts(&is.networks))),
@@ -186,6 +191,10 @@ fn facts_of_keyspace(old: &Keyspace, new: &Keyspace) -> Vec<(&'static str, Strin
 
 fn span(span: Option<DurationMillis>) -> String {
     span.map_or_else(|| "none".to_string(), |span| span.millis().to_string())
+}
+
+fn beyond(settings: &KeyspaceSettings) -> String {
+    span(settings.staleness_policy.beyond().map(LastKnownMax::span))
 }
 
 fn most(bound: u64) -> String {

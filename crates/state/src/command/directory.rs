@@ -1,6 +1,6 @@
 //! Commands on the directory. A change is an `Option`: absent leaves what is there.
 
-use crate::records::TenantQuotas;
+use crate::records::{StalenessPolicy, TenantQuotas};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use latchkey_domain::{
@@ -45,6 +45,8 @@ pub struct KeyspaceChanges {
     pub networks: Option<NetworkSet>,
     /// See [`crate::KeyspaceSettings::staleness_max`]; cleared: the cluster's default.
     pub staleness_max: Option<Option<DurationMillis>>,
+    /// See [`crate::KeyspaceSettings::staleness_policy`].
+    pub staleness_policy: Option<StalenessPolicy>,
     /// See [`crate::KeyspaceSettings::dead_retention`].
     pub dead_retention: Option<DurationMillis>,
     /// See [`crate::KeyspaceSettings::keys_max`].
@@ -60,6 +62,11 @@ pub struct KeyspaceChanges {
 }
 
 impl KeyspaceChanges {
+    /// That a keyspace shall refuse is what every build knows.
+    pub(crate) fn is_of_level_4(&self) -> bool {
+        self.staleness_policy.is_some_and(StalenessPolicy::is_of_level_4)
+    }
+
     pub(crate) fn is_of_level_3(&self) -> bool {
         self.import_formats.as_ref().is_some_and(|formats| !formats.is_empty())
     }

@@ -2,20 +2,26 @@
 //! are made by apply, and no plaintext secret is ever in one.
 
 mod authority;
+mod denial;
 mod directory;
+mod epoch;
 mod import;
 mod keys;
+mod replica;
 mod rotation;
 mod upkeep;
 
+pub use denial::{DENIALS_PER_COMMAND_MAX, DenialStep, RecordedDenial};
 pub use directory::{
     CreateRole, Delete, DirectoryName, IdentityChanges, KeyspaceChanges, OwnerChanges, RoleChanges, TenantChanges,
     UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant,
 };
+pub use epoch::{BeginEpoch, EpochOrigin};
 pub use import::{ImportKeys, ImportOutcome, ImportRow, KeyToImport};
 pub use keys::{
     End, ExpiryChange, KeyChanges, RESTRICTION_MAX, RestrictKey, ResumeKey, RevokeKeys, SuspendKey, UpdateKey,
 };
+pub use replica::{AdmitReplica, REPLICAS_MAX, ReplicaStep, StepReplica};
 pub use rotation::{NewVersion, OVERLAP_DEFAULT, OVERLAP_MAX, PrepareStandby, RotateKey, RotationStep, StepRotation};
 pub use upkeep::{
     Explanation, GatheredRefusal, MarkRevoked, REFUSALS_PER_COMMAND_MAX, RevokedScope, SUBJECT_BYTES_MAX,
@@ -33,7 +39,7 @@ use latchkey_domain::{
 
 /// The feature level of this build: the newest commands that its `apply` knows. Never asked within `apply`, where the
 /// replicated level decides: builds of two ages run side by side.
-pub const FEATURE_LEVEL_NEWEST: u32 = 3;
+pub const FEATURE_LEVEL_NEWEST: u32 = 4;
 
 /// Keys that one command may make. Keeps one apply at a few milliseconds.
 pub const KEYS_PER_COMMAND_MAX: usize = 1_000;
@@ -165,6 +171,14 @@ pub enum Operation {
     RecordExplanation(Explanation),
     /// Makes keys that another system made.
     ImportKeys(ImportKeys),
+    /// That operators denied keys on one replica, or took that back, told by that replica.
+    RecordDenials(Vec<RecordedDenial>),
+    /// Admits a replica.
+    AdmitReplica(AdmitReplica),
+    /// Takes a replica one step on.
+    StepReplica(StepReplica),
+    /// Begins an epoch.
+    BeginEpoch(Box<BeginEpoch>),
 }
 
 impl Operation {
@@ -174,7 +188,11 @@ impl Operation {
     pub fn feature_level(&self) -> u32 {
         match self {
             Self::Bootstrap(_) => FEATURE_LEVEL_NEWEST,
+            Self::AdmitReplica(_) | Self::StepReplica(_) | Self::BeginEpoch(_) => 4,
             // What an older build reads of these is less than what they say. That no format shall be is what it knows.
+            Self::CreateKeyspace(operation) if operation.settings.is_of_level_4() => 4,
+            Self::UpdateKeyspace(operation) if operation.changes.is_of_level_4() => 4,
+            Self::RecordDenials(_) => 4,
             Self::ImportKeys(_) => 3,
             Self::CreateKeyspace(operation) if operation.settings.is_of_level_3() => 3,
             Self::UpdateKeyspace(operation) if operation.changes.is_of_level_3() => 3,

@@ -54,6 +54,9 @@ impl State {
             Row::Rotation(row) => {
                 self.rotations.insert((row.keyspace, row.key, row.id), row);
             }
+            Row::Replica(row) => {
+                self.replicas.insert(row.node, row);
+            }
         }
     }
 
@@ -126,13 +129,16 @@ impl State {
             Row::Rotation(row) => {
                 self.rotations.remove(&(row.keyspace, row.key, row.id));
             }
+            Row::Replica(row) => {
+                self.replicas.remove(&row.node);
+            }
         }
     }
 
     /// Keeps what is derived from a row that comes or goes.
     fn note(&mut self, row: &Row, way: Way) {
         match row {
-            Row::Progress(_) | Row::Cluster(_) | Row::RingKey(_) | Row::Request(_) => {}
+            Row::Progress(_) | Row::Cluster(_) | Row::RingKey(_) | Row::Request(_) | Row::Replica(_) => {}
             Row::Tenant(row) => self.index.tenant(row, way),
             Row::Keyspace(row) => self.index.keyspace(row, way),
             Row::Owner(row) => self.index.owner(row, way),

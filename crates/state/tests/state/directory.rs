@@ -7,8 +7,8 @@ use crate::support::{
     stamped, tenant, text,
 };
 use latchkey_domain::{
-    BuiltInRole, DurationMillis, Duty, Grant, Outcome, Quota, Refusal, ResourceKind, Revision, RingNumber, RoleNumber,
-    Sequence, TenantName, UnixMillis,
+    BuiltInRole, DurationMillis, Duty, Grant, KeyspaceName, Outcome, Quota, Refusal, ResourceKind, Revision,
+    RingNumber, RoleNumber, Sequence, TenantName, UnixMillis,
 };
 use latchkey_state::{
     Action, Actor, Answer, Applied, CutScope, DirectoryName, Explanation, GatheredRefusal, IdentityChanges,
@@ -89,29 +89,8 @@ fn owners_and_identities_change_as_asked_and_the_first_identity_keeps_its_grants
 }
 
 #[test]
-fn a_longer_bound_counts_for_as_long_as_somebody_may_answer_by_it() {
+fn a_default_lifetime_beyond_the_maximum_is_refused() {
     let mut world = World::furnished();
-    let set = |world: &mut World, seconds: u64| {
-        let bound = Some(Some(DurationMillis::from_secs(seconds)));
-        let changes = KeyspaceChanges { staleness_max: bound, ..KeyspaceChanges::default() };
-        world.done(by_root(update_keyspace("acme/live", changes)));
-    };
-    let bound = |world: &World, after: u64| {
-        let keyspace = world.state.keyspace(&keyspace("acme/live")).unwrap();
-        keyspace.bound_at(later(world.state.clock(), after)).millis()
-    };
-    set(&mut world, 60);
-    assert_eq!(bound(&world, 0), 60_000);
-    set(&mut world, 30);
-    assert_eq!((bound(&world, 59_999), bound(&world, 60_000)), (60_000, 30_000));
-    // Shorter still, while the longest still counts.
-    set(&mut world, 10);
-    assert_eq!((bound(&world, 59_999), bound(&world, 60_000)), (60_000, 10_000));
-    // Longer than all: nobody answers by more.
-    set(&mut world, 90);
-    assert_eq!(bound(&world, 0), 90_000);
-    let changes = KeyspaceChanges { staleness_max: Some(Some(DurationMillis::ZERO)), ..KeyspaceChanges::default() };
-    assert!(matches!(world.refused(by_root(update_keyspace("acme/live", changes))), Refusal::StalenessTooShort { .. }));
     let (asked, maximum) = (DurationMillis::from_days(2), DurationMillis::from_days(1));
     let changes = KeyspaceChanges {
         default_lifetime: Some(Some(asked)),
@@ -250,7 +229,7 @@ fn a_tenant_goes_when_it_holds_nothing_and_its_ring_keys_stay() {
     let gone = |id: &str| by_root(delete(DirectoryName::Tenant(tenant(id))));
     assert!(matches!(world.refused(gone("system")), Refusal::Reserved { .. }));
     assert!(matches!(
-        world.refused(by_root(delete(DirectoryName::Keyspace(latchkey_domain::KeyspaceName::management())))),
+        world.refused(by_root(delete(DirectoryName::Keyspace(KeyspaceName::management())))),
         Refusal::Reserved { .. }
     ));
     let mut holds = Vec::new();

@@ -211,6 +211,17 @@ fn answer(refusal: &Refusal) -> Answer {
         )
         .with("format", format)
         .with("count", count),
+        Refusal::ReplicaNotIn { replica, role, expected } => failed(
+            Reason::ReplicaState,
+            &format!("replicas/{replica}"),
+            format!("replica {replica} is a {role}, this needs {expected}"),
+        )
+        .with("replica", replica)
+        .with("role", role)
+        .with("expected", expected),
+        Refusal::MembershipUnsafe { replica, problem } => {
+            failed(Reason::MembershipUnsafe, &format!("replicas/{replica}"), problem.clone()).with("replica", replica)
+        }
         Refusal::AuditBehind { entries } => Unavailable::AuditBehind { entries: *entries }.into_answer(),
     }
 }
@@ -226,6 +237,7 @@ const fn plural(kind: ResourceKind) -> &'static str {
         ResourceKind::Version => "versions",
         ResourceKind::Role => "roles",
         ResourceKind::Rotation => "rotations",
+        ResourceKind::Replica => "replicas",
     }
 }
 

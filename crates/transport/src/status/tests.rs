@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use latchkey_domain::{
-    DurationMillis, Duty, ImportFormatId, NodeId, Quota, Refusal, ResourceKind, RotationState, Scope, UnixMillis,
+    DurationMillis, Duty, ImportFormatId, NodeId, Quota, Refusal, ReplicaRole, ResourceKind, RotationState, Scope,
+    UnixMillis,
 };
 use latchkey_wire::reason::ERROR_DOMAIN;
 use latchkey_wire::violation::FieldViolations;
@@ -74,6 +75,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::SelfRevocationOff,
         Refusal::AuditBehind { entries: 1_000_000 },
         Refusal::FormatInUse { format: ImportFormatId::parse("unkey").unwrap(), count: 3 },
+        Refusal::ReplicaNotIn { replica: NodeId(4), role: ReplicaRole::Retired, expected: "a learner" },
+        Refusal::MembershipUnsafe { replica: NodeId(4), problem: "2 of 3 voters are reached".to_owned() },
     ]
 }
 
@@ -90,6 +93,7 @@ fn unavailables() -> Vec<Unavailable> {
         Unavailable::Fenced,
         Unavailable::DiskFull,
         Unavailable::AuditStopped,
+        Unavailable::Removed { node: NodeId(4) },
     ]
 }
 

@@ -58,6 +58,11 @@ pub enum Unavailable {
     DiskFull,
     /// The audit service cannot store.
     AuditStopped,
+    /// The replica was removed from the cluster.
+    Removed {
+        /// Its id.
+        node: NodeId,
+    },
 }
 
 impl Unavailable {
@@ -69,9 +74,12 @@ impl Unavailable {
             Self::NotFresh { .. } | Self::Overloaded { .. } => Duration::from_millis(250),
             Self::NoLeader { .. } => Duration::from_millis(500),
             Self::Starting | Self::ClockSkew { .. } => Duration::from_secs(1),
-            Self::Locked | Self::Fenced | Self::AuditBehind { .. } | Self::DiskFull | Self::AuditStopped => {
-                Duration::from_secs(5)
-            }
+            Self::Locked
+            | Self::Fenced
+            | Self::AuditBehind { .. }
+            | Self::DiskFull
+            | Self::AuditStopped
+            | Self::Removed { .. } => Duration::from_secs(5),
         }
     }
 
@@ -134,6 +142,11 @@ impl Unavailable {
             Self::AuditStopped => {
                 unavailable(Reason::AuditStopped, "the audit service cannot store until an operator acts".to_owned())
             }
+            Self::Removed { node } => unavailable(
+                Reason::ReplicaRemoved,
+                format!("replica {node} was removed from the cluster and answers no more; ask another"),
+            )
+            .with("node_id", &node.0),
         }
         .retry_after(self.retry_after())
     }

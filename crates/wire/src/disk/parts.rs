@@ -2,7 +2,7 @@
 
 use super::{DecodeError, fixed, key_id, parsed, required, span, time, version_id};
 use crate::pb::disk::v1 as disk;
-use crate::words;
+use crate::{staleness, words};
 use latchkey_domain::{
     BoundedSet, DisplayName, DurationMillis, Environment, Grant, ImportFormat, ImportFormatId, ImportPart, ImportStart,
     KeyId, KeyspaceNumber, Metadata, Method, MethodSet, Network, NetworkSet, PermissionPattern, PermissionSet, Prefix,
@@ -129,6 +129,7 @@ pub(super) fn read_grants(grants: &[disk::Grant]) -> Result<Vec<Grant>, DecodeEr
 }
 
 pub(super) fn write_settings(settings: &KeyspaceSettings) -> disk::KeyspaceSettings {
+    let (staleness_policy, last_known_max_ms) = staleness::write_disk(settings.staleness_policy);
     disk::KeyspaceSettings {
         display_name: settings.display_name.to_string(),
         prefix: settings.prefix.to_string(),
@@ -138,7 +139,8 @@ pub(super) fn write_settings(settings: &KeyspaceSettings) -> disk::KeyspaceSetti
         maximum_lifetime_ms: settings.maximum_lifetime.map(DurationMillis::millis),
         networks: texts(settings.networks.iter()),
         staleness_max_ms: settings.staleness_max.map(DurationMillis::millis),
-        staleness_policy: disk::StalenessPolicy::from(settings.staleness_policy).into(),
+        staleness_policy,
+        last_known_max_ms,
         dead_retention_ms: settings.dead_retention.millis(),
         keys_max: settings.keys_max,
         allowed_roles: texts(settings.allowed_roles.iter()),
@@ -160,7 +162,7 @@ pub(super) fn read_settings(settings: &disk::KeyspaceSettings) -> Result<Keyspac
         maximum_lifetime: lifetime(settings.maximum_lifetime_ms)?,
         networks: read_networks(&settings.networks, "settings.networks")?,
         staleness_max: settings.staleness_max_ms.map(|millis| span(millis, "settings.staleness_max")).transpose()?,
-        staleness_policy: parsed(words::disk_staleness_policy(settings.staleness_policy), "settings.staleness_policy")?,
+        staleness_policy: staleness::read_disk(settings.staleness_policy, settings.last_known_max_ms)?,
         dead_retention: span(settings.dead_retention_ms, "settings.dead_retention")?,
         keys_max: settings.keys_max,
         allowed_roles: read_slugs(&settings.allowed_roles, "settings.allowed_roles")?.into(),

@@ -6,8 +6,8 @@ use crate::violation::Fields;
 use crate::words;
 use latchkey_domain::{
     BoundedSet, DisplayName, DurationMillis, Environment, Grant, IMPORT_FORMATS_MAX, IMPORT_PARTS_MAX, ImportFormat,
-    ImportFormatError, ImportFormatId, ImportPart, Network, NetworkSet, PermissionPattern, PermissionSet, Prefix,
-    Scope, Slug,
+    ImportFormatError, ImportFormatId, ImportPart, LastKnownMax, Network, NetworkSet, PermissionPattern, PermissionSet,
+    Prefix, Scope, Slug,
 };
 use latchkey_state::{KeyspaceSettings, StalenessPolicy, TenantQuotas};
 use std::collections::BTreeSet;
@@ -105,9 +105,26 @@ pub(super) fn staleness_max(fields: &mut Fields, keyspace: &v1::Keyspace) -> Opt
 }
 
 pub(super) fn staleness_policy(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<StalenessPolicy> {
-    match keyspace.staleness_policy {
-        0 => Some(StalenessPolicy::Refuse),
-        number => fields.take("staleness_policy", words::staleness_policy(number)),
+    let max = optional_span(fields, "last_known_max", keyspace.last_known_max.as_ref())?;
+    match (v1::StalenessPolicy::try_from(keyspace.staleness_policy), max) {
+        (Ok(v1::StalenessPolicy::Unspecified | v1::StalenessPolicy::Refuse), None) => Some(StalenessPolicy::Refuse),
+        (Ok(v1::StalenessPolicy::Unspecified | v1::StalenessPolicy::Refuse), Some(_)) => {
+            fields.refuse("last_known_max", "goes with `STALENESS_POLICY_LAST_KNOWN` alone");
+            None
+        }
+        (Ok(v1::StalenessPolicy::LastKnown), None) => {
+            let (min, most) = (LastKnownMax::MIN, LastKnownMax::MAX);
+            let rule = format_args!("must be set with `STALENESS_POLICY_LAST_KNOWN`: {min} to {most}");
+            fields.refuse("last_known_max", rule);
+            None
+        }
+        (Ok(v1::StalenessPolicy::LastKnown), Some(max)) => {
+            fields.take("last_known_max", LastKnownMax::new(max)).map(StalenessPolicy::LastKnown)
+        }
+        (Err(_), _) => {
+            fields.refuse("staleness_policy", words::UnknownWord { found: keyspace.staleness_policy });
+            None
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod key_details;
 mod list_keys;
 mod mark;
 mod mask;
+mod membership;
 mod page;
 mod revoke_key;
 mod revoke_keys;
@@ -36,6 +37,10 @@ pub use delete_directory::{
 pub use directory_fields::{ALLOWED_ROLES_MAX, DEAD_RETENTION_DEFAULT, GRANTS_MAX, OWNER_CONTACTS_MAX};
 pub use import_keys::{ImportKeys, RowToImport, imported_row, read_import_keys, refused_row};
 pub use list_keys::{ListKeys, ListRotations, RotationParent, read_list_keys, read_list_rotations};
+pub use membership::{
+    Transfer, read_add_replica, read_demote_replica, read_promote_replica, read_remove_replica,
+    read_transfer_leadership,
+};
 pub use page::{
     List, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageTokenInvalid, ReadListError, next_page_token, read_list_identities,
     read_list_keyspaces, read_list_owners, read_list_roles, read_list_tenants,

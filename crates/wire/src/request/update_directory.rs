@@ -10,8 +10,8 @@ use latchkey_domain::{
     DisplayName, IdentityName, KeyspaceName, Method, OwnerName, PermissionPattern, RoleName, TenantName,
 };
 use latchkey_state::{
-    IdentityChanges, KeyspaceChanges, OwnerChanges, RoleChanges, TenantChanges, UpdateIdentity, UpdateKeyspace,
-    UpdateOwner, UpdateRole, UpdateTenant,
+    IdentityChanges, KeyspaceChanges, OwnerChanges, RoleChanges, StalenessPolicy, TenantChanges, UpdateIdentity,
+    UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant,
 };
 
 /// The fields of a keyspace that can change. Prefix and environment never do.
@@ -24,6 +24,7 @@ const KEYSPACE_FIELDS: &[&str] = &[
     "networks",
     "staleness_max",
     "staleness_policy",
+    "last_known_max",
     "dead_retention",
     "quotas",
     "self_revocation",
@@ -77,13 +78,11 @@ fn keyspace_changes(fields: &mut Fields, mask: &Mask, keyspace: &v1::Keyspace) -
     read::check_lifetimes(fields, default_lifetime.flatten().flatten(), maximum_lifetime.flatten().flatten());
     let networks = mask.change("networks", || read::networks(fields, keyspace));
     let staleness_max = mask.change("staleness_max", || read::staleness_max(fields, keyspace));
-    // There is one policy, so a change to it is none.
-    let staleness_policy = mask.change("staleness_policy", || read::staleness_policy(fields, keyspace));
+    let staleness_policy = staleness_policy(fields, mask, keyspace);
     let dead_retention = mask.change("dead_retention", || read::dead_retention(fields, keyspace));
     let self_revocation_off = mask.change("self_revocation", || read::self_revocation_off(fields, keyspace));
     let import_formats = mask.change("import_formats", || read::import_formats(fields, keyspace));
     let quotas = mask.names("quotas").then(|| read::keyspace_quotas(keyspace));
-    staleness_policy?;
     Some(KeyspaceChanges {
         display_name: display_name?,
         allowed_permissions: allowed_permissions?,
@@ -92,6 +91,7 @@ fn keyspace_changes(fields: &mut Fields, mask: &Mask, keyspace: &v1::Keyspace) -
         maximum_lifetime: maximum_lifetime?,
         networks: networks?,
         staleness_max: staleness_max?,
+        staleness_policy: staleness_policy?,
         dead_retention: dead_retention?,
         keys_max: quotas.as_ref().map(|quotas| quotas.keys_max),
         versions_max: quotas.as_ref().map(|quotas| quotas.versions_max),
@@ -99,6 +99,25 @@ fn keyspace_changes(fields: &mut Fields, mask: &Mask, keyspace: &v1::Keyspace) -
         self_revocation_off: self_revocation_off?,
         import_formats: import_formats?,
     })
+}
+
+/// A policy and its span change together: with one of them alone, nobody could say what the other was meant to be.
+#[expect(clippy::option_option, reason = "absent and wrong are two things, and wrong has been noted")]
+fn staleness_policy(fields: &mut Fields, mask: &Mask, keyspace: &v1::Keyspace) -> Option<Option<StalenessPolicy>> {
+    let is_last_known = keyspace.staleness_policy() == v1::StalenessPolicy::LastKnown;
+    let is_half = match (mask.names("staleness_policy"), mask.names("last_known_max")) {
+        (true, false) => is_last_known,
+        (false, names_max) => names_max,
+        (true, true) => false,
+    };
+    if is_half {
+        fields.refuse("last_known_max", "changes together with `staleness_policy`: name both in the mask");
+        return None;
+    }
+    // What the mask does not name is not there.
+    let last_known_max = keyspace.last_known_max.filter(|_| mask.names("last_known_max"));
+    let keyspace = v1::Keyspace { staleness_policy: keyspace.staleness_policy, last_known_max, ..Default::default() };
+    mask.change("staleness_policy", || read::staleness_policy(fields, &keyspace))
 }
 
 /// Reads `UpdateOwner`.
@@ -171,7 +190,7 @@ fn display_name(fields: &mut Fields, mask: &Mask, text: &str) -> Option<Option<D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latchkey_domain::DurationMillis;
+    use latchkey_domain::{DurationMillis, LastKnownMax};
     use latchkey_state::TenantQuotas;
     use prost_types::{Duration, FieldMask};
 
@@ -227,6 +246,38 @@ mod tests {
         for immutable in ["prefix", "environment", "name", "create_time", "quotas.keys"] {
             let violations = read_update_keyspace(&keyspace(&[immutable], v1::Keyspace::default())).unwrap_err();
             assert_eq!(named(&violations), ["update_mask.paths[0]"], "{immutable}");
+        }
+    }
+
+    #[test]
+    fn a_staleness_policy_changes_together_with_its_span() {
+        let of = |policy: v1::StalenessPolicy, seconds: Option<i64>| v1::Keyspace {
+            staleness_policy: policy.into(),
+            last_known_max: seconds.map(|seconds| Duration { seconds, nanos: 0 }),
+            ..Default::default()
+        };
+        let (both, policy, span) =
+            (&["staleness_policy", "last_known_max"][..], &["staleness_policy"][..], &["last_known_max"][..]);
+        let (refuse, last_known) = (v1::StalenessPolicy::Refuse, v1::StalenessPolicy::LastKnown);
+        let read = |paths: &[&str], of| read_update_keyspace(&keyspace(paths, of)).map(|read| read.operation.changes);
+        for (paths, wrong) in [
+            (policy, of(last_known, Some(60))),
+            (span, of(last_known, Some(60))),
+            (span, of(refuse, None)),
+            (both, of(last_known, None)),
+            (both, of(last_known, Some(0))),
+            (both, of(last_known, Some(901))),
+            (both, of(refuse, Some(60))),
+            (&["*"], of(refuse, Some(60))),
+        ] {
+            let violations = read(paths, wrong).unwrap_err();
+            assert_eq!(named(&violations), ["keyspace.last_known_max"], "{paths:?} {violations}");
+        }
+        let max = LastKnownMax::new(DurationMillis::from_secs(60)).unwrap();
+        let changes = read(both, of(last_known, Some(60))).unwrap();
+        assert_eq!(changes.staleness_policy, Some(StalenessPolicy::LastKnown(max)));
+        for (paths, of) in [(policy, of(refuse, None)), (policy, of(refuse, Some(60))), (both, of(refuse, None))] {
+            assert_eq!(read(paths, of).unwrap().staleness_policy, Some(StalenessPolicy::Refuse), "{paths:?}");
         }
     }
 

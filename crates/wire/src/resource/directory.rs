@@ -2,6 +2,7 @@
 
 use super::{View, texts};
 use crate::pb::v1;
+use crate::staleness;
 use crate::time::{write_span, write_time};
 use latchkey_domain::{
     BuiltInRole, IdentityName, ImportFormat, ImportPart, OwnerName, RoleName, RoleNumber, Slug, TenantName, UnixMillis,
@@ -41,7 +42,8 @@ impl View<'_> {
             maximum_lifetime: settings.maximum_lifetime.map(write_span),
             networks: texts(settings.networks.iter()),
             staleness_max: Some(write_span(keyspace.staleness_max)),
-            staleness_policy: v1::StalenessPolicy::from(settings.staleness_policy).into(),
+            staleness_policy: staleness::word(settings.staleness_policy).into(),
+            last_known_max: settings.staleness_policy.beyond().map(|max| write_span(max.span())),
             dead_retention: Some(write_span(settings.dead_retention)),
             quotas: keyspace_quotas(settings),
             self_revocation: self_revocation(settings).into(),

@@ -89,6 +89,7 @@ fn keyspace_changes() -> KeyspaceChanges {
         maximum_lifetime: Some(None),
         networks: Some(settings.networks),
         staleness_max: Some(settings.staleness_max),
+        staleness_policy: None,
         dead_retention: Some(settings.dead_retention),
         keys_max: Some(settings.keys_max),
         versions_max: Some(settings.versions_max),

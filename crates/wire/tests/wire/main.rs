@@ -7,6 +7,7 @@ mod echoes;
 mod fixtures;
 mod fixtures_level_2;
 mod fixtures_level_3;
+mod fixtures_level_4;
 mod life;
 mod masks;
 mod measure;

@@ -5,11 +5,13 @@ use super::build::{
     tenant, text,
 };
 use super::generator::{any_grant, identity_path, keyspace_path, owner_path, span, tenant_id};
-use latchkey_domain::{KeyspaceName, KeyspaceNumber, Method, MethodSet, Outcome, ReasonText, Sequence};
+use latchkey_domain::{
+    KeyspaceName, KeyspaceNumber, Method, MethodSet, Outcome, ReasonText, RevocationReason, Sequence, UnixMillis,
+};
 use latchkey_state::{
-    Actor, Delete, DirectoryName, Explanation, GatheredRefusal, IdentityChanges, KeyspaceChanges, Operation,
-    OwnerChanges, RoleChanges, TenantChanges, TenantQuotas, UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateRole,
-    UpdateTenant,
+    Actor, Delete, DenialStep, DirectoryName, Explanation, GatheredRefusal, IdentityChanges, KeyspaceChanges,
+    Operation, OwnerChanges, RecordedDenial, RoleChanges, TenantChanges, TenantQuotas, UpdateIdentity, UpdateKeyspace,
+    UpdateOwner, UpdateRole, UpdateTenant,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -66,11 +68,25 @@ pub(super) fn upkeep() -> BoxedStrategy<(Actor, Operation)> {
         };
         Operation::RecordRefusals(refusals.into_iter().map(gathered).collect())
     });
+    let denials = vec((keyspace_path(), 0..8_u8, any::<bool>()), 0..3).prop_map(|denials| {
+        let recorded = |(path, key, denied): (&str, u8, bool)| RecordedDenial {
+            replica: latchkey_domain::NodeId(2),
+            key: key_name(path, key),
+            version: None,
+            step: if denied { DenialStep::Denied } else { DenialStep::Allowed },
+            reason: RevocationReason::Compromised,
+            text: ReasonText::parse("because").unwrap(),
+            by: identity("acme/operator"),
+            at: UnixMillis::new(0),
+        };
+        Operation::RecordDenials(denials.into_iter().map(recorded).collect())
+    });
     let trim = prop_oneof![1 => 0..200_u64, 4 => Just(u64::MAX)].prop_map(|through| Operation::Trim(Sequence(through)));
     let by_service = |operation| (Actor::Service(slug("audit")), operation);
     prop_oneof![
         8 => dead.prop_map(|operation| (Actor::Replica(latchkey_domain::NodeId(1)), operation)),
         2 => refusals.prop_map(by_service),
+        1 => denials.prop_map(by_service),
         1 => trim.prop_map(by_service),
     ]
     .boxed()

@@ -10,11 +10,11 @@ use super::generate_directory::{operation_on_directory, upkeep};
 use super::generate_life::{operation_on_life, operation_on_life_of_replica, roles_and_parent};
 use latchkey_domain::{
     DurationMillis, Duty, Grant, ImportFormatId, KeyspaceNumber, Metadata, NodeId, OwnerName, Purpose, ReasonText,
-    RevocationReason, RingNumber, SourceId, TenantNumber, UnixMillis,
+    ReplicaRole, RevocationReason, RingNumber, SourceId, TenantNumber, UnixMillis,
 };
 use latchkey_state::{
     Actor, Command, CreateIdentity, CreateKeys, Cut, CutScope, Expiry, HolderName, KeyToImport, KeyspaceSettings,
-    NewKey, Operation, RevokeKey, RingPurpose,
+    NewKey, Operation, ReplicaStep, RevokeKey, RingPurpose,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -162,7 +162,9 @@ fn operation_of_replica() -> BoxedStrategy<Operation> {
         }),
         2 => prop_oneof![4 => Just(3), 4 => 0..40_u32, 1 => Just(u32::MAX)]
             .prop_map(|number| Operation::DropRingKey(RingNumber(number))),
-        1 => prop_oneof![0..5_u32, Just(u32::MAX)].prop_map(Operation::RaiseFeatureLevel),
+        1 => prop_oneof![0..6_u32, Just(u32::MAX)].prop_map(Operation::RaiseFeatureLevel),
+        2 => (1..4_u64).prop_map(|node| crate::replicas::admit(node, ReplicaRole::Voter)),
+        4 => (1..4_u64).prop_map(|node| crate::replicas::step(node, ReplicaStep::Retire)),
         6 => operation_on_life_of_replica(),
     ]
     .boxed()
@@ -185,6 +187,8 @@ fn operation() -> BoxedStrategy<Operation> {
         8 => revocation(),
         40 => operation_on_life(),
         20 => operation_on_directory(),
+        2 => (1..4_u64).prop_map(|node| crate::replicas::admit(node, ReplicaRole::Learner)),
+        5 => (1..4_u64, select(ReplicaStep::ALL.to_vec())).prop_map(|(node, step)| crate::replicas::step(node, step)),
         3 => (cut_scope(), reason()).prop_map(|(scope, reason)| {
             Operation::Cut(Cut { scope, reason, text: ReasonText::default() })
         }),

@@ -2,9 +2,12 @@
 
 mod bootstrap;
 mod create_keys;
+mod denial;
 mod directory;
+mod epoch;
 mod import_keys;
 mod key_life;
+mod replica;
 mod rotation;
 mod updates;
 mod upkeep;
@@ -168,7 +171,11 @@ fn write_operation(operation: &Operation) -> PbOperation {
         Operation::MarkRevoked(operation) => PbOperation::MarkRevoked(upkeep::write_mark_revoked(operation)),
         Operation::Trim(through) => PbOperation::Trim(disk::Trim { through_sequence: through.0 }),
         Operation::RecordRefusals(refusals) => PbOperation::RecordRefusals(upkeep::write_refusals(refusals)),
+        Operation::RecordDenials(denials) => PbOperation::RecordDenials(denial::write_denials(denials)),
         Operation::RecordExplanation(operation) => PbOperation::RecordExplanation(upkeep::write_explanation(operation)),
+        Operation::AdmitReplica(operation) => PbOperation::AdmitReplica(replica::write_admit(operation)),
+        Operation::StepReplica(operation) => PbOperation::StepReplica(replica::write_step(*operation)),
+        Operation::BeginEpoch(operation) => PbOperation::BeginEpoch(epoch::write_begin(operation)),
     }
 }
 
@@ -257,7 +264,11 @@ fn read_operation(operation: &PbOperation) -> Result<Operation, DecodeError> {
         PbOperation::MarkRevoked(operation) => Operation::MarkRevoked(upkeep::read_mark_revoked(operation)?),
         PbOperation::Trim(operation) => Operation::Trim(Sequence(operation.through_sequence)),
         PbOperation::RecordRefusals(operation) => Operation::RecordRefusals(upkeep::read_refusals(operation)?),
+        PbOperation::RecordDenials(operation) => Operation::RecordDenials(denial::read_denials(operation)?),
         PbOperation::RecordExplanation(operation) => Operation::RecordExplanation(upkeep::read_explanation(operation)?),
+        PbOperation::AdmitReplica(operation) => Operation::AdmitReplica(replica::read_admit(operation)?),
+        PbOperation::StepReplica(operation) => Operation::StepReplica(replica::read_step(operation)?),
+        PbOperation::BeginEpoch(operation) => Operation::BeginEpoch(Box::new(epoch::read_begin(operation)?)),
     })
 }
 

@@ -7,6 +7,7 @@ use crate::disk::parts::{
 };
 use crate::disk::{DecodeError, parsed, span, time};
 use crate::pb::disk::v1 as disk;
+use crate::staleness;
 use latchkey_domain::{
     DisplayName, DurationMillis, IdentityName, KeyName, KeyspaceName, OwnerName, Purpose, RoleName, TenantName,
     UnixMillis,
@@ -67,6 +68,7 @@ pub(super) fn read_tenant(operation: &disk::UpdateTenant) -> Result<UpdateTenant
 
 pub(super) fn write_keyspace(operation: &UpdateKeyspace) -> disk::UpdateKeyspace {
     let changes = &operation.changes;
+    let (staleness_policy, last_known_max_ms) = changes.staleness_policy.map(staleness::write_disk).unzip();
     disk::UpdateKeyspace {
         name: operation.name.to_string(),
         display_name: changes.display_name.as_ref().map(ToString::to_string),
@@ -86,6 +88,8 @@ pub(super) fn write_keyspace(operation: &UpdateKeyspace) -> disk::UpdateKeyspace
             .as_ref()
             .map(|formats| disk::ImportFormatList { formats: write_formats(formats) }),
         etag: write_etag(operation.etag.as_deref()),
+        staleness_policy,
+        last_known_max_ms: last_known_max_ms.flatten(),
     }
 }
 
@@ -95,6 +99,8 @@ pub(super) fn read_keyspace(operation: &disk::UpdateKeyspace) -> Result<UpdateKe
         read_list(operation.allowed_permissions.as_ref(), read_permissions, "allowed_permissions")?;
     let import_formats = operation.import_formats.as_ref().map(|list| read_formats(&list.formats));
     let allowed_roles = read_list(operation.allowed_roles.as_ref(), read_slugs, "allowed_roles")?;
+    let staleness_policy =
+        operation.staleness_policy.map(|word| staleness::read_disk(word, operation.last_known_max_ms));
     Ok(UpdateKeyspace {
         name: parsed(KeyspaceName::parse(&operation.name), "name")?,
         changes: KeyspaceChanges {
@@ -105,6 +111,7 @@ pub(super) fn read_keyspace(operation: &disk::UpdateKeyspace) -> Result<UpdateKe
             maximum_lifetime: read_span(operation.maximum_lifetime.as_ref(), "maximum_lifetime")?,
             networks: read_list(operation.networks.as_ref(), read_networks, "networks")?,
             staleness_max: read_span(operation.staleness_max.as_ref(), "staleness_max")?,
+            staleness_policy: staleness_policy.transpose()?,
             dead_retention: retention.transpose()?,
             keys_max: operation.keys_max,
             versions_max: operation.versions_max,

@@ -3,11 +3,14 @@
 mod directory;
 mod key;
 mod progress;
+mod replica;
 mod request;
 mod ring;
 mod rotation;
 
 pub use directory::{read_keyspace_row, read_tenant_row, write_keyspace_row, write_tenant_row};
+pub(in crate::disk) use progress::read_tree;
+pub(in crate::disk) use replica::read_place;
 pub use ring::{read_ring_key_row, write_ring_key_row};
 
 use super::{DecodeError, decode_message};
@@ -17,6 +20,7 @@ use latchkey_domain::Terms;
 use latchkey_state::Row;
 use progress::{read_cluster, read_progress, write_cluster, write_progress};
 use prost::Message as _;
+use replica::{read_replica, write_replica};
 use request::{read_request, write_request};
 use rotation::{read_rotation, write_rotation};
 use std::collections::HashSet;
@@ -40,6 +44,7 @@ pub fn encode_row(row: &Row) -> Vec<u8> {
         Row::Request(row) => write_request(row).encode_to_vec(),
         Row::Role(row) => write_role(row).encode_to_vec(),
         Row::Rotation(row) => write_rotation(row).encode_to_vec(),
+        Row::Replica(row) => write_replica(row).encode_to_vec(),
     }
 }
 
@@ -67,6 +72,7 @@ impl RowReader {
             8 => Row::Request(Arc::new(read_request(&decode_message(bytes)?)?)),
             9 => Row::Role(Arc::new(read_role(&decode_message(bytes)?)?)),
             10 => Row::Rotation(Arc::new(read_rotation(&decode_message(bytes)?)?)),
+            11 => Row::Replica(Arc::new(read_replica(&decode_message(bytes)?)?)),
             _ => return Err(DecodeError::new("table", format_args!("{table} is none of this build"))),
         })
     }

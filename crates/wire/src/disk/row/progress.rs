@@ -47,11 +47,6 @@ pub(super) fn write_progress(row: &Progress) -> disk::ProgressRow {
 }
 
 pub(super) fn read_progress(row: &disk::ProgressRow) -> Result<Progress, DecodeError> {
-    if !row.tree_peaks.len().is_multiple_of(HASH_BYTES) {
-        return Err(DecodeError::new("progress.tree_peaks", "a part of a hash"));
-    }
-    let peaks = row.tree_peaks.chunks_exact(HASH_BYTES).map(|peak| fixed(peak, "progress.tree_peaks").map(Hash::new));
-    let peaks = peaks.collect::<Result<Vec<Hash>, _>>()?;
     Ok(Progress {
         last: read_revision(required(row.last, "progress.last")?),
         clock: time(row.clock_unix_ms, "progress.clock")?,
@@ -64,9 +59,18 @@ pub(super) fn read_progress(row: &disk::ProgressRow) -> Result<Progress, DecodeE
             role: row.next_role,
             ring: row.next_ring,
         },
-        frontier: parsed(Frontier::from_parts(row.tree_size, peaks), "progress.tree")?,
+        frontier: read_tree(row.tree_size, &row.tree_peaks, "progress.tree")?,
         trimmed: row.trimmed.as_ref().map(read_trimmed).transpose()?,
     })
+}
+
+/// A tree by its size and its peaks, one after the other.
+pub(in crate::disk) fn read_tree(size: u64, peaks: &[u8], place: &'static str) -> Result<Frontier, DecodeError> {
+    if !peaks.len().is_multiple_of(HASH_BYTES) {
+        return Err(DecodeError::new(place, "a part of a hash"));
+    }
+    let peaks = peaks.chunks_exact(HASH_BYTES).map(|peak| fixed(peak, place).map(Hash::new));
+    parsed(Frontier::from_parts(size, peaks.collect::<Result<_, _>>()?), place)
 }
 
 fn read_trimmed(trimmed: &disk::Trimmed) -> Result<Trimmed, DecodeError> {
