@@ -1,10 +1,11 @@
 //! The KEK in a file of one line, `latchkey-kek-1:` and 64 hexadecimal digits, readable by its owner alone.
 use crate::{BoxFuture, Kms, KmsError, OsEntropy, Wrapped, wrapping};
+use latchkey_config::refused_mode;
 use latchkey_crypto::DataKey;
 use std::fs::{self, File, OpenOptions};
 use std::future::ready;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -14,8 +15,6 @@ const LABEL: &[u8] = b"latchkey-kek-1:";
 const LINE_BYTES: usize = LABEL.len() + 64;
 /// Read and write for the owner.
 const MODE: u32 = 0o600;
-/// The mode bits that a KEK file must not have: all but read and write for the owner.
-const MODE_REFUSED: u32 = 0o7177;
 
 /// A KEK that lies in a file and is held in memory, where it is zeroed on drop.
 ///
@@ -39,9 +38,8 @@ impl FileKms {
         if !metadata.is_file() {
             return Err(KekFileError::NotAFile { path: path.to_owned() });
         }
-        let mode = metadata.permissions().mode() & 0o7777;
-        if mode & MODE_REFUSED != 0 {
-            return Err(KekFileError::Mode { path: path.to_owned(), found: mode });
+        if let Some(found) = refused_mode(&metadata) {
+            return Err(KekFileError::Mode { path: path.to_owned(), found });
         }
         let kek = read_line(file).map_err(read)?;
         let kek = kek.ok_or_else(|| KekFileError::Malformed { path: path.to_owned() })?;
@@ -104,7 +102,10 @@ pub enum KekFileError {
         path: PathBuf,
     },
     /// Others than the owner may read or change the file.
-    #[error("{path} has mode {found:04o}, expected 0600 or 0400: only its owner may read it; run `chmod 600 {path}`")]
+    #[error(
+        "{path} has mode {found:04o}, expected 0600 or 0400, or 0440 where root owns it: only we may read it; \
+         run `chmod 600 {path}`"
+    )]
     Mode {
         /// The file.
         path: PathBuf,
@@ -177,7 +178,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::testing::conformance;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()

@@ -1,5 +1,7 @@
-//! The scrape endpoint itself: HTTP/1, two paths, bounded.
+//! The scrape endpoint itself: HTTP/1, three paths, bounded.
 //!
+//! `/health` says whether the process serves, `/health/NAME` one name of the health service: for whoever starts and ends
+//! processes, and has no certificate to show at the callers' port.
 //! `/metrics` is text as the scraper accepts it. `/log-level` is the log's filter: `GET` tells it, `PUT` changes it, for
 //! callers of this machine only, since whoever can make a service log everything can fill its disk.
 
@@ -82,12 +84,27 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, recorder: &Recorde
             Ok(()) => plain(StatusCode::OK, &log_filter().unwrap_or_default()),
             Err(error) => plain(StatusCode::BAD_REQUEST, &error.to_string()),
         },
-        ("/metrics" | "/log-level", _) => {
+        (path, &Method::GET | &Method::HEAD) if let Some(probe) = probe_of(path) => match recorder.serves(probe) {
+            Some(true) => plain(StatusCode::OK, "serving"),
+            Some(false) => plain(StatusCode::SERVICE_UNAVAILABLE, "not serving"),
+            // Nobody ever said: then a process that answers this is up, and any other name may not concern it.
+            None if probe.is_empty() => plain(StatusCode::OK, "serving"),
+            None => plain(StatusCode::NOT_FOUND, "this process says nothing of that name"),
+        },
+        ("/metrics" | "/log-level" | "/health", _) => {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET, or PUT for the log filter");
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, PUT"));
             response
         }
-        _ => plain(StatusCode::NOT_FOUND, "here are /metrics and /log-level"),
+        _ => plain(StatusCode::NOT_FOUND, "here are /metrics, /health, /health/NAME and /log-level"),
+    }
+}
+
+/// The name that is asked for; that of the process as a whole is empty.
+fn probe_of(path: &str) -> Option<&str> {
+    match path.strip_prefix("/health")? {
+        "" => Some(""),
+        rest => rest.strip_prefix('/'),
     }
 }
 
@@ -121,4 +138,17 @@ fn text(status: StatusCode, content_type: &'static str, body: String) -> Respons
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_probe_is_what_stands_behind_health() {
+        assert_eq!(probe_of("/health"), Some(""));
+        assert_eq!(probe_of("/health/"), Some(""));
+        assert_eq!(probe_of("/health/latchkey.validate"), Some("latchkey.validate"));
+        assert_eq!((probe_of("/healthy"), probe_of("/metrics")), (None, None));
+    }
 }

@@ -160,6 +160,14 @@ async fn what_is_told_arrives_as_one_whole_once_there_is_a_collector() {
     let exemplar = format!("# {{trace_id=\"{}\"", &CALLER[3..35]);
     assert!(scraped.contains(&exemplar), "{scraped}");
 
+    // What the health service says, for whoever has no certificate to ask it.
+    assert!(put(metrics_at, "/health", "").await.starts_with("HTTP/1.1 200"), "it answers, so it is up");
+    assert!(put(metrics_at, "/health/latchkey.validate", "").await.starts_with("HTTP/1.1 404"), "nobody has said");
+    for (says, status) in [(0.0, "HTTP/1.1 503"), (1.0, "HTTP/1.1 200")] {
+        metrics::gauge!(names::SERVES, "probe" => "latchkey.validate").set(says);
+        assert!(put(metrics_at, "/health/latchkey.validate", "").await.starts_with(status), "{status}");
+    }
+
     // The first attempt, half a second after the first item, finds nobody.
     tokio::time::sleep(Duration::from_millis(700)).await;
     let listener = TcpListener::bind(address).await.unwrap();

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use latchkey_config::refused_mode;
 use latchkey_crypto::Entropy;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -48,7 +49,9 @@ pub enum ClusterSecretError {
         source: io::Error,
     },
     /// Others may read or write the file.
-    #[error("{path} has mode {mode:04o}, expected 0600: only its owner may read the cluster secret")]
+    #[error(
+        "{path} has mode {mode:04o}, expected 0600, or 0440 where root owns it: only we may read the cluster secret"
+    )]
     Mode {
         /// The file.
         path: PathBuf,
@@ -82,8 +85,7 @@ impl ClusterSecret {
         let file = File::open(path).map_err(read_error)?;
         // Of the open file, not of the path: nobody can change one for another in between.
         let metadata = file.metadata().map_err(read_error)?;
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        if let Some(mode) = refused_mode(&metadata) {
             return Err(ClusterSecretError::Mode { path: path.to_owned(), mode });
         }
         if let Some(data_folder) = data_folder {
@@ -156,7 +158,7 @@ fn refuse_inside(path: &Path, data_folder: &Path) -> Result<(), ClusterSecretErr
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use latchkey_telemetry::OsEntropy;
 

@@ -73,6 +73,12 @@ impl Recorder {
         names::ALL.iter().filter_map(family).collect()
     }
 
+    /// Whether a probe of the health service says that it serves; `None` where nobody ever said.
+    pub(crate) fn serves(&self, probe: &str) -> Option<bool> {
+        let key = Key::from_parts(names::SERVES, vec![metrics::Label::new("probe", probe.to_owned())]);
+        locked(&self.kept.gauges).get(&key).map(|gauge| f64::from_bits(gauge.load(Ordering::Relaxed)) > 0.0)
+    }
+
     /// The same as text.
     #[must_use]
     pub fn render_as(&self, format: Format) -> String {
