@@ -10,6 +10,7 @@ use crate::sealing::UnsealError;
 use crate::snapshot_file::{self, Frames, SnapshotError};
 use crate::state_machine::{UNLOCK_RETRY, chain, is_about_the_kek, snapshot_name};
 use crate::types::{Entry, LogCommand, LogId, Snapshot, SnapshotData, SnapshotMeta, StoredMembership};
+use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{RingNumber, UnixMillis};
 use latchkey_state::{Applied, Changes, Command, Row, RowId, State};
 use latchkey_storage::{Base, SnapshotName, StoreError};
@@ -207,7 +208,10 @@ impl Applier {
                 for key in &keys {
                     self.core.keyring.add_introduced(key);
                 }
-                let command = self.open(&sealed).await?;
+                let mut command = self.open(&sealed).await?;
+                if planted::is(Plant::ClockInApply) {
+                    command.at = self.core.clock.unix_millis();
+                }
                 if command.operation.is_emergency() && command.at >= self.core.began {
                     self.revoked.push(command.at);
                 }
@@ -292,6 +296,9 @@ impl Applier {
             SnapshotData::Own(Some(state)) => self.write_own(meta, *state).await?,
             SnapshotData::Own(None) | SnapshotData::Empty => return Err(SnapshotError::Foreign),
         };
+        if planted::is(Plant::NonAtomicSwap) {
+            self.core.publish(State::default());
+        }
         let state = self.read_received(&name).await?;
         if let Some(log_id) = meta.last_log_id {
             self.core.store.set_base(Base { name: name.clone(), index: log_id.index })?;

@@ -7,6 +7,7 @@ use crate::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 use crate::words::{
     WordError, decode, log_id_from_bytes, log_id_to_bytes, record_from_pb, record_to_pb, vote_from_pb, vote_to_pb,
 };
+use latchkey_domain::planted::{self, Plant};
 use latchkey_storage::{Done, LogRecord, Store, StoreError, Word};
 use latchkey_telemetry::names;
 use latchkey_wire::pb::disk::v1 as pb;
@@ -133,7 +134,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         let vote_error = |error| storage_error(ErrorSubject::Vote, ErrorVerb::Write, error);
         self.core.durable.check().map_err(vote_error)?;
-        if vote.leader_id.voted_for() == Some(self.core.node().0) {
+        if vote.leader_id.voted_for() == Some(self.core.node().0) && !planted::is(Plant::VoteBeforeLog) {
             // The others elect it for the records that it names. It would lead on without those that a power cut takes,
             // and write over what was committed. A vote that is saved passes records which wait for a snapshot.
             self.core.durable.all().await.map_err(vote_error)?;

@@ -1,5 +1,6 @@
 //! openraft's network over gRPC.
 
+use crate::backup::{Paced, in_background};
 use crate::core::Core;
 use crate::peers::{GuardedChannel, Peers};
 use crate::snapshot_file;
@@ -146,9 +147,10 @@ impl RaftNetwork<TypeConfig> for Connection {
         // The channel is empty, so this cannot wait.
         drop(pieces.try_send(pb::InstallSnapshotRequest { part: Some(part) }));
         let core = self.core.clone();
-        let writer = tokio::task::spawn_blocking(move || {
-            snapshot_file::write(&core, &snapshot.meta, &state, PieceWriter(pieces)).map(drop)
-        });
+        // It takes seconds, and this replica leads meanwhile.
+        let writer = tokio::spawn(in_background("snapshot", move || {
+            snapshot_file::write(&core, &snapshot.meta, &state, Paced::new(PieceWriter(pieces))).map(drop)
+        }));
         let call = client.install_snapshot(ReceiverStream::new(stream));
         let ttl = option.hard_ttl();
         let answer = tokio::select! {
@@ -160,7 +162,7 @@ impl RaftNetwork<TypeConfig> for Connection {
             Ok(Err(status)) => return Err(Unreachable::new(&status).into()),
             Ok(Ok(answer)) => answer.into_inner(),
         };
-        if let Ok(Err(error)) = writer.await {
+        if let Ok(Ok(Err(error))) = writer.await {
             return Err(NetworkError::new(&error).into());
         }
         Ok(SnapshotResponse::new(answer.vote.as_ref().map(vote_from_pb).unwrap_or_default()))

@@ -2,12 +2,14 @@
 //! taken. The storage adds and checks a hash over the whole.
 
 use crate::core::Core;
-use crate::sealing::{OUTBOX_TABLE, RING_TABLE, UnsealError};
+use crate::keyring::Keyring;
+use crate::sealing::{OUTBOX_TABLE, RING_TABLE, Sealer, UnsealError};
 use crate::types::SnapshotMeta;
 use crate::words::{
     WordError, decode, log_id_from_pb, log_id_to_pb, stored_membership_from_pb, stored_membership_to_pb,
 };
 use bytes::Bytes;
+use latchkey_domain::{ClusterId, Revision};
 use latchkey_kms::OsEntropy;
 use latchkey_state::{LoadError, Loading, Row, RowId, State};
 use latchkey_storage::{Encoder, StoreError};
@@ -164,6 +166,12 @@ impl<R: Read> Frames<R> {
         }
     }
 
+    /// Whether these are the rows of a cluster at a revision.
+    pub(crate) fn is_at(&self, cluster: ClusterId, revision: Revision) -> bool {
+        let index = self.header.last_log_id.as_ref().map_or(0, |last| last.index);
+        self.header.cluster_id[..] == cluster.0 && Revision::new(self.header.epoch, index) == revision
+    }
+
     pub(crate) fn is_of(&self, core: &Core) -> bool {
         self.header.cluster_id[..] == core.cluster().0 && self.header.epoch == core.epoch()
     }
@@ -184,7 +192,7 @@ impl<R: Read> Iterator for Frames<R> {
 }
 
 /// The next message with its length in front; `None` at the end.
-fn take(reader: &mut impl Read) -> Result<Option<Vec<u8>>, SnapshotError> {
+pub(crate) fn take(reader: &mut impl Read) -> Result<Option<Vec<u8>>, SnapshotError> {
     let mut length = 0_usize;
     for shift in 0..5 {
         let mut byte = [0];
@@ -210,6 +218,15 @@ pub(crate) async fn load<R: Read>(core: &Core, frames: Frames<R>) -> Result<Stat
     if !frames.is_of(core) {
         return Err(SnapshotError::Foreign);
     }
+    load_rows(&core.keyring, &core.sealer, frames).await
+}
+
+/// The state that frames hold, opened with the keys among them: these come first, and need the KEK.
+pub(crate) async fn load_rows<R: Read>(
+    keyring: &Keyring,
+    sealer: &Sealer,
+    frames: Frames<R>,
+) -> Result<State, SnapshotError> {
     let mut loading = Loading::default();
     let (mut reader, mut unwrapped) = (RowReader::default(), false);
     for frame in frames {
@@ -218,12 +235,12 @@ pub(crate) async fn load<R: Read>(core: &Core, frames: Frames<R>) -> Result<Stat
             continue;
         }
         if frame.table != RING_TABLE && !unwrapped {
-            core.keyring.unwrap_all().await.map_err(UnsealError::Keyring)?;
+            keyring.unwrap_all().await.map_err(UnsealError::Keyring)?;
             unwrapped = true;
         }
-        let row = core.sealer.open_row(&mut reader, frame.table, &frame.id, &frame.row).await?;
+        let row = sealer.open_row(&mut reader, frame.table, &frame.id, &frame.row).await?;
         if let Row::RingKey(key) = &row {
-            core.keyring.add(key.clone());
+            keyring.add(key.clone());
         }
         loading.add(row);
     }

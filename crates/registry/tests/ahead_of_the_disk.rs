@@ -79,6 +79,33 @@ async fn a_replica_stands_for_election_only_with_what_is_on_its_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replica_does_not_stand_for_election_with_a_snapshot_that_is_not_installed() {
+    let (_store, mut log, mut machine) = parts();
+    log.blocking_append((1..=5).map(blank)).await.expect("an empty log starts anywhere");
+    log.purge(log_id(20)).await.expect("a promise");
+    let mut standing = log.clone();
+    let standing = tokio::spawn(async move { standing.save_vote(&Vote::new(3, 1)).await });
+    tokio::time::sleep(A_WHILE).await;
+    assert!(!standing.is_finished(), "a crash now would leave a candidate with a log that ends at 5");
+    install(&mut machine, 20).await;
+    timeout(LONG_ENOUGH, standing).await.expect("the state is durable").expect("no panic").expect("a vote");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_cannot_be_installed_lets_nobody_wait_for_it() {
+    let (_store, mut log, mut machine) = parts();
+    with_a_held_append(&mut log).await;
+    let mut standing = log.clone();
+    let standing = tokio::spawn(async move { standing.save_vote(&Vote::new(3, 1)).await });
+    let gone = SnapshotData::Received(SnapshotName::parse("1-20").expect("a name"));
+    let meta = SnapshotMeta { last_log_id: Some(log_id(20)), snapshot_id: "1-20".into(), ..SnapshotMeta::default() };
+    machine.install_snapshot(&meta, Box::new(gone)).await.expect_err("there is no such file");
+    // raft's core waits for this vote, and whoever stops the replica for raft's core.
+    let voted = timeout(LONG_ENOUGH, standing).await.expect("it does not wait for ever").expect("no panic");
+    voted.expect_err("what it would stand with will never be on this disk");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_behind_two_snapshots_does_not_stop_the_second() {
     let (_store, mut log, mut machine) = parts();
     with_a_held_append(&mut log).await;

@@ -11,6 +11,9 @@ use crate::error::{OpenError, StoreError};
 use crate::rows::Base;
 use crate::snapshot::{SnapshotName, SnapshotReader, Target};
 
+/// Bytes of a file that may wait for the disk. The log shares that disk, and its syncs would wait for all of them.
+const UNSYNCED_BYTES_MAX: usize = 4 << 20;
+
 /// How the name of an unfinished file ends; no [`SnapshotName`] begins with the dot that these do.
 const PART: &str = ".part";
 
@@ -32,7 +35,7 @@ impl Snapshots {
         let part = self.path.join(format!(".{name}.{}{PART}", self.parts.fetch_add(1, Ordering::Relaxed)));
         let file = File::create_new(&part).map_err(|source| StoreError::io("create a snapshot", source))?;
         let place = Place { part, finished: self.path.join(name.as_str()), published: false };
-        Ok(Box::new(FileTarget { file: BufWriter::new(file), place, fatal: self.fatal.clone() }))
+        Ok(Box::new(FileTarget { file: BufWriter::new(file), unsynced_bytes: 0, place, fatal: self.fatal.clone() }))
     }
 
     pub(super) fn read(&self, name: &SnapshotName) -> Result<SnapshotReader, StoreError> {
@@ -88,13 +91,22 @@ impl Drop for Place {
 
 struct FileTarget {
     file: BufWriter<File>,
+    unsynced_bytes: usize,
     place: Place,
     fatal: Fatal,
 }
 
 impl Write for FileTarget {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let written = self.file.write(bytes)?;
+        self.unsynced_bytes += written;
+        if self.unsynced_bytes >= UNSYNCED_BYTES_MAX {
+            self.unsynced_bytes = 0;
+            self.file.flush()?;
+            let failed = |error| io::Error::other(self.fatal.trip(&format!("a snapshot cannot sync: {error}")));
+            self.file.get_ref().sync_data().map_err(failed)?;
+        }
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -104,7 +116,7 @@ impl Write for FileTarget {
 
 impl Target for FileTarget {
     fn publish(self: Box<Self>) -> Result<(), StoreError> {
-        let Self { file, mut place, fatal } = *self;
+        let Self { file, mut place, fatal, .. } = *self;
         fatal.running()?;
         let failed = |source: io::Error| StoreError::io("write a snapshot", source);
         let file = file.into_inner().map_err(|error| failed(error.into_error()))?;

@@ -1,5 +1,6 @@
 //! Reading a snapshot whose hash agreed.
 
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};
 
 use super::check::Check;
@@ -21,10 +22,21 @@ pub struct SnapshotReader {
 
 impl SnapshotReader {
     /// Reads `source` twice: once to check it, and then as the caller wishes.
-    pub(crate) fn open(name: &SnapshotName, mut source: Box<dyn Source>) -> Result<Self, StoreError> {
+    pub(crate) fn open(name: &SnapshotName, source: Box<dyn Source>) -> Result<Self, StoreError> {
+        Self::checked(&format!("snapshot {name}"), source)
+    }
+
+    /// Reads a file of this form that lies elsewhere; `what` names it where it is damaged.
+    /// # Errors
+    /// [`StoreError::Io`]; [`StoreError::Damaged`] where it is not whole, or not what was written.
+    pub fn of_file(what: &str, file: File) -> Result<Self, StoreError> {
+        Self::checked(what, Box::new(file))
+    }
+
+    fn checked(what: &str, mut source: Box<dyn Source>) -> Result<Self, StoreError> {
         let payload_bytes = checked(&mut source)
             .map_err(|source| StoreError::io("read a snapshot", source))?
-            .map_err(|what| StoreError::damaged(format!("snapshot {name}: {what}")))?;
+            .map_err(|problem| StoreError::damaged(format!("{what}: {problem}")))?;
         source.seek(SeekFrom::Start(1)).map_err(|source| StoreError::io("read a snapshot", source))?;
         Ok(Self { payload: source.take(payload_bytes), payload_bytes })
     }
