@@ -69,6 +69,16 @@ pub const REPLICATION_LAG_RECORDS: &str = "latchkey_replication_lag_records";
 pub const QUORUM_AGE_SECONDS: &str = "latchkey_quorum_age_seconds";
 /// Keys in the state.
 pub const STATE_KEYS: &str = "latchkey_state_keys";
+/// Backups that were due: written and verified, or failed.
+pub const BACKUPS_TOTAL: &str = "latchkey_backups_total";
+/// The wall clock when the newest verified backup was written; 0 where there is none.
+pub const BACKUP_TIME_SECONDS: &str = "latchkey_backup_time_seconds";
+/// Bytes of the last backup.
+pub const BACKUP_BYTES: &str = "latchkey_backup_bytes";
+/// How long the last backup took, its proof included.
+pub const BACKUP_DURATION_SECONDS: &str = "latchkey_backup_duration_seconds";
+/// 1 on the replica that writes backups.
+pub const BACKUP_WRITER: &str = "latchkey_backup_writer";
 /// The wall clock here against the median of the voters' clocks.
 pub const CLOCK_SKEW_SECONDS: &str = "latchkey_clock_skew_seconds";
 /// Bytes of the files of a service.
@@ -253,6 +263,12 @@ pub const ALL: &[Metric] = {
         gauge(REPLICATION_LAG_RECORDS, "latchkey.replication.lag.records", "{record}", Replica).says("On the leader, by how many records the slowest replica is behind; elsewhere 0"),
         gauge(QUORUM_AGE_SECONDS, "latchkey.quorum.age", "s", Replica).says("On the leader, since when no majority has answered; elsewhere 0"),
         gauge(STATE_KEYS, "latchkey.state.keys", "{key}", Replica).says("Keys in the state"),
+        counter(BACKUPS_TOTAL, "latchkey.backups", "{backup}", Happened).by(&["result"]).says("Backups that were due: written and verified, or failed"),
+        gauge(BACKUP_TIME_SECONDS, "latchkey.backup.time", "s", Happened).says("When the newest verified backup in the folder was written, in seconds since 1970; 0 where there is none"),
+        gauge(BACKUP_BYTES, "latchkey.backup", "By", Happened).says("Bytes of the last backup that this replica wrote"),
+        gauge(BACKUP_DURATION_SECONDS, "latchkey.backup.duration", "s", Happened).says("How long the last backup took, its verification included"),
+        gauge(BACKUP_WRITER, "latchkey.backup.writer", "", Happened).says("1 on the replica that writes backups by its settings, else 0"),
+
         gauge(CLOCK_SKEW_SECONDS, "latchkey.clock.skew", "s", Replica).says("The wall clock here against the median of the voters' clocks"),
         gauge(DATA_BYTES, "latchkey.data", "By", Replica).by(&["service"]).says("Bytes of the files of a service: log, rows and snapshots, or segments"),
         gauge(DISK_SIZE_BYTES, "latchkey.disk.size", "By", Replica).by(&["service"]).says("Bytes that the disk under the files of a service has in all"),

@@ -139,7 +139,10 @@ fn what_the_leader_asks_for_nobody_else_may_and_the_other_way_round() {
     ] {
         assert!(matches!(world.refused(by_root(operation)), Refusal::PermissionDenied { .. }));
     }
-    for row in TABLE {
+    let takes_away = |operation: &Operation| {
+        matches!(operation, Operation::RevokeKey(_) | Operation::Cut(_) | Operation::SuspendKey(_))
+    };
+    for row in TABLE.iter().filter(|row| !takes_away(&(row.operation)())) {
         assert!(
             matches!(world.refused(by_replica((row.operation)())), Refusal::PermissionDenied { .. }),
             "{}",

@@ -7,6 +7,7 @@ mod clock;
 mod cuts;
 mod denials;
 mod directory;
+mod epochs;
 mod events;
 mod expiry;
 mod golden;

@@ -125,6 +125,8 @@ fn histories_reach_every_action_and_most_refusals() {
         }
     }
     told.insert(Action::ClusterBootstrapped);
+    // Begun from outside, and refused in every log.
+    told.insert(Action::EpochBegan);
     assert_eq!(told, BTreeSet::from(Action::ALL));
     for word in [
         "AlreadyExists",
