@@ -42,22 +42,22 @@ securityContext:
   secret: { secretName: {{ $name }}-{{ index . 1 }}-tls, defaultMode: 0440 }
 {{- end -}}
 
-{{- /* latchkey.probes (dict ready NAME start SECONDS): the health names, on the port of the metrics. The kubelet's own gRPC probe
-     shows no certificate, and the callers' port asks for one. */ -}}
+{{- /* latchkey.probes (dict ready NAME start SECONDS): the health names, on the port of the metrics, which asks for no certificate
+     there. The kubelet's own gRPC probe cannot speak TLS at all. */ -}}
 {{- define "latchkey.probes" -}}
 startupProbe:
-  httpGet: { path: /health, port: metrics }
+  httpGet: { path: /health, port: metrics, scheme: HTTPS }
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: {{ max 5 (div (int .start) 2) }}
 # The process alone: a replica without a leader is to be left in peace, and killing it would help nobody.
 livenessProbe:
-  httpGet: { path: /health, port: metrics }
+  httpGet: { path: /health, port: metrics, scheme: HTTPS }
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
 readinessProbe:
-  httpGet: { path: /health{{ with .ready }}/{{ . }}{{ end }}, port: metrics }
+  httpGet: { path: /health{{ with .ready }}/{{ . }}{{ end }}, port: metrics, scheme: HTTPS }
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: 2
