@@ -5,27 +5,29 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-cluster.sh COMMAND [--folder DIR] [--base PORT] [--bin DIR]
+cluster.sh COMMAND [NAME] [--folder DIR] [--base PORT] [--bin DIR]
 
-  start        build, make secrets and data folders on the first time, start what does not run, wait until all serve,
-               and leave a file for shells, DIR/env, after which the command line speaks to this cluster as root
-  stop         end all, letting calls in progress end
-  status       tell what runs
-  kill NAME    end one at once, as a crash would: replica-1, replica-2, replica-3, issuance, rotation or audit
-  destroy      stop, then remove the folder, secrets and data
+  start [NAME]        build, make secrets and data folders on the first time, start what does not run, wait until it serves,
+                      and leave a file for shells, DIR/env, after which the command line speaks to this cluster as root
+  stop [NAME]         end all, or one, letting calls in progress end
+  status              tell what runs
+  kill NAME           end one at once, as a crash would: replica-1, replica-2, replica-3, issuance, rotation or audit
+  later NAME REGION   settings for a replica that comes later, such as replica-4: DIR/settings/NAME.toml
+  destroy             stop, then remove the folder, secrets and data
 
-  --folder DIR   where secrets, data, logs and process ids lie     (.latchkey-dev/cluster)
-  --base PORT    issuance; replicas at +10, +110, +210, rotation at +20, audit at +30  (7710)
-  --bin DIR      where the binaries lie                             (built by cargo)
+  --folder DIR   where secrets, settings, data, logs and process ids lie   (.latchkey-dev/cluster, or $CLUSTER_FOLDER)
+  --base PORT    issuance; replica N at + 10 + 100 (N - 1), rotation at +20, audit at +30   (7710, or $CLUSTER_BASE)
+  --bin DIR      where the binaries lie                                    (built by cargo, or $CLUSTER_BIN)
 TEXT
 }
 
 # The examples beside this file name their paths from the top of the repository.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 examples=deploy/local
-folder=.latchkey-dev/cluster
-base=7710
-bin=
+# Not LATCHKEY_..., which the services take for settings.
+folder=${CLUSTER_FOLDER:-.latchkey-dev/cluster}
+base=${CLUSTER_BASE:-7710}
+bin=${CLUSTER_BIN:-}
 seconds_max=30
 # How long the other services may take until they have found the leader.
 seconds_well_max=10
@@ -39,41 +41,43 @@ die() {
 
 port() { echo $((base + 10 + 100 * ($1 - 1) + $2)); }
 
-# What replaces the ports and paths of the example: the folder and the base may be others.
-settings_of() {
-  local name=$1 number
-  printf '%s\n' "cluster_secret_file=$folder/secrets/cluster.secret" "kek_file=$folder/secrets/kek"
-  case $name in
-    issuance) number=0 ;;
-    rotation) number=20 ;;
-    audit) number=30 && printf '%s\n' "data_folder=$folder/audit" ;;
-    *) number= ;;
-  esac
-  if [ -n "$number" ]; then
-    printf '%s\n' "listen=127.0.0.1:$((base + number))" "metrics_listen=127.0.0.1:$((base + number + 9))" \
-      "registry_endpoints=127.0.0.1:$(port 1 0),127.0.0.1:$(port 2 0),127.0.0.1:$(port 3 0)"
-    return
-  fi
-  number=${name#replica-}
-  printf '%s\n' "node.data_folder=$folder/$name" "listen=127.0.0.1:$(port "$number" 0)" \
-    "raft.listen=127.0.0.1:$(port "$number" 1)" "metrics_listen=127.0.0.1:$(port "$number" 9)"
-  for number in 1 2 3; do
-    printf '%s\n' "members[$((number - 1))].api_address=127.0.0.1:$(port "$number" 0)" \
-      "members[$((number - 1))].raft_address=127.0.0.1:$(port "$number" 1)"
-  done
+# The settings of NAME as a file of their own: those of the example, with this folder and these ports.
+render() {
+  local name=$1 settings=$folder/settings/$1.toml
+  [ -f "$settings" ] && return
+  mkdir -p "$folder/settings"
+  perl -pe "s{\\.latchkey-dev/cluster}{$folder}g; s{127\\.0\\.0\\.1:(\\d+)}{'127.0.0.1:' . (\$1 + $base - 7710)}ge" \
+    "$examples/$name.toml" >"$settings"
+}
+
+# The same of a replica that the cluster did not begin with: the example of the first, without members.
+render_later() {
+  local name=$1 region=$2 number=${1#replica-} settings=$folder/settings/$1.toml
+  [[ $name =~ ^replica-[1-9][0-9]*$ ]] || die "later: expected a name such as replica-4, found \"$name\""
+  [ -n "$region" ] || die "later: expected a region behind $name"
+  [ ! -f "$settings" ] || die "later: $name has settings already, $settings; an id is never used again"
+  render replica-1
+  perl -pe "
+    exit if /begins with/;
+    s{replica-1}{$name}g; s{^# Replica 1 of three}{# Replica $number, which came later,};
+    s{^id = .*}{id = $number}; s{^region = .*}{region = \"$region\"};
+    s{127\\.0\\.0\\.1:(\\d+)}{'127.0.0.1:' . (\$1 + 100 * ($number - 1))}ge" "$folder/settings/replica-1.toml" >"$settings.part"
+  # What stands behind the members.
+  sed -n '/^\[telemetry\]/,$p' "$folder/settings/replica-1.toml" >>"$settings.part"
+  mv "$settings.part" "$settings"
+  echo "$settings"
 }
 
 # service NAME ARGUMENTS...: fills `command` with what runs the service.
 service() {
-  local name=$1 program setting
+  local name=$1 program
   shift
   case $name in
     replica-*) program=latchkey-validation ;;
     *) program=latchkey-$name ;;
   esac
-  command=("$bin/$program" --config "$examples/$name.toml")
-  while IFS= read -r setting; do command+=(--set "$setting"); done < <(settings_of "$name")
-  command+=("$@")
+  render "$name"
+  command=("$bin/$program" --config "$folder/settings/$name.toml" "$@")
 }
 
 # The process id of NAME, if the process that we started under it still runs.
@@ -82,7 +86,7 @@ running() {
   [ -f "$file" ] || return 1
   pid=$(<"$file")
   # A number that another program got since is not ours to end.
-  [[ $(tr "\0" " " 2>/dev/null <"/proc/$pid/cmdline") == *"$examples/$1.toml"* ]] && echo "$pid"
+  [[ $(tr "\0" " " 2>/dev/null <"/proc/$pid/cmdline") == *"$folder/settings/$1.toml"* ]] && echo "$pid"
 }
 
 initialise() {
@@ -100,21 +104,41 @@ initialise() {
   echo "$cluster" >"$folder/cluster.id"
 }
 
+# all NAME: NAME, or where there is none, whatever has a folder or needs none: replicas that came later too.
+all() {
+  local settings name
+  if [ -n "$1" ]; then
+    [ -f "$folder/settings/$1.toml" ] || die "$1 is not known; one of: $(all '' | xargs)"
+    echo "$1"
+    return
+  fi
+  printf '%s\n' "${names[@]:0:3}"
+  for settings in "$folder"/settings/replica-*.toml; do
+    name=$(basename "$settings" .toml)
+    if [[ " ${names[*]} " != *" $name "* ]] && [ -d "$folder/$name" ]; then echo "$name"; fi
+  done
+  printf '%s\n' "${names[@]:3}"
+}
+
 start() {
-  local name
+  local name which
   if [ -z "$bin" ]; then
     cargo build --quiet --package latchkey-validation --package latchkey-issuance --package latchkey-rotation \
       --package latchkey-audit --package latchkey
     bin=${CARGO_TARGET_DIR:-target}/debug
   fi
+  for name in "${names[@]}"; do render "$name"; done
   initialise
-  for name in "${names[@]}"; do
+  mapfile -t which < <(all "${1:-}")
+  ((${#which[@]} > 0)) || exit 1
+  for name in "${which[@]}"; do
     if running "$name" >/dev/null; then continue; fi
     service "$name"
     nohup "${command[@]}" </dev/null >"$folder/$name.log" 2>&1 &
     echo $! >"$folder/$name.pid"
   done
-  for name in "${names[@]}"; do wait_until_serving "$name"; done
+  for name in "${which[@]}"; do wait_until_serving "$name"; done
+  [ -z "${1:-}" ] || return 0
   write_env
   wait_until_well
   status
@@ -168,9 +192,10 @@ wait_until_serving() {
 }
 
 stop() {
-  local at name pid ends
-  for ((at = ${#names[@]} - 1; at >= 0; at--)); do
-    name=${names[at]}
+  local at name pid ends which
+  mapfile -t which < <(all "${1:-}")
+  for ((at = ${#which[@]} - 1; at >= 0; at--)); do
+    name=${which[at]}
     pid=$(running "$name") || continue
     kill -TERM "$pid"
     ends=$((SECONDS + seconds_max))
@@ -185,15 +210,15 @@ stop() {
 
 status() {
   local name pid address
-  for name in "${names[@]}"; do
-    address=$(settings_of "$name" | sed -n 's/^listen=//p')
+  for name in $(all ''); do
+    address=$(sed -n 's/^listen = "\(.*\)"/\1/p' "$folder/settings/$name.toml" | head -n 1)
     if pid=$(running "$name"); then echo "$name runs on $address, process $pid"; else echo "$name does not run"; fi
   done
 }
 
 kill_one() {
   local pid
-  [[ " ${names[*]} " == *" ${1:-none} "* ]] || die "kill which of them? one of: ${names[*]}"
+  [ -n "${1:-}" ] || die "kill which of them? one of: $(all '' | xargs)"
   pid=$(running "$1") || die "$1 does not run"
   kill -KILL "$pid"
   echo "$1 (process $pid) is killed; start brings it back"
@@ -209,19 +234,21 @@ destroy() {
 task=${1:-help}
 shift || true
 which=
+region=
 while (($# > 0)); do
   case $1 in
     --folder) folder=${2:?--folder needs a value} && shift 2 ;;
     --base) base=${2:?--base needs a value} && shift 2 ;;
     --bin) bin=${2:?--bin needs a value} && shift 2 ;;
-    [a-z]*) which=$1 && shift ;;
+    [a-z]*) if [ -z "$which" ]; then which=$1; else region=$1; fi && shift ;;
     *) usage >&2 && exit 2 ;;
   esac
 done
 
 case $task in
-  start) start ;;
-  stop) stop ;;
+  start) start "$which" ;;
+  stop) stop "$which" ;;
+  later) render_later "$which" "$region" ;;
   status) status ;;
   kill) kill_one "$which" ;;
   destroy) destroy ;;
