@@ -13,6 +13,7 @@ use std::{env, error, fs};
 /// Every file of ours, relative to `proto/`.
 const FILES: &[&str] = &[
     "latchkey/disk/v1/command.proto",
+    "latchkey/disk/v1/denials.proto",
     "latchkey/disk/v1/raft.proto",
     "latchkey/disk/v1/record.proto",
     "latchkey/disk/v1/rows.proto",

@@ -14,6 +14,7 @@ pub struct Identified<'a> {
     identity: &'a Arc<Identity>,
     tenant: &'a Arc<Tenant>,
     key: &'a Arc<Key>,
+    known_max: DurationMillis,
 }
 
 /// Nobody was identified.
@@ -41,11 +42,46 @@ pub fn authenticate<'a>(
     let access = Access { query: None, context: &context };
     let decision = decide(key_text, ground, Question::management(), access, || Ok::<_, Undecided>(age));
     let verdict = decision.and_then(|decision| Ok(decision.verdict(age)?)).map_err(NotIdentified::Undecided)?;
-    let key = verdict.named().filter(|_| verdict.content().is_some()).ok_or(NotIdentified::Unknown)?.key;
+    let found = verdict.named().filter(|_| verdict.content().is_some()).ok_or(NotIdentified::Unknown)?;
+    let key = found.key;
     let Holder::Identity(number) = key.holder else { return Err(NotIdentified::Unknown) };
     let identity = ground.state.identities().by_number(number).ok_or(NotIdentified::Unknown)?;
     let tenant = ground.state.tenants().by_number(identity.tenant).ok_or(NotIdentified::Unknown)?;
-    Ok(Identified { identity, tenant, key })
+    Ok(Identified { identity, tenant, key, known_max: found.keyspace.bound() })
+}
+
+/// As [`authenticate`], for somebody who validates: on a state that is too old for who he is, he is who he was known to be
+/// last if he may ask for a keyspace whose policy that is. What he is answered is then bound to such keyspaces
+/// ([`Question::by`]), and a management key that is revoked stops within the longest bound of any.
+///
+/// # Errors
+/// [`NotIdentified`]. Who is unknown to a state that is too old is not told so: he may have come since.
+pub fn authenticate_validator<'a>(
+    key_text: &str,
+    client: Option<IpAddr>,
+    ground: Ground<'a>,
+    age: DurationMillis,
+) -> Result<Identified<'a>, NotIdentified> {
+    let stale = match authenticate(key_text, client, ground, age) {
+        Err(stale @ NotIdentified::Undecided(Undecided::Stale(_))) => stale,
+        known => return known,
+    };
+    let identified = recognise(key_text, client, ground).map_err(|_| stale)?;
+    let may = Question::new(identified.grants(), None).has_last_known(ground.state, age);
+    if may { Ok(identified) } else { Err(stale) }
+}
+
+/// As [`authenticate`], by what was known last, however long ago that was: for what can only take away, and is asked for
+/// when nobody can be asked.
+///
+/// # Errors
+/// [`NotIdentified`], but not for the age of the state.
+pub fn recognise<'a>(
+    key_text: &str,
+    client: Option<IpAddr>,
+    ground: Ground<'a>,
+) -> Result<Identified<'a>, NotIdentified> {
+    authenticate(key_text, client, ground, DurationMillis::ZERO)
 }
 
 impl<'a> Identified<'a> {
@@ -59,6 +95,12 @@ impl<'a> Identified<'a> {
     #[must_use]
     pub fn grants(&self) -> &'a [Grant] {
         &self.identity.grants
+    }
+
+    /// Up to this age of the state it is known who he is: the bound of the keyspace of management keys.
+    #[must_use]
+    pub const fn known_max(&self) -> DurationMillis {
+        self.known_max
     }
 
     /// Its name.

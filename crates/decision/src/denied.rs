@@ -1,7 +1,7 @@
 //! A refusal: what each step gives that does not lead to the next.
 
 use crate::bound::Bound;
-use latchkey_domain::Outcome;
+use latchkey_domain::{DurationMillis, Outcome};
 use latchkey_state::Found;
 
 /// The key is not good for the request. Only the steps of this crate make one.
@@ -14,8 +14,8 @@ pub struct Denied<'a> {
 
 impl<'a> Denied<'a> {
     /// The text is none. True whatever the state is.
-    pub(crate) const fn malformed() -> Self {
-        Self { outcome: Outcome::Malformed, found: None, bound: Bound::None }
+    pub(crate) const fn malformed(caller_max: DurationMillis) -> Self {
+        Self { outcome: Outcome::Malformed, found: None, bound: Bound::none(caller_max) }
     }
 
     /// No such key, as far as the caller is concerned.

@@ -1,5 +1,6 @@
 //! What a decision stands on.
 
+use crate::Denials;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::fmt;
@@ -19,6 +20,8 @@ pub struct Ground<'a> {
     pub peppers: &'a Peppers,
     /// The time of the cluster, never the local wall clock.
     pub now: UnixMillis,
+    /// What this replica does not accept, whatever the state says; absent: nothing of that kind.
+    pub denials: Option<&'a Denials>,
 }
 
 impl fmt::Debug for Ground<'_> {

@@ -11,6 +11,10 @@
 //! which is a proof as well; [`decide`] walks the whole way, and [`authenticate`] walks it with a management key.
 //! [`explain`] walks it beside, and tells each check; [`hold`] goes as far as the life of the version.
 //!
+//! A state that is older than a keyspace's `staleness_max` is refused, or read as what was known last and said to be
+//! so ([`Freshness`]), as the keyspace wishes. What an operator has denied on this replica alone ([`Denials`]) is judged
+//! with the life of the version.
+//!
 //! In: which outcome, in which order, and what may be told. Out: clocks, locks, waiting, protobuf: time, peppers and
 //! state are arguments, and nothing here allocates but an explanation and the permissions of a key that has a role, a
 //! restriction or a parent key.
@@ -24,6 +28,7 @@ mod authenticate;
 mod bound;
 mod content;
 mod decide;
+mod denials;
 mod denied;
 mod explain;
 mod foreign;
@@ -37,10 +42,11 @@ mod resolved;
 mod verdict;
 
 pub use admitted::{Admitted, Limit};
-pub use authenticate::{Identified, NotIdentified, authenticate};
-pub use bound::Stale;
+pub use authenticate::{Identified, NotIdentified, authenticate, authenticate_validator, recognise};
+pub use bound::{Freshness, Stale};
 pub use content::{Content, RotationHint};
 pub use decide::{Undecided, decide};
+pub use denials::Denials;
 pub use denied::Denied;
 pub use explain::{Check, Explained, Explanation, Finding, explain};
 pub use foreign::Foreign;

@@ -52,6 +52,9 @@ impl<'a> Permit<'a> {
 
 fn check_life(ground: Ground<'_>, found: Found<'_>) -> Result<(), Outcome> {
     match outcome_of(ground.state.worth(&found, ground.now)) {
+        // For good, whatever else is said of it.
+        Outcome::Revoked => Err(Outcome::Revoked),
+        _ if ground.denials.is_some_and(|denials| denials.of(&found).is_some()) => Err(Outcome::Suspended),
         Outcome::Valid => Ok(()),
         outcome => Err(outcome),
     }

@@ -1,5 +1,6 @@
 //! What was presented as a key: the first step, and the last one for whatever is none.
 
+use crate::bound::FOR_EVER;
 use crate::{Denied, Foreign, Ground, Question};
 use latchkey_crypto::{PresentedText, Secret, parse};
 use latchkey_domain::VersionId;
@@ -29,7 +30,8 @@ impl<'a> Presented<'a> {
     /// # Errors
     /// [`Outcome::Malformed`](latchkey_domain::Outcome::Malformed), which is final.
     pub fn read(text: &'a str, ground: Ground<'_>, question: Question<'_>) -> Result<Self, Denied<'static>> {
-        let foreign = |denied| Foreign::read(text, ground, question).map(Self::Foreign).ok_or(denied);
+        let malformed = || Denied::malformed(question.caller_max());
+        let foreign = |_| Foreign::read(text, ground, question).map(Self::Foreign).ok_or_else(malformed);
         Self::read_own(text).or_else(foreign)
     }
 
@@ -38,7 +40,7 @@ impl<'a> Presented<'a> {
     /// # Errors
     /// As [`Self::read`].
     pub fn read_own(text: &'a str) -> Result<Self, Denied<'static>> {
-        let PresentedText { prefix, version, secret } = parse(text).ok_or_else(Denied::malformed)?;
+        let PresentedText { prefix, version, secret } = parse(text).ok_or_else(|| Denied::malformed(FOR_EVER))?;
         Ok(Self::Native(Native { prefix, version, secret }))
     }
 }

@@ -1,5 +1,8 @@
 //! Where a key is looked for: the caller's grant, and the keyspace that he asks for.
 
+use crate::Identified;
+use crate::bound::{Allowance, FOR_EVER};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use latchkey_domain::{DurationMillis, Duty, Grant, KeyspaceName, MANAGEMENT_KEYSPACE, SYSTEM_TENANT, Scope, Slug};
 use latchkey_state::{Keyspace, State, Tenant};
@@ -9,6 +12,8 @@ use latchkey_state::{Keyspace, State, Tenant};
 pub struct Question<'a> {
     reach: Reach<'a>,
     keyspace: Option<&'a KeyspaceName>,
+    /// Up to this age of the state it is known who asks.
+    caller_max: DurationMillis,
 }
 
 /// Which keyspaces exist as far as the caller is concerned.
@@ -26,23 +31,31 @@ impl<'a> Question<'a> {
     /// By a caller with `grants`, for a key of `keyspace`, or of any that he may validate.
     #[must_use]
     pub const fn new(grants: &'a [Grant], keyspace: Option<&'a KeyspaceName>) -> Self {
-        Self { reach: Reach::Grants(grants, Duty::Validator), keyspace }
+        Self { reach: Reach::Grants(grants, Duty::Validator), keyspace, caller_max: FOR_EVER }
+    }
+
+    /// As [`Self::new`], by a caller who proved who he is with a management key: where the state is too old for that, only
+    /// keyspaces are answered for whose policy says so.
+    #[must_use]
+    pub fn by(identified: &Identified<'a>, keyspace: Option<&'a KeyspaceName>) -> Self {
+        let caller_max = identified.known_max();
+        Self { reach: Reach::Grants(identified.grants(), Duty::Validator), keyspace, caller_max }
     }
 
     /// By a caller with `grants` who wants it explained: within his grant are the keyspaces that he operates.
     #[must_use]
     pub const fn explaining(grants: &'a [Grant], keyspace: Option<&'a KeyspaceName>) -> Self {
-        Self { reach: Reach::Grants(grants, Duty::Operator), keyspace }
+        Self { reach: Reach::Grants(grants, Duty::Operator), keyspace, caller_max: FOR_EVER }
     }
 
     /// By somebody who wants to prove who he is.
     pub(crate) const fn management() -> Self {
-        Self { reach: Reach::Management, keyspace: None }
+        Self { reach: Reach::Management, keyspace: None, caller_max: FOR_EVER }
     }
 
     /// By somebody who holds a key, and has nothing but its text.
     pub(crate) const fn everywhere() -> Self {
-        Self { reach: Reach::Everywhere, keyspace: None }
+        Self { reach: Reach::Everywhere, keyspace: None, caller_max: FOR_EVER }
     }
 
     /// Whether the keyspace lies in the caller's grant.
@@ -55,13 +68,27 @@ impl<'a> Question<'a> {
         self.keyspace.is_none_or(|asked| asked.tenant == tenant.id && asked.keyspace == keyspace.id)
     }
 
+    pub(crate) const fn caller_max(&self) -> DurationMillis {
+        self.caller_max
+    }
+
     /// How old a state may be on which nothing was found: the bound of the keyspace asked for, else the shortest of all
     /// that the caller may validate, since the key may be of any. A keyspace outside the grant counts as one that does
     /// not exist.
-    pub(crate) fn staleness_max(&self, state: &State) -> DurationMillis {
+    pub(crate) fn allowance(&self, state: &State) -> Allowance {
         let asked = self.keyspace.filter(|asked| self.reaches_ids(&asked.tenant, &asked.keyspace));
-        let asked = asked.and_then(|asked| state.keyspace(asked)).map(|keyspace| keyspace.staleness_max);
-        asked.or_else(|| self.shortest(state)).unwrap_or_else(|| staleness_floor(state))
+        let asked = asked.and_then(|asked| state.keyspace(asked)).map(|keyspace| Allowance::of(keyspace));
+        asked.or_else(|| self.shortest(state)).unwrap_or_else(|| Allowance::least(staleness_floor(state)))
+    }
+
+    /// Whether any keyspace that the caller may ask for is answered for on a state of this age, since its policy is to
+    /// answer from what was known last.
+    pub(crate) fn has_last_known(&self, state: &State, age: DurationMillis) -> bool {
+        let Reach::Grants(grants, duty) = self.reach else { return false };
+        let answers =
+            |keyspace: &Arc<Keyspace>| keyspace.settings.staleness_policy.beyond().is_some() && age <= keyspace.bound();
+        let scopes = grants.iter().filter(|grant| grant.duty.includes(duty)).map(|grant| &grant.scope);
+        scopes.into_iter().any(|scope| within(state, scope).any(answers))
     }
 
     /// The one keyspace that a text of another system may be of: the one asked for, or the only one within the caller's
@@ -83,13 +110,13 @@ impl<'a> Question<'a> {
         }
     }
 
-    fn shortest(&self, state: &State) -> Option<DurationMillis> {
+    fn shortest(&self, state: &State) -> Option<Allowance> {
         match self.reach {
             Reach::Grants(grants, duty) => {
                 let scopes = grants.iter().filter(|grant| grant.duty.includes(duty)).map(|grant| &grant.scope);
-                scopes.filter_map(|scope| shortest_within(state, scope)).min()
+                scopes.filter_map(|scope| shortest_within(state, scope)).reduce(Allowance::or)
             }
-            Reach::Management => state.keyspace(&KeyspaceName::management()).map(|keyspace| keyspace.staleness_max),
+            Reach::Management => state.keyspace(&KeyspaceName::management()).map(|keyspace| Allowance::of(keyspace)),
             Reach::Everywhere => shortest_within(state, &Scope::System),
         }
     }
@@ -125,14 +152,19 @@ fn is_management(tenant: &Slug, keyspace: &Slug) -> bool {
     tenant.as_str() == SYSTEM_TENANT && keyspace.as_str() == MANAGEMENT_KEYSPACE
 }
 
-fn shortest_within(state: &State, scope: &Scope) -> Option<DurationMillis> {
+fn shortest_within(state: &State, scope: &Scope) -> Option<Allowance> {
+    within(state, scope).map(|keyspace| Allowance::of(keyspace)).reduce(Allowance::or)
+}
+
+/// The keyspaces of a scope. Asked for off the hot path alone.
+fn within<'s>(state: &'s State, scope: &Scope) -> Box<dyn Iterator<Item = &'s Arc<Keyspace>> + 's> {
     match scope {
-        Scope::System => state.keyspaces().iter().map(|keyspace| keyspace.staleness_max).min(),
-        Scope::Tenant(name) => {
-            let tenant = state.tenant(name)?;
-            state.keyspaces().of_tenant(tenant.number, None).map(|keyspace| keyspace.staleness_max).min()
-        }
-        Scope::Keyspace(name) => state.keyspace(name).map(|keyspace| keyspace.staleness_max),
+        Scope::System => Box::new(state.keyspaces().iter()),
+        Scope::Tenant(name) => match state.tenant(name) {
+            Some(tenant) => Box::new(state.keyspaces().of_tenant(tenant.number, None)),
+            None => Box::new(core::iter::empty()),
+        },
+        Scope::Keyspace(name) => Box::new(state.keyspace(name).into_iter()),
     }
 }
 

@@ -76,11 +76,12 @@ impl<'a> Resolved<'a> {
     }
 
     pub(crate) fn bound(&self) -> Bound<'a> {
+        let caller_max = self.question.caller_max();
         match self.standing {
-            Standing::Found(found) => Bound::Keyspace(found.keyspace.staleness_max),
+            Standing::Found(found) => Bound::of_keyspace(found.keyspace, caller_max),
             // A key never changes its keyspace, and the secret proves that the caller has the key.
-            Standing::Elsewhere(_) => Bound::None,
-            Standing::Unknown => Bound::Question(self.ground.state, self.question),
+            Standing::Elsewhere(_) => Bound::none(caller_max),
+            Standing::Unknown => Bound::of_question(self.ground.state, self.question),
         }
     }
 }

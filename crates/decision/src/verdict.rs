@@ -1,6 +1,6 @@
 //! The end: what is answered, and what the answer may carry.
 
-use crate::bound::{Bound, Stale};
+use crate::bound::{Bound, Freshness, Stale};
 use crate::content::Content;
 use crate::{Admitted, Denied};
 use latchkey_domain::{DurationMillis, Outcome};
@@ -21,6 +21,7 @@ pub struct Verdict<'a> {
     outcome: Outcome,
     found: Option<Found<'a>>,
     content: Option<Content<'a>>,
+    freshness: Freshness,
 }
 
 /// What an answer may carry besides its outcome.
@@ -53,8 +54,8 @@ impl<'a> Decision<'a> {
     /// # Errors
     /// [`Stale`], with both numbers.
     pub fn verdict(self, age: DurationMillis) -> Result<Verdict<'a>, Stale> {
-        self.bound.check(age)?;
-        Ok(Verdict { outcome: self.outcome, found: self.found, content: self.content })
+        let freshness = self.bound.check(age)?;
+        Ok(Verdict { outcome: self.outcome, found: self.found, content: self.content, freshness })
     }
 }
 
@@ -63,6 +64,12 @@ impl<'a> Verdict<'a> {
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         self.outcome
+    }
+
+    /// What the state was that it stands on. An answer that a later state would not change is current at any age.
+    #[must_use]
+    pub const fn freshness(&self) -> Freshness {
+        self.freshness
     }
 
     /// The version with all that it belongs to, for its names only; where [`Disclosure::names`] says so.

@@ -87,11 +87,13 @@ pub enum Quota {
     WritesPerSecondOfTenant,
     /// Replicas of the cluster that are not retired.
     Replicas,
+    /// Keys that one replica denies.
+    LocalDenials,
 }
 
 impl Quota {
     /// Every quota.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::KeysOfKeyspace,
         Self::KeyspacesOfTenant,
         Self::OwnersOfTenant,
@@ -105,6 +107,7 @@ impl Quota {
         Self::MetadataBytesOfKeyspace,
         Self::WritesPerSecondOfTenant,
         Self::Replicas,
+        Self::LocalDenials,
     ];
 
     /// The word for it.
@@ -124,6 +127,7 @@ impl Quota {
             Self::MetadataBytesOfKeyspace => "metadata_bytes_of_keyspace",
             Self::WritesPerSecondOfTenant => "writes_per_second_of_tenant",
             Self::Replicas => "replicas",
+            Self::LocalDenials => "local denials of the replica",
         }
     }
 }

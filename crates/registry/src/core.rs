@@ -1,5 +1,6 @@
 //! What the parts of one replica share: the published state, its condition, and what has to reach the disk.
 
+use crate::denials::DenialBook;
 use crate::durable::Durable;
 use crate::keyring::{Keyring, Peppers};
 use crate::outbox::{Outbox, OutboxError};
@@ -57,6 +58,7 @@ pub struct Core {
     condition: watch::Sender<Condition>,
     hashed: Mutex<Option<HashedAt>>,
     pub(crate) traces: Traces,
+    pub(crate) denials: DenialBook,
     /// When this process began: what was stamped before it says nothing of how fast it is.
     pub(crate) began: UnixMillis,
 }
@@ -83,6 +85,7 @@ impl Core {
             condition: watch::Sender::new(Condition::Starting),
             hashed: Mutex::default(),
             traces: Traces::default(),
+            denials: DenialBook::default(),
             began: clock.unix_millis(),
             clock,
         })
@@ -192,6 +195,7 @@ impl Core {
     /// Why nothing can be answered now, if so.
     pub fn unavailable(&self) -> Option<Unavailable> {
         match self.condition() {
+            Condition::Ready if !self.denials.is_loaded() => Some(Unavailable::Starting),
             Condition::Ready => None,
             Condition::Starting => Some(Unavailable::Starting),
             Condition::Locked => Some(Unavailable::Locked),

@@ -134,7 +134,7 @@ pub(crate) fn authenticate(
     client: Option<IpAddr>,
 ) -> Result<pb::AuthenticateResponse, Status> {
     let view = registry.reader().now()?;
-    let ground = Ground { state: view.state(), peppers: view.peppers(), now: view.now() };
+    let ground = Ground { state: view.state(), peppers: view.peppers(), now: view.now(), denials: view.denials() };
     let age = view.age().map_err(Unavailable::into_status)?;
     match identify(key_text, client, ground, age) {
         Ok(identified) => Ok(pb::AuthenticateResponse {

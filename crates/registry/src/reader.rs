@@ -5,6 +5,7 @@ use crate::core::Core;
 use crate::keyring::Peppers;
 use crate::lease::{Granted, Lease};
 use crate::renewal::Renewal;
+use latchkey_decision::Denials;
 use latchkey_domain::{DurationMillis, Refusal, Revision, UnixMillis};
 use latchkey_state::State;
 use latchkey_transport::{Unavailable, status};
@@ -27,6 +28,7 @@ pub struct View {
     state: Arc<State>,
     peppers: Arc<Peppers>,
     lease: Option<Arc<Granted>>,
+    denials: Option<Arc<Denials>>,
     core: Arc<Core>,
 }
 
@@ -79,7 +81,8 @@ impl Reader {
         // The lease first: it promises what the state loaded after it holds.
         let lease = self.lease.current();
         let state = arc_swap::Guard::into_inner(self.core.state());
-        Ok(View { state, peppers: self.core.peppers(), lease, core: self.core.clone() })
+        let denials = self.core.denials.in_force();
+        Ok(View { state, peppers: self.core.peppers(), lease, denials, core: self.core.clone() })
     }
 
     /// Whether this replica holds a lease that is younger than the cluster's default bound.
@@ -123,6 +126,12 @@ impl View {
     #[must_use]
     pub fn peppers(&self) -> &Peppers {
         &self.peppers
+    }
+
+    /// What this replica does not accept, whatever the state says; `None`: nothing of that kind.
+    #[must_use]
+    pub fn denials(&self) -> Option<&Denials> {
+        self.denials.as_deref()
     }
 
     /// What time it is: the leader's time in the lease and what has passed since, never before the replicated clock.

@@ -168,6 +168,22 @@ impl Sealer {
         self.open("entry", &self.context(&sequence.0.to_be_bytes(), Field::ENTRY), sealed).await
     }
 
+    /// The bytes at rest of what operators denied here.
+    pub(crate) async fn seal_denials(
+        &self,
+        log_key: RingNumber,
+        plain: &[u8],
+        entropy: &mut (impl Entropy + Send),
+    ) -> Result<Vec<u8>, KeyringError> {
+        let key = self.keyring.key(log_key).await?;
+        Ok(envelope::seal(&key, log_key, &self.context(DENIALS, Field::ROW), draw(entropy), plain))
+    }
+
+    /// What operators denied here, from its bytes at rest.
+    pub(crate) async fn open_denials(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+        self.open("list of denials", &self.context(DENIALS, Field::ROW), sealed).await
+    }
+
     async fn open(
         &self,
         what: &'static str,
@@ -186,6 +202,9 @@ pub(crate) const RING_TABLE: u8 = RowId::RingKey(RingNumber(0)).table();
 
 /// Where an entry of the audit outbox lies. Not a table of the state: entries are not in memory and not hashed.
 pub(crate) const OUTBOX_TABLE: u8 = 0x40;
+
+/// The place of what operators denied here: of no table, since none has this number.
+const DENIALS: &[u8] = b"\xFFdenials";
 
 /// What stands in front of a row that is not sealed, where sealed ones have their suite, which is never 0.
 const CLEAR: u8 = 0;

@@ -156,7 +156,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 pub(crate) async fn load(core: Arc<Core>) {
     loop {
         let (loading, runtime) = (core.clone(), tokio::runtime::Handle::current());
-        let loaded = tokio::task::spawn_blocking(move || runtime.block_on(load_once(&loading))).await;
+        let loaded = tokio::task::spawn_blocking(move || runtime.block_on(load_all(&loading))).await;
         let error = match loaded {
             Ok(Ok(state)) => {
                 info!(revision = %state.revision(), keys = state.key_count(), "state loaded");
@@ -183,7 +183,14 @@ pub(crate) async fn load(core: Arc<Core>) {
     }
 }
 
-async fn load_once(core: &Core) -> Result<State, SnapshotError> {
+/// The state, and what is denied here whatever it says: both before the first answer.
+async fn load_all(core: &Core) -> Result<State, SnapshotError> {
+    let state = load_once(core).await?;
+    core.denials.load(core).await?;
+    Ok(state)
+}
+
+pub(crate) async fn load_once(core: &Core) -> Result<State, SnapshotError> {
     match core.store.state_source() {
         StateSource::Empty => Ok(State::default()),
         StateSource::Rows(mark) => {

@@ -2,6 +2,7 @@
 
 use crate::records::{Keyspace, StalenessPolicy};
 use crate::state::State;
+use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{DurationMillis, KeyspaceName, KeyspaceNumber, LastKnownMax, UnixMillis};
 
 impl StalenessPolicy {
@@ -35,6 +36,7 @@ impl Keyspace {
     #[must_use]
     pub fn bound_at(&self, now: UnixMillis) -> DurationMillis {
         let before = self.staleness_before.filter(|(_, until)| now < *until).map(|(bound, _)| bound);
+        let before = before.filter(|_| !planted::is(Plant::BoundLowered));
         before.map_or(self.bound(), |before| before.max(self.bound()))
     }
 }

@@ -33,13 +33,13 @@ pub use apply::{Answer, Applied, ENTRIES_WAITING_MAX, ENTRY_WAIT_MAX, may_give};
 pub use command::{
     Actor, AdmitReplica, BeginEpoch, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner,
     CreateRole, CreateTenant, Cut, CutScope, DENIALS_PER_COMMAND_MAX, Delete, DenialStep, DirectoryName, End,
-    EpochOrigin, Expiry, ExpiryChange, Explanation, FEATURE_LEVEL_NEWEST, GatheredRefusal, HolderName, IdentityChanges,
-    ImportKeys, ImportOutcome, ImportRow, KEYS_PER_COMMAND_MAX, KeyChanges, KeyToImport, KeyspaceChanges, MarkRevoked,
-    NewKey, NewRingKey, NewVersion, OVERLAP_DEFAULT, OVERLAP_MAX, Operation, OwnerChanges, PrepareStandby,
-    READINGS_MAX, REFUSALS_PER_COMMAND_MAX, REPLICAS_MAX, RESTRICTION_MAX, RecordedDenial, ReplicaStep, RequestMark,
-    RestrictKey, ResumeKey, RevokeKey, RevokeKeys, RevokedScope, RoleChanges, RotateKey, RotationStep,
-    SUBJECT_BYTES_MAX, StepReplica, StepRotation, SuspendKey, TenantChanges, UpdateIdentity, UpdateKey, UpdateKeyspace,
-    UpdateOwner, UpdateRole, UpdateTenant, WrappedKey, bootstrap_ring,
+    EpochOrigin, Expiry, ExpiryChange, Explanation, FEATURE_LEVEL_NEWEST, FollowUp, GatheredRefusal, HolderName,
+    IdentityChanges, ImportKeys, ImportOutcome, ImportRow, KEYS_PER_COMMAND_MAX, KeyChanges, KeyToImport,
+    KeyspaceChanges, LocalDenial, MarkRevoked, NewKey, NewRingKey, NewVersion, OVERLAP_DEFAULT, OVERLAP_MAX, Operation,
+    OwnerChanges, PrepareStandby, READINGS_MAX, REFUSALS_PER_COMMAND_MAX, REPLICAS_MAX, RESTRICTION_MAX,
+    RecordedDenial, ReplicaStep, RequestMark, RestrictKey, ResumeKey, RevokeKey, RevokeKeys, RevokedScope, RoleChanges,
+    RotateKey, RotationStep, SUBJECT_BYTES_MAX, StepReplica, StepRotation, SuspendKey, TenantChanges, UpdateIdentity,
+    UpdateKey, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant, WrappedKey, bootstrap_ring,
 };
 pub use decode::{DecodedEvent, EventError};
 pub use directory::{Directory, Listed, NO_TENANT};

@@ -10,9 +10,11 @@ pub enum Word {
     Committed = 2,
     /// Why this replica has fenced itself. Must outlive a restart.
     Fence = 3,
+    /// What operators denied on this replica. Must be durable before they are answered.
+    Denials = 4,
 }
 
 impl Word {
     /// Every word, in the order of its number on disk.
-    pub const ALL: [Self; 3] = [Self::Vote, Self::Committed, Self::Fence];
+    pub const ALL: [Self; 4] = [Self::Vote, Self::Committed, Self::Fence, Self::Denials];
 }

@@ -19,10 +19,18 @@ pub const CONNECTIONS_REFUSED_TOTAL: &str = "latchkey_connections_refused_total"
 
 /// Keys validated, by outcome (batch and stream items each count).
 pub const VALIDATIONS_TOTAL: &str = "latchkey_validations_total";
+/// Of the keys validated, those that were answered from what was known last, since the replica has lost touch. The others
+/// were current.
+pub const VALIDATIONS_LAST_KNOWN_TOTAL: &str = "latchkey_validations_last_known_total";
+/// Keys and versions that an operator denied on this replica alone.
+pub const LOCAL_DENIALS: &str = "latchkey_local_denials";
 /// Validations that could not be decided.
 pub const VALIDATIONS_UNDECIDED_TOTAL: &str = "latchkey_validations_undecided_total";
 /// How long ago this replica last heard of a leader, as the freshness lease counts it.
 pub const FRESHNESS_AGE_SECONDS: &str = "latchkey_freshness_age_seconds";
+/// On the leader, for each region: how long ago the oldest acknowledged record was acknowledged that some replica there
+/// has yet to publish; 0 where there is none.
+pub const PROPAGATION_AGE_SECONDS: &str = "latchkey_propagation_age_seconds";
 /// From the commit of a revocation until every lease that might have missed it had ended or reported.
 pub const REVOCATION_CONFIRM_SECONDS: &str = "latchkey_revocation_confirm_seconds";
 /// From the leader's stamp of a revocation until the readers of this replica see it, by the two wall clocks.
@@ -237,8 +245,11 @@ pub const ALL: &[Metric] = {
         counter(CONNECTIONS_REFUSED_TOTAL, "latchkey.connections.refused", "{connection}", Everywhere).says("Connections closed at once because the listener had its full number"),
 
         counter(VALIDATIONS_TOTAL, "latchkey.validations", "{key}", Replica).by(&["outcome"]).says("Keys validated; each item of a batch or a stream counts"),
+        counter(VALIDATIONS_LAST_KNOWN_TOTAL, "latchkey.validations.last_known", "{key}", Replica).says("Of the keys validated, those answered from what was known last, since the replica has lost touch; the others were current"),
+        gauge(LOCAL_DENIALS, "latchkey.local_denials", "{key}", Replica).says("Keys and versions that an operator denied on this replica alone"),
         counter(VALIDATIONS_UNDECIDED_TOTAL, "latchkey.validations.undecided", "{key}", Happened).by(&["reason"]).says("Validations that could not be decided"),
         gauge(FRESHNESS_AGE_SECONDS, "latchkey.freshness.age", "s", Replica).says("How long ago this replica last heard of a leader, as the freshness lease counts it"),
+        gauge(PROPAGATION_AGE_SECONDS, "latchkey.propagation.age", "s", Happened).by(&["region"]).says("On the leader, for each region: how long ago the oldest acknowledged record was acknowledged that some replica there has yet to publish; 0 where there is none"),
         histogram(REVOCATION_CONFIRM_SECONDS, "latchkey.revocation.confirm", Happened).says("From the commit of a revocation until no replica accepts the key"),
         histogram(REVOCATION_PROPAGATION_SECONDS, "latchkey.revocation.propagation", Happened).says("From the leader's stamp of a revocation until the readers of this replica see it, by both wall clocks"),
 

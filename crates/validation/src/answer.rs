@@ -6,7 +6,8 @@ use latchkey_decision::{Content, Verdict};
 use latchkey_domain::{DurationMillis, ID_CHARS, RotationId, Slug};
 use latchkey_state::{Found, Holder, State, Tenant};
 use latchkey_wire::pb::v1;
-use latchkey_wire::time::{write_span, write_time};
+use latchkey_wire::time::write_time;
+use latchkey_wire::verdict::write_basis;
 
 pub(crate) use encoded::Encoder;
 
@@ -25,10 +26,7 @@ impl Basis<'_> {
         let mut answer = v1::ValidateKeyResponse {
             outcome: v1::Outcome::from(verdict.outcome()).into(),
             checked_at: Some(self.state.revision().into()),
-            decision_basis: Some(v1::DecisionBasis {
-                kind: v1::decision_basis::Kind::Current.into(),
-                age: Some(write_span(self.age)),
-            }),
+            decision_basis: Some(write_basis(verdict.freshness(), self.age)),
             ..v1::ValidateKeyResponse::default()
         };
         if let Some(found) = verdict.named() {

@@ -4,6 +4,7 @@
 mod change;
 mod show;
 
+use crate::denials;
 use crate::halt::Halt;
 use crate::session::{Session, ground_of};
 use latchkey_domain::{Duty, Revision};
@@ -79,6 +80,27 @@ macro_rules! answered {
 
 #[tonic::async_trait]
 impl ClusterService for ClusterFace {
+    async fn deny_key_locally(
+        &self,
+        request: Request<v1::DenyKeyLocallyRequest>,
+    ) -> Result<Response<v1::LocalDenial>, Status> {
+        denials::deny(&self.registry, request).await
+    }
+
+    async fn allow_key_locally(
+        &self,
+        request: Request<v1::AllowKeyLocallyRequest>,
+    ) -> Result<Response<v1::AllowKeyLocallyResponse>, Status> {
+        denials::allow(&self.registry, request).await
+    }
+
+    async fn list_local_denials(
+        &self,
+        request: Request<v1::ListLocalDenialsRequest>,
+    ) -> Result<Response<v1::ListLocalDenialsResponse>, Status> {
+        denials::list(&self.registry, request).await
+    }
+
     async fn get_cluster(&self, request: Request<v1::GetClusterRequest>) -> Result<Response<v1::Cluster>, Status> {
         Ok(Response::new(self.cluster(request.extensions()).await?))
     }

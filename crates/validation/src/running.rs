@@ -1,11 +1,12 @@
 //! A replica that serves, and how it stops.
 
+use crate::denials;
 use crate::probes;
 use crate::raft_runtime::RaftRuntime;
 use crate::stopping::Stop;
 use latchkey_domain::Slug;
 use latchkey_link::Refusals;
-use latchkey_registry::Registry;
+use latchkey_registry::{BackupPlan, Registry};
 use latchkey_telemetry::{Endpoint, OsEntropy, folder};
 use latchkey_transport::{Health, Probe, ServeError, Server};
 use std::net::SocketAddr;
@@ -109,9 +110,15 @@ impl Running {
         tasks.spawn(probes::run(registry.clone(), health.clone()));
         tasks.spawn(folder::watch("validation", data_folder));
         tasks.spawn(write_refusals(registry.clone(), refusals.clone()));
+        tasks.spawn(denials::reconcile(registry.clone()));
         let raft = Listener::run(raft, runtime.handle());
         let api = Listener::run(api, &Handle::current());
         Self { addresses, registry, stop, refusals, api, raft, health, tasks, metrics, runtime }
+    }
+
+    /// Writes backups by this plan until the replica stops.
+    pub(crate) fn keep_backups(&mut self, plan: BackupPlan) {
+        self.tasks.spawn(self.registry.clone().keep_backups(plan));
     }
 
     /// Where it really listens.
@@ -137,7 +144,8 @@ impl Running {
         }
     }
 
-    /// Stops: callers first, so that calls in progress end and streams are told to go elsewhere; then raft, while the others can still hear it; then the rest.
+    /// Stops: another leads first, where this one does; then callers, so that calls in progress end and streams are told to go
+    /// elsewhere; then raft, while the others can still hear it; then the rest.
     ///
     /// # Errors
     /// [`StopError`], the first; everything has stopped all the same.
@@ -147,6 +155,9 @@ impl Running {
         for probe in [Probe::Validate, Probe::Write] {
             health.set(probe, false).await;
         }
+        // Callers are still answered: who stops as a leader costs an election, not a refused validation.
+        let leaving = registry.clone();
+        drop(runtime.handle().spawn(async move { leaving.hand_over_before_stop().await }).await);
         stop.begin();
         let api = api.stop().await;
         // Nobody waits long for a process that stops: what finds no leader in time is lost, as in a crash.

@@ -3,8 +3,8 @@
 use crate::answer::Basis;
 use crate::halt::Halt;
 use latchkey_decision::{
-    Access, Decision, Explanation, Ground, Identified, Presented, Question, Undecided, Verdict, authenticate, decide,
-    explain,
+    Access, Decision, Explanation, Ground, Identified, Presented, Question, Undecided, Verdict, authenticate,
+    authenticate_validator, decide, explain, recognise,
 };
 use latchkey_domain::{DurationMillis, Duty, KeyspaceName, Refusal, Scope, covers};
 use latchkey_link::ProvenIdentity;
@@ -27,7 +27,7 @@ pub(crate) struct Session<'a> {
 
 /// What a view is to a decision. The time is read once: one answer has one now.
 pub(crate) fn ground_of(view: &View) -> Ground<'_> {
-    Ground { state: view.state(), peppers: view.peppers(), now: view.now() }
+    Ground { state: view.state(), peppers: view.peppers(), now: view.now(), denials: view.denials() }
 }
 
 impl<'a> Session<'a> {
@@ -38,6 +38,17 @@ impl<'a> Session<'a> {
     pub(crate) fn open(ground: Ground<'a>, extensions: &Extensions, age: Age<'a>) -> Result<Self, Halt> {
         let (key_text, client) = claim(extensions)?;
         let identified = authenticate(key_text, client, ground, age()?)?;
+        Ok(Self { ground, identified, age })
+    }
+
+    /// As [`Self::open`], for somebody who validates: where a keyspace is answered for from what was known last, so is who
+    /// asks.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn open_validator(ground: Ground<'a>, extensions: &Extensions, age: Age<'a>) -> Result<Self, Halt> {
+        let (key_text, client) = claim(extensions)?;
+        let identified = authenticate_validator(key_text, client, ground, age()?)?;
         Ok(Self { ground, identified, age })
     }
 
@@ -101,7 +112,7 @@ impl<'a> Session<'a> {
     where
         'a: 'b,
     {
-        let question = Question::new(self.identified.grants(), asked.keyspace.as_ref());
+        let question = Question::by(&self.identified, asked.keyspace.as_ref());
         let access = Access { query: asked.query.as_ref(), context: &asked.context };
         decide(asked.key_text, self.ground, question, access, || (self.age)().map_err(Halt::from))
     }
@@ -139,6 +150,15 @@ pub(crate) fn require_claim(extensions: &Extensions) -> Result<(), Halt> {
         Ok(_) => Ok(()),
         Err(_) => Err(Rejection::IdentityUnknown.into()),
     }
+}
+
+/// Who calls, by what this replica knew last, however long ago that was: for what can only take away.
+///
+/// # Errors
+/// `IDENTITY_MISSING`, `IDENTITY_UNKNOWN`.
+pub(crate) fn recognised<'a>(ground: Ground<'a>, extensions: &Extensions) -> Result<Identified<'a>, Halt> {
+    let (key_text, client) = claim(extensions)?;
+    Ok(recognise(key_text, client, ground)?)
 }
 
 fn claim(extensions: &Extensions) -> Result<(&str, Option<IpAddr>), Halt> {

@@ -86,7 +86,7 @@ impl ValidationFace {
     pub(crate) fn admit(&self, extensions: &Extensions) -> Result<(), Halt> {
         let view = self.reader.now()?;
         let age = || view.age();
-        self.require_validator(&Session::open(ground_of(&view), extensions, &age)?, STREAM)
+        self.require_validator(&Session::open_validator(ground_of(&view), extensions, &age)?, STREAM)
     }
 
     /// Whether an open stream may go on. That this cannot be said now ends none.
@@ -130,7 +130,7 @@ impl ValidationFace {
         asked: Result<ValidateKey<'_>, FieldViolations>,
     ) -> Result<Result<v1::ValidateKeyResponse, Halt>, Halt> {
         let age = || view.age();
-        let session = match Session::open(ground_of(view), extensions, &age) {
+        let session = match Session::open_validator(ground_of(view), extensions, &age) {
             Ok(session) => session,
             Err(halt @ Halt::Unavailable(_)) => return Ok(Err(halt)),
             Err(halt) => return Err(halt),
@@ -207,7 +207,7 @@ impl ValidationFace {
     ) -> Result<v1::ValidateKeyResponse, Halt> {
         let age = || view.age();
         // Who is nobody does not learn what is wrong with his request.
-        let session = Session::open(ground_of(view), extensions, &age)?;
+        let session = Session::open_validator(ground_of(view), extensions, &age)?;
         self.require_validator(&session, ONE)?;
         let asked = asked?;
         let decision = session.decide(&asked)?;
@@ -225,7 +225,7 @@ impl ValidationFace {
         let consistency = strictest(epoch, readable.map(|asked| asked.consistency));
         let view = self.view(consistency, &extensions).await?;
         let age = || view.age();
-        let session = Session::open(ground_of(&view), &extensions, &age)?;
+        let session = Session::open_validator(ground_of(&view), &extensions, &age)?;
         self.require_validator(&session, BATCH)?;
         let items = items?;
         let decided: Vec<_> = items.iter().map(|item| decide_item(session, item, &view)).collect();
@@ -250,7 +250,7 @@ impl ValidationFace {
         results: &mut BytesMut,
     ) -> Result<(), Halt> {
         let age = || view.age();
-        let session = Session::open(ground_of(view), extensions, &age)?;
+        let session = Session::open_validator(ground_of(view), extensions, &age)?;
         self.require_validator(&session, BATCH)?;
         let items = items?;
         let decided: Vec<_> = items.iter().map(|item| decide_item(session, item, view)).collect();
@@ -261,7 +261,7 @@ impl ValidationFace {
         for (item, decided) in items.iter().zip(decided) {
             match decided.and_then(|decision| verdict(decision, basis.age)) {
                 Ok(verdict) => {
-                    self.tally.count(verdict.outcome());
+                    self.tally.count(&verdict);
                     encoder.push_result(item.id, basis, verdict, results);
                 }
                 Err(halt) => message::encode(RESULTS_TAG, &item_result(item.id, Err(halt)), results),
@@ -280,7 +280,7 @@ impl ValidationFace {
 
     fn answer(&self, basis: Basis<'_>, decision: Decision<'_>) -> Result<v1::ValidateKeyResponse, Halt> {
         let verdict = verdict(decision, basis.age)?;
-        self.tally.count(verdict.outcome());
+        self.tally.count(&verdict);
         Ok(basis.answer(verdict))
     }
 }

@@ -5,7 +5,7 @@ use crate::pb::v1::decision_basis::Kind;
 use crate::pb::v1::validation_check;
 use crate::resource::{View, texts};
 use crate::time::{write_span, write_time};
-use latchkey_decision::{Check, Content, Explanation, Finding, Verdict};
+use latchkey_decision::{Check, Content, Explanation, Finding, Freshness, Verdict};
 use latchkey_domain::{DurationMillis, KeyName, KeyspaceName, Outcome, RotationName, TenantName, VersionName};
 use latchkey_state::Found;
 
@@ -13,7 +13,8 @@ use latchkey_state::Found;
 #[must_use]
 pub fn write_verdict(view: &View<'_>, verdict: &Verdict<'_>, age: DurationMillis) -> v1::ValidateKeyResponse {
     let content = verdict.content().zip(verdict.named()).map(|(content, found)| content_of(view, &content, found));
-    write(view, verdict.outcome(), verdict.named(), content.unwrap_or_default(), age)
+    let basis = write_basis(verdict.freshness(), age);
+    write(view, verdict.outcome(), verdict.named(), content.unwrap_or_default(), basis)
 }
 
 /// Writes an explanation. `age` is that of the freshness lease, as it was when its verdict was made.
@@ -31,7 +32,7 @@ pub fn write_explanation(
         key,
         version,
         checked_at: Some(view.state.revision().into()),
-        decision_basis: Some(basis(age)),
+        decision_basis: Some(write_basis(verdict.freshness(), age)),
         now: Some(write_time(view.now)),
     }
 }
@@ -42,7 +43,7 @@ fn write(
     outcome: Outcome,
     named: Option<Found<'_>>,
     content: v1::ValidateKeyResponse,
-    age: DurationMillis,
+    basis: v1::DecisionBasis,
 ) -> v1::ValidateKeyResponse {
     let (key, version) = named.map(names).unwrap_or_default();
     v1::ValidateKeyResponse {
@@ -51,7 +52,7 @@ fn write(
         version,
         keyspace: named.map(|found| keyspace_name(found).to_string()).unwrap_or_default(),
         checked_at: Some(view.state.revision().into()),
-        decision_basis: Some(basis(age)),
+        decision_basis: Some(basis),
         ..content
     }
 }
@@ -78,8 +79,14 @@ fn content_of(view: &View<'_>, content: &Content<'_>, found: Found<'_>) -> v1::V
     }
 }
 
-fn basis(age: DurationMillis) -> v1::DecisionBasis {
-    v1::DecisionBasis { kind: Kind::Current.into(), age: Some(write_span(age)) }
+/// Writes on what a decision stands. `age` is that of the freshness lease, as it was when it was made.
+#[must_use]
+pub fn write_basis(freshness: Freshness, age: DurationMillis) -> v1::DecisionBasis {
+    let kind = match freshness {
+        Freshness::Current => Kind::Current,
+        Freshness::LastKnown => Kind::LastKnown,
+    };
+    v1::DecisionBasis { kind: kind.into(), age: Some(write_span(age)) }
 }
 
 fn check(check: &Check) -> v1::ValidationCheck {
@@ -160,7 +167,8 @@ mod tests {
             let disclosure = Disclosure::of(outcome);
             let named = disclosure.names.then_some(found);
             let content = if disclosure.content { content() } else { v1::ValidateKeyResponse::default() };
-            let response = write(&view, outcome, named, content, DurationMillis::new(250));
+            let basis = write_basis(Freshness::Current, DurationMillis::new(250));
+            let response = write(&view, outcome, named, content, basis);
             let read = DynamicMessage::decode(descriptor.clone(), response.encode_to_vec().as_slice()).unwrap();
             for field in descriptor.fields() {
                 let expected = match field.name() {
@@ -178,9 +186,12 @@ mod tests {
     fn a_verdict_says_at_which_revision_and_on_what_basis() {
         let state = state();
         let view = View::new(&state, state.clock());
-        let response = write(&view, Outcome::NotFound, None, Default::default(), DurationMillis::new(250));
-        assert_eq!(response.checked_at, Some(v1::Revision { epoch: 3, index: 1_042 }));
-        let basis = response.decision_basis.unwrap();
-        assert_eq!((basis.kind(), basis.age), (Kind::Current, Some(write_span(DurationMillis::new(250)))));
+        let age = DurationMillis::new(250);
+        for (freshness, kind) in [(Freshness::Current, Kind::Current), (Freshness::LastKnown, Kind::LastKnown)] {
+            let response = write(&view, Outcome::NotFound, None, Default::default(), write_basis(freshness, age));
+            assert_eq!(response.checked_at, Some(v1::Revision { epoch: 3, index: 1_042 }));
+            let basis = response.decision_basis.unwrap();
+            assert_eq!((basis.kind(), basis.age), (kind, Some(write_span(age))));
+        }
     }
 }

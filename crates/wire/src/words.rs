@@ -7,7 +7,7 @@ use latchkey_domain::{
     Duty, ImportAlphabet, ImportDigest, ImportRefusal, Outcome, Quota, ReplicaRole, ResourceKind, RevocationReason,
     RotationState,
 };
-use latchkey_state::{DenialStep, EpochOrigin, ReplicaStep};
+use latchkey_state::{DenialStep, EpochOrigin, FollowUp, ReplicaStep};
 
 /// A number that is no word of the enum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +57,7 @@ both_ways!(ResourceKind => internal::ResourceKind as resource_kind {
 both_ways!(Quota => internal::Quota as quota {
     KeysOfKeyspace, KeyspacesOfTenant, OwnersOfTenant, IdentitiesOfTenant, Tenants, KeysOfCommand, RememberedRequests,
     RolesOfTenant, VersionsOfKeyspace, VersionsOfKey, MetadataBytesOfKeyspace, WritesPerSecondOfTenant,
-    Replicas,
+    Replicas, LocalDenials,
 });
 both_ways!(RotationState => v1::rotation::State as rotation_state {
     Planned, Prepared, Delivered, Verified, Overlap, Held, Completed, RolledBack, Cancelled, Failed,
@@ -68,6 +68,8 @@ both_ways!(RotationState => disk::RotationState as disk_rotation_state {
 both_ways!(ReplicaRole => disk::ReplicaRole as disk_replica_role { Learner, Voter, Leaving, Retired });
 both_ways!(ReplicaStep => disk::step_replica::Step as disk_replica_step { Promote, Demote, Remove, Retire, Lead });
 both_ways!(EpochOrigin => disk::begin_epoch::Origin as disk_epoch_origin { Backup, Survivor });
+both_ways!(FollowUp => disk::local_denial::FollowUp as disk_follow_up { Nothing, Suspend, Revoke });
+both_ways!(FollowUp => v1::local_denial::FollowUp as follow_up { Nothing, Suspend, Revoke });
 both_ways!(DenialStep => disk::recorded_denial::Step as disk_denial_step { Denied, Allowed });
 both_ways!(Outcome => disk::Outcome as disk_outcome {
     Valid, Malformed, NotFound, WrongKeyspace, Revoked, Suspended, NotYetValid, Expired, NetworkNotAllowed,

@@ -22,6 +22,14 @@ pub fn seconds(seconds: i64) -> Option<Duration> {
     Some(Duration { seconds, nanos: 0 })
 }
 
+/// A replica to add, which nobody starts.
+#[must_use]
+pub fn replica(id: u64) -> v1::AddReplicaRequest {
+    let address = |port: u16| format!("replica-{id}.invalid:{port}");
+    let (address, raft_address) = (address(7_720), address(7_721));
+    v1::AddReplicaRequest { id, region: "spare".to_owned(), address, raft_address, ..Default::default() }
+}
+
 /// A tenant.
 #[must_use]
 pub fn tenant(id: &str) -> v1::CreateTenantRequest {
@@ -235,4 +243,15 @@ pub fn validate(key_text: &str) -> v1::ValidateKeyRequest {
 #[must_use]
 pub fn list_keys(parent: &str) -> v1::ListKeysRequest {
     v1::ListKeysRequest { parent: parent.to_owned(), ..Default::default() }
+}
+
+/// Denies a key on one replica.
+#[must_use]
+pub fn deny_locally(name: &str, then: v1::local_denial::FollowUp) -> v1::DenyKeyLocallyRequest {
+    v1::DenyKeyLocallyRequest {
+        name: name.to_owned(),
+        reason: v1::RevocationReason::Compromised.into(),
+        reason_text: "found in a paste".to_owned(),
+        then: then.into(),
+    }
 }

@@ -47,7 +47,7 @@ impl From<Unavailable> for Not {
 #[must_use]
 pub fn decide(registry: &Registry, key_text: &str) -> Answer {
     let Ok(view) = registry.reader().now() else { return Answer::Unavailable };
-    let ground = Ground { state: view.state(), peppers: view.peppers(), now: view.now() };
+    let ground = Ground { state: view.state(), peppers: view.peppers(), now: view.now(), denials: view.denials() };
     let question = Question::new(&EVERYWHERE, None);
     let access = Access { query: None, context: &AccessContext::default() };
     let age = || view.age().map_err(Not::from);

@@ -28,6 +28,12 @@ pub(super) fn push_checks(checks: &mut Vec<Check>, records: &Records<'_>, ground
             let (record, detail) = tell(*fault, records, ground.now, found);
             checks.push(Check::failed(outcome, record, detail));
         }
+        if let Some(by) =
+            ground.denials.and_then(|denials| denials.of(&found)).filter(|_| outcome == Outcome::Suspended)
+        {
+            let detail = String::from("an operator denied it on this replica, and on no other by that");
+            checks.push(Check::failed(outcome, records.by(by), detail));
+        }
         if checks.len() == before {
             checks.push(Check::passed(outcome, records.version(), String::from(passed)));
         }

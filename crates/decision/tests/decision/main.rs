@@ -3,10 +3,12 @@
 
 mod authenticating;
 mod content;
+mod denials;
 mod disclosure;
 mod explaining;
 mod freshness;
 mod holding;
+mod last_known;
 mod not_found;
 mod order;
 mod texts;

@@ -1,7 +1,7 @@
 //! A small cluster, built by rows: two tenants, and keys with real digests.
 
 use latchkey_crypto::{Inner, KeyText, Pepper, Secret, compose};
-use latchkey_decision::{Access, Decision, Ground, Peppers, Question, Undecided, Verdict, decide};
+use latchkey_decision::{Access, Decision, Denials, Ground, Peppers, Question, Undecided, Verdict, decide};
 use latchkey_domain::{
     ClusterId, DurationMillis, Duty, Environment, Grant, IdentityNumber, KeyId, KeyspaceName, KeyspaceNumber, Method,
     MethodSet, Outcome, OwnerNumber, PermissionPattern, PermissionSet, Prefix, ReasonText, Revision, RevocationReason,
@@ -38,6 +38,7 @@ pub(crate) struct World {
     pub(crate) state: State,
     pub(crate) peppers: Peppers,
     pub(crate) age: DurationMillis,
+    pub(crate) denials: Option<Denials>,
 }
 
 fn slug(text: &str) -> Slug {
@@ -244,11 +245,12 @@ impl World {
             Row::Key(Arc::new(key(&pepper, MANAGEMENT, 9, Holder::Identity(IdentityNumber(1))))),
         ];
         let state = State::load(rows.into_iter()).unwrap();
-        Self { state, peppers: Peppers::from([(PEPPER, Arc::new(pepper))]), age: DurationMillis::ZERO }
+        let peppers = Peppers::from([(PEPPER, Arc::new(pepper))]);
+        Self { state, peppers, age: DurationMillis::ZERO, denials: None }
     }
 
     pub(crate) fn ground(&self) -> Ground<'_> {
-        Ground { state: &self.state, peppers: &self.peppers, now: NOW }
+        Ground { state: &self.state, peppers: &self.peppers, now: NOW, denials: self.denials.as_ref() }
     }
 
     pub(crate) fn change_key(&mut self, keyspace: KeyspaceNumber, number: u8, change: impl FnOnce(&mut Key)) {

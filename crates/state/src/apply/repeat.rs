@@ -9,6 +9,7 @@ use crate::state::State;
 use crate::{REPLAY_WINDOW, REQUEST_MEMORY};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{IdentityNumber, KeyspaceNumber, Quota, Refusal, ResourceKind};
 
 /// Requests remembered at once. At 24 h this is about eleven remembered requests a second, and about 300 MB; none is
@@ -21,6 +22,9 @@ const SWEEP_REQUESTS_MAX: usize = 64;
 
 /// The first answer, where the request was made before.
 pub(super) fn find(state: &State, command: &Command) -> Result<Option<Applied>, Refusal> {
+    if planted::is(Plant::DedupeOff) {
+        return Ok(None);
+    }
     let (Some(mark), Some(identity)) = (command.request, identity_of(state, command)) else { return Ok(None) };
     let Some(first) = state.request(identity, mark.id) else { return Ok(None) };
     if first.at.plus(REQUEST_MEMORY) <= state.clock() {

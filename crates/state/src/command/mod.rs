@@ -11,7 +11,7 @@ mod replica;
 mod rotation;
 mod upkeep;
 
-pub use denial::{DENIALS_PER_COMMAND_MAX, DenialStep, RecordedDenial};
+pub use denial::{DENIALS_PER_COMMAND_MAX, DenialStep, FollowUp, LocalDenial, RecordedDenial};
 pub use directory::{
     CreateRole, Delete, DirectoryName, IdentityChanges, KeyspaceChanges, OwnerChanges, RoleChanges, TenantChanges,
     UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant,

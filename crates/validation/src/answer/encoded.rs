@@ -6,7 +6,8 @@ use bytes::{BufMut as _, BytesMut};
 use latchkey_decision::{Content, Verdict};
 use latchkey_state::{Found, Holder, Tenant};
 use latchkey_wire::pb::v1;
-use latchkey_wire::time::{write_span, write_time};
+use latchkey_wire::time::write_time;
+use latchkey_wire::verdict::write_basis;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, int32, message};
 
 /// Writes answers one after the other, in buffers of its own.
@@ -41,8 +42,7 @@ impl Encoder {
             }
         }
         message::encode(11, &v1::Revision::from(basis.state.revision()), answer);
-        let on = v1::DecisionBasis { kind: v1::decision_basis::Kind::Current.into(), age: Some(write_span(basis.age)) };
-        message::encode(12, &on, answer);
+        message::encode(12, &write_basis(verdict.freshness(), basis.age), answer);
     }
 }
 

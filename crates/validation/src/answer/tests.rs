@@ -216,7 +216,7 @@ impl World {
     }
 
     fn ground(&self) -> Ground<'_> {
-        Ground { state: &self.state, peppers: &self.peppers, now: NOW }
+        Ground { state: &self.state, peppers: &self.peppers, now: NOW, denials: None }
     }
 
     fn request(&self) -> v1::ValidateKeyRequest {
@@ -443,5 +443,5 @@ fn the_names_of_an_answer_are_those_of_the_resources() {
     assert_eq!(answer.roles, ["tenants/system/roles/reader"]);
     let rotation = latchkey_domain::RotationName::parse(&answer.rotation.unwrap().rotation).unwrap();
     assert_eq!((rotation.key, rotation.rotation), (name.key.clone(), RotationId::LOWEST));
-    assert_eq!(answer.decision_basis.unwrap().age.unwrap(), write_span(AGE));
+    assert_eq!(answer.decision_basis.unwrap().age.unwrap(), latchkey_wire::time::write_span(AGE));
 }

@@ -2,6 +2,7 @@
 //! error: nothing is skipped, defaulted or guessed.
 
 mod command;
+mod denials;
 mod import;
 mod parts;
 mod row;
@@ -9,6 +10,7 @@ mod row;
 pub(crate) use import::{read_import_rows, write_import_rows};
 
 pub use command::{decode_command, encode_command, read_command, write_command};
+pub use denials::{decode_denials, encode_denials};
 pub use row::{RowReader, TERMS_SHARED_MAX, encode_row, read_keyspace_row, read_ring_key_row, read_tenant_row};
 pub use row::{write_keyspace_row, write_ring_key_row, write_tenant_row};
 

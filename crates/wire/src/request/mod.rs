@@ -10,6 +10,7 @@ mod filter;
 mod import_keys;
 mod key_details;
 mod list_keys;
+mod local_denial;
 mod mark;
 mod mask;
 mod membership;
@@ -37,6 +38,7 @@ pub use delete_directory::{
 pub use directory_fields::{ALLOWED_ROLES_MAX, DEAD_RETENTION_DEFAULT, GRANTS_MAX, OWNER_CONTACTS_MAX};
 pub use import_keys::{ImportKeys, RowToImport, imported_row, read_import_keys, refused_row};
 pub use list_keys::{ListKeys, ListRotations, RotationParent, read_list_keys, read_list_rotations};
+pub use local_denial::{DenyKeyLocally, read_allow_key_locally, read_deny_key_locally, write_local_denial};
 pub use membership::{
     Transfer, read_add_replica, read_demote_replica, read_promote_replica, read_remove_replica,
     read_transfer_leadership,

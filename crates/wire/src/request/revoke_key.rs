@@ -99,7 +99,7 @@ pub fn read_self_revocation(request: &v1::RevokeKeyRequest) -> Result<SelfRevoca
     fields.finish(read())
 }
 
-fn key_or_version(text: &str) -> Result<(KeyName, Option<VersionId>), NameError> {
+pub(super) fn key_or_version(text: &str) -> Result<(KeyName, Option<VersionId>), NameError> {
     if let Ok(name) = VersionName::parse(text) {
         return Ok((name.key, Some(name.version)));
     }

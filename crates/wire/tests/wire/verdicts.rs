@@ -47,7 +47,7 @@ fn answers(
     key_text: &KeyText,
 ) -> (v1::ValidateKeyResponse, v1::ExplainValidationResponse) {
     let peppers = Peppers::from([(RingNumber(2), Arc::new(Pepper::new(&PEPPER)))]);
-    let ground = Ground { state, peppers: &peppers, now };
+    let ground = Ground { state, peppers: &peppers, now, denials: None };
     let grants = [Duty::Validator, Duty::Operator].map(|duty| Grant { duty, scope: Scope::Keyspace(keyspace_name()) });
     let context = AccessContext {
         client_address: Some("10.0.0.1".parse().unwrap()),

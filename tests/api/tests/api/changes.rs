@@ -29,6 +29,34 @@ pub(crate) fn calls(furniture: &Furniture, spares: &Spares) -> BTreeMap<&'static
     let changed = || name("changed");
     BTreeMap::from([
         ("latchkey.v1.ClusterService/GetCluster", (Reads, v1::GetClusterRequest {}.encode_to_vec())),
+        ("latchkey.v1.ClusterService/AddReplica", (Changes, requests::replica(9).encode_to_vec())),
+        // In a house of one replica nobody else can get a vote or lose it, and what is so already changes nothing.
+        (
+            "latchkey.v1.ClusterService/PromoteReplica",
+            (Reads, v1::PromoteReplicaRequest { id: 1, ..Default::default() }.encode_to_vec()),
+        ),
+        (
+            "latchkey.v1.ClusterService/DemoteReplica",
+            (Reads, v1::DemoteReplicaRequest { id: spares.replica, ..Default::default() }.encode_to_vec()),
+        ),
+        (
+            "latchkey.v1.ClusterService/RemoveReplica",
+            (Changes, v1::RemoveReplicaRequest { id: spares.replica, ..Default::default() }.encode_to_vec()),
+        ),
+        (
+            "latchkey.v1.ClusterService/TransferLeadership",
+            (Changes, v1::TransferLeadershipRequest { id: 1, ..Default::default() }.encode_to_vec()),
+        ),
+        (
+            "latchkey.v1.ClusterService/DenyKeyLocally",
+            (Changes, requests::deny_locally(spare(5), v1::local_denial::FollowUp::Nothing).encode_to_vec()),
+        ),
+        // It comes when nothing is denied yet.
+        (
+            "latchkey.v1.ClusterService/AllowKeyLocally",
+            (Reads, v1::AllowKeyLocallyRequest { name: name(spare(5)) }.encode_to_vec()),
+        ),
+        ("latchkey.v1.ClusterService/ListLocalDenials", (Reads, v1::ListLocalDenialsRequest {}.encode_to_vec())),
         ("latchkey.v1.DirectoryService/CreateTenant", (Changes, requests::tenant("new").encode_to_vec())),
         (
             "latchkey.v1.DirectoryService/CreateKeyspace",

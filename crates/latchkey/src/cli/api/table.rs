@@ -44,6 +44,14 @@ calls! {
     }
     Validation by latchkey_wire::pb::v1::cluster_service_client::ClusterServiceClient {
         get_cluster(GetClusterRequest) -> Cluster;
+        add_replica(AddReplicaRequest) -> AddReplicaResponse;
+        promote_replica(PromoteReplicaRequest) -> PromoteReplicaResponse;
+        demote_replica(DemoteReplicaRequest) -> DemoteReplicaResponse;
+        remove_replica(RemoveReplicaRequest) -> RemoveReplicaResponse;
+        transfer_leadership(TransferLeadershipRequest) -> TransferLeadershipResponse;
+        deny_key_locally(DenyKeyLocallyRequest) -> LocalDenial;
+        allow_key_locally(AllowKeyLocallyRequest) -> AllowKeyLocallyResponse;
+        list_local_denials(ListLocalDenialsRequest) -> ListLocalDenialsResponse;
     }
     Rotation by latchkey_wire::pb::v1::rotation_service_client::RotationServiceClient {
         rotate_key(RotateKeyRequest) -> RotateKeyResponse;
