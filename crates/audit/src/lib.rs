@@ -1,4 +1,4 @@
-//! The audit service: follows the events of the cluster, keeps them in files of its own, and shows them (rank 8).
+//! The audit service: follows the events of the cluster, keeps them in files of its own, and shows them (rank 7).
 //!
 //! ```text
 //! Follow -> gap? root? -> seal under the tenant's audit key -> one write, one sync -> promise -> Trim
@@ -25,6 +25,7 @@ mod cluster;
 mod entry;
 mod follow;
 mod handlers;
+mod later;
 mod list;
 mod over_registry;
 mod request;
@@ -40,6 +41,7 @@ pub use archive::{Archive, Found};
 pub use cluster::{AuditKey, Cluster, Event, Events, Followed};
 pub use follow::{Follower, Halt, trim};
 pub use handlers::{Handlers, Opened};
+pub use later::{Later, LaterError, later};
 pub use list::{Cursor, Page, SCAN_ENTRIES_MAX};
 pub use over_registry::OverRegistry;
 pub use search::{Search, Visible};

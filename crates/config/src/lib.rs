@@ -12,6 +12,7 @@
 //! declarations that read the settings.
 
 mod audit;
+mod backup;
 mod declare;
 mod document;
 mod field;
@@ -29,6 +30,7 @@ mod telemetry;
 mod validation;
 
 pub use audit::AuditSettings;
+pub use backup::BackupSettings;
 pub use document::documentation;
 pub use host_port::HostPort;
 pub use issuance::IssuanceSettings;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use latchkey_domain::Slug;
 
+use crate::backup::BackupSettings;
 use crate::declare::{Group as _, settings};
 use crate::host_port::HostPort;
 use crate::mistake::Mistakes;
@@ -33,6 +34,8 @@ settings! {
         /// The replicas that the cluster begins with, this one among them. Read on the first start only; from then on the
         /// cluster itself knows its members.
         groups members: MemberSettings;
+        /// Backups by the clock.
+        group backup: BackupSettings;
         /// Logs and traces.
         group telemetry: TelemetrySettings;
     }
@@ -86,6 +89,12 @@ fn check(settings: &ValidationSettings, reader: &mut Reader) {
         let expected = format!("must not lie in node.data_folder ({})", folder.display());
         let remedy = "move it: whoever gets a copy of the data must not get the secret with it";
         reader.require(!file.starts_with(folder), name, file.display(), expected, remedy);
+    }
+
+    if let Some(backups) = &settings.backup.folder {
+        let expected = format!("must not lie in node.data_folder ({})", folder.display());
+        let remedy = "move it: a backup that is lost with the data is none";
+        reader.require(!backups.starts_with(folder), "backup.folder", backups.display(), expected, remedy);
     }
 
     check_listeners(

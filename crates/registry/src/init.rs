@@ -92,12 +92,21 @@ pub struct PendingFounding {
     path: PathBuf,
 }
 
-/// Makes the folder of a replica of an existing cluster.
+/// Makes the folder of a replica of an existing cluster, in its first epoch.
 ///
 /// # Errors
 /// [`InitError::Open`]
 pub fn init_replica(data_folder: &Path, node: NodeId, cluster: ClusterId) -> Result<(), InitError> {
-    let facts = Facts { node_id: node.0, cluster_id: cluster.0, epoch: FIRST_EPOCH };
+    init_replica_in(data_folder, node, cluster, FIRST_EPOCH)
+}
+
+/// Makes the folder of a replica of an existing cluster, in the epoch that this is in: it rises with each recovery and each
+/// restore, and replicas of another epoch are refused.
+///
+/// # Errors
+/// [`InitError::Open`]
+pub fn init_replica_in(data_folder: &Path, node: NodeId, cluster: ClusterId, epoch: u64) -> Result<(), InitError> {
+    let facts = Facts { node_id: node.0, cluster_id: cluster.0, epoch };
     fs::create_dir_all(data_folder).map_err(|source| InitError::File { path: data_folder.into(), source })?;
     Ok(SledStore::create(&store_folder(data_folder), &facts, &Options::default())?)
 }
@@ -168,6 +177,13 @@ pub fn pending_founding(data_folder: &Path) -> Result<Option<PendingFounding>, I
             Ok(Some(PendingFounding { members, sealed, log_key, feature_level: None, path }))
         }
         Err(source) => Err(InitError::Damaged { path, source }),
+    }
+}
+
+/// Removes a founding file that stayed: the cluster is founded.
+pub(crate) fn discard_founding(data_folder: &Path) {
+    if let Ok(Some(pending)) = pending_founding(data_folder) {
+        pending.discard();
     }
 }
 

@@ -7,7 +7,7 @@ use latchkey_domain::{ClusterId, RingNumber, UnixMillis};
 use latchkey_kms::{Kms, KmsError};
 use latchkey_minting::contexts::RingKeyPlace;
 use latchkey_minting::unwrap;
-use latchkey_state::{RingKey, RingPurpose, State};
+use latchkey_state::{Changes, RingKey, RingPurpose, Row, RowId, State};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -85,6 +85,17 @@ impl Keyring {
         self.listed.store(true, Ordering::Relaxed);
         self.wrapped().insert(key.number, key);
         self.news.send_replace(());
+    }
+
+    /// Takes note of what a record changed, where no reader still needs what it destroyed.
+    pub(crate) fn follow(&self, changes: &Changes) {
+        for (id, row) in changes {
+            match (id, row) {
+                (RowId::RingKey(number), None) => self.remove(*number),
+                (_, Some(Row::RingKey(key))) => self.add(key.clone()),
+                _ => {}
+            }
+        }
     }
 
     /// Forgets a key that was destroyed.

@@ -278,7 +278,7 @@ fn with_key<E: std::fmt::Display>(
 }
 
 /// A tenant's entries are sealed under its audit key, so that destroying it makes them unreadable.
-fn entry_key(state: &State, entry: &Entry) -> RingNumber {
+pub(crate) fn entry_key(state: &State, entry: &Entry) -> RingNumber {
     let tenant = entry.tenant.and_then(|number| state.tenants().by_number(number));
     tenant
         .map(|tenant| tenant.audit_key)

@@ -82,37 +82,18 @@ pub(crate) fn write(
     Ok(hash)
 }
 
-/// Writes header and frames.
+/// Writes header and frames. On a thread that may block.
 pub(crate) fn write_payload(
     core: &Arc<Core>,
     meta: &SnapshotMeta,
     state: &State,
     out: &mut impl Write,
 ) -> Result<(), SnapshotError> {
-    let runtime = Handle::current();
-    let header = pb::SnapshotHeader {
-        format: FORMAT,
-        cluster_id: core.cluster().0.to_vec(),
-        epoch: core.epoch(),
-        snapshot_id: meta.snapshot_id.clone(),
-        last_log_id: meta.last_log_id.as_ref().map(log_id_to_pb),
-        membership: Some(stored_membership_to_pb(&meta.last_membership)),
-    };
-    put(out, &header)?;
-    // The keyring first: whoever reads needs it to open the rest.
-    let rows = state.rows().filter(|row| row.id().table() == RING_TABLE);
-    for row in rows.chain(state.rows().filter(|row| row.id().table() != RING_TABLE)) {
-        let id: RowId = row.id();
-        // Only sealing may wait for a key. `out` may block, where it is a stream, which no future is allowed to.
-        let sealed = runtime.block_on(core.sealer.seal_row(state, &row, &mut OsEntropy));
-        let bytes = sealed.map_err(UnsealError::Keyring)?;
-        let frame = pb::SnapshotFrame { table: u32::from(id.table()), id: id.id_bytes().into(), row: bytes.into() };
-        put(out, &frame)?;
-    }
+    write_rows(core.cluster(), core.epoch(), &core.sealer, meta, state, out)?;
     // Entries reach the disk with their rows. A state that came from elsewhere brings none.
     match &meta.last_log_id {
         Some(log_id) if log_id.index <= core.state().revision().index => {
-            runtime.block_on(core.rows.written_through(log_id.index));
+            Handle::current().block_on(core.rows.written_through(log_id.index));
         }
         Some(_) | None => return Ok(()),
     }
@@ -134,6 +115,42 @@ fn write_entries(core: &Core, mut from: u64, end: u64, out: &mut impl Write) -> 
             put(out, &pb::SnapshotFrame { table: u32::from(OUTBOX_TABLE), id: row.key.id, row: row.bytes })?;
         }
     }
+}
+
+/// Writes header and rows. On a thread that may block.
+pub(crate) fn write_rows(
+    cluster: ClusterId,
+    epoch: u64,
+    sealer: &Sealer,
+    meta: &SnapshotMeta,
+    state: &State,
+    out: &mut impl Write,
+) -> Result<(), SnapshotError> {
+    let header = pb::SnapshotHeader {
+        format: FORMAT,
+        cluster_id: cluster.0.to_vec(),
+        epoch,
+        snapshot_id: meta.snapshot_id.clone(),
+        last_log_id: meta.last_log_id.as_ref().map(log_id_to_pb),
+        membership: Some(stored_membership_to_pb(&meta.last_membership)),
+    };
+    put(out, &header)?;
+    let runtime = Handle::current();
+    // The keyring first: whoever reads needs it to open the rest.
+    let rows = state.rows().filter(|row| row.id().table() == RING_TABLE);
+    for row in rows.chain(state.rows().filter(|row| row.id().table() != RING_TABLE)) {
+        let id: RowId = row.id();
+        // Only sealing may wait for a key. `out` may block, where it is a stream, which no future is allowed to.
+        let sealed = runtime.block_on(sealer.seal_row(state, &row, &mut OsEntropy));
+        let sealed = sealed.map_err(UnsealError::Keyring)?;
+        put_frame(out, Frame { table: id.table(), id: id.id_bytes().into(), row: sealed.into() })?;
+    }
+    Ok(())
+}
+
+/// Writes one frame.
+pub(crate) fn put_frame(out: &mut impl Write, frame: Frame) -> Result<(), SnapshotError> {
+    put(out, &pb::SnapshotFrame { table: u32::from(frame.table), id: frame.id, row: frame.row })
 }
 
 fn put(out: &mut impl Write, message: &impl Message) -> Result<(), SnapshotError> {

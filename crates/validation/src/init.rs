@@ -1,9 +1,10 @@
 //! Making the data folder of a replica, once.
 
+use crate::start::{StartError, open_store};
 use latchkey_config::{MemberSettings, ValidationSettings};
 use latchkey_domain::{ClusterId, DurationMillis, NodeId};
 use latchkey_kms::{FileKms, InsideError, KekFileError, refuse_inside};
-use latchkey_registry::{Member, NewCluster, init_cluster, init_replica};
+use latchkey_registry::{Member, NewCluster, init_cluster, init_replica_in, is_made};
 use latchkey_telemetry::OsEntropy;
 use latchkey_transport::{ClusterSecret, ClusterSecretError};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ pub enum Purpose {
     Join {
         /// Which.
         cluster: ClusterId,
+        /// Its epoch: 1, unless it was restored or recovered since.
+        epoch: u64,
     },
 }
 
@@ -51,8 +54,8 @@ pub enum InitError {
 pub async fn init(settings: &ValidationSettings, purpose: &Purpose) -> Result<ClusterId, InitError> {
     let (folder, node) = (settings.node.data_folder.as_path(), NodeId(settings.node.id));
     match purpose {
-        Purpose::Join { cluster } => {
-            init_replica(folder, node, *cluster)?;
+        Purpose::Join { cluster, epoch } => {
+            init_replica_in(folder, node, *cluster, *epoch)?;
             Ok(*cluster)
         }
         Purpose::Found { bootstrap_file } => {
@@ -70,6 +73,18 @@ pub async fn init(settings: &ValidationSettings, purpose: &Purpose) -> Result<Cl
     }
 }
 
+/// The cluster whose replica the data folder is made for already; `None` where it is not made.
+///
+/// # Errors
+/// It is made for another node.
+pub async fn made(settings: &ValidationSettings) -> Result<Option<ClusterId>, StartError> {
+    if !is_made(&settings.node.data_folder) {
+        return Ok(None);
+    }
+    let store = open_store(settings).await?;
+    Ok(Some(ClusterId(store.facts().cluster_id)))
+}
+
 fn kek(path: &Path, data_folder: &Path) -> Result<FileKms, InitError> {
     refuse_inside(data_folder, path)?;
     Ok(if path.exists() { FileKms::open(path)? } else { FileKms::generate(path)? })
@@ -82,7 +97,7 @@ fn secret(path: &Path) -> Result<(), ClusterSecretError> {
     Ok(())
 }
 
-fn member_of(member: &MemberSettings) -> Member {
+pub(crate) fn member_of(member: &MemberSettings) -> Member {
     Member {
         region: member.region.to_string(),
         raft_address: member.raft_address.to_string(),

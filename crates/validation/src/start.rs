@@ -6,11 +6,11 @@ use crate::raft_runtime::RaftRuntime;
 use crate::running::{Addresses, Parts as RunningParts, Running};
 use crate::stopping::Stop;
 use crate::validation_service::ValidationFace;
-use latchkey_config::{LogFormat, TelemetrySettings, ValidationSettings};
+use latchkey_config::{BackupSettings, LogFormat, TelemetrySettings, ValidationSettings};
 use latchkey_domain::ClusterId;
 use latchkey_kms::{AwaitedFileKms, InsideError, KekFileError, Kms, refuse_inside};
 use latchkey_link::Refusals;
-use latchkey_registry::{Parts, Registry, Timing, pending_founding, store_folder};
+use latchkey_registry::{BackupPlan, Parts, Registry, Timing, is_interrupted, pending_founding, store_folder};
 use latchkey_storage::{OpenError, Options, SledStore, Store};
 use latchkey_telemetry::{Clock, SystemClock, serve_metrics};
 use latchkey_transport::{
@@ -22,7 +22,9 @@ use latchkey_wire::pb::v1::issuance_service_server::IssuanceServiceServer;
 use latchkey_wire::pb::v1::validation_service_server::ValidationServiceServer;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A generated server with the bound of public messages. The servers share no trait that has this method.
 macro_rules! bounded {
@@ -57,6 +59,12 @@ pub enum StartError {
     /// What `init` left to be done.
     #[error("the cluster cannot be founded")]
     Founding(#[from] latchkey_registry::InitError),
+    /// A restore or a recovery did not end.
+    #[error("a restore or a recovery of {path} was interrupted; run it again")]
+    Interrupted {
+        /// The data folder.
+        path: PathBuf,
+    },
     /// The replica.
     #[error("the replica does not start")]
     Registry(#[from] latchkey_registry::StartError),
@@ -97,6 +105,9 @@ impl Validation {
     pub async fn start_by(settings: &ValidationSettings, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
         let folder = &settings.node.data_folder;
         refuse_inside(folder, &settings.kek_file)?;
+        if is_interrupted(folder) {
+            return Err(StartError::Interrupted { path: folder.clone() });
+        }
         // A file that is not mounted yet locks the replica, which votes and appends meanwhile.
         let kms: Arc<dyn Kms> = Arc::new(AwaitedFileKms::open(&settings.kek_file)?);
         let secret = ClusterSecret::read(&settings.cluster_secret_file, Some(folder))?;
@@ -120,8 +131,9 @@ impl Validation {
         };
         let (dialer, proof) = (Dialer::plain(), secret.into());
         let parts = Parts { store, kms, clock: clock.clone(), dialer, proof, timing, founding };
+        let level = u32::try_from(raft_settings.feature_level_max).ok().filter(|level| *level > 0);
         let runtime = RaftRuntime::build().map_err(StartError::Threads)?;
-        let started = runtime.handle().spawn(Registry::start(parts)).await;
+        let started = runtime.handle().spawn(Registry::start_at_most(parts, level)).await;
         let registry = started.expect("starting neither panics nor is cancelled")?;
 
         let health = api.health();
@@ -150,12 +162,32 @@ impl Validation {
             "replica started"
         );
         let data_folder = folder.clone();
-        Ok(Running::new(RunningParts { addresses, registry, runtime, stop, refusals, api, raft, metrics, data_folder }))
+        let mut running = Running::new(RunningParts {
+            addresses,
+            registry,
+            runtime,
+            stop,
+            refusals,
+            api,
+            raft,
+            metrics,
+            data_folder,
+        });
+        if let Some(plan) = backup_plan(&settings.backup) {
+            running.keep_backups(plan);
+        }
+        Ok(running)
     }
 }
 
+fn backup_plan(settings: &BackupSettings) -> Option<BackupPlan> {
+    let folder = settings.folder.clone()?;
+    let keep = usize::try_from(settings.keep).unwrap_or(usize::MAX);
+    Some(BackupPlan { folder, interval: Duration::from_secs(settings.interval_s), keep })
+}
+
 /// Opens the storage on a thread that may block: it reads the whole log.
-async fn open_store(settings: &ValidationSettings) -> Result<Arc<dyn Store>, StartError> {
+pub(crate) async fn open_store(settings: &ValidationSettings) -> Result<Arc<dyn Store>, StartError> {
     let folder = store_folder(&settings.node.data_folder);
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&folder, &Options::default())).await;
     let store = opened.expect("opening catches the panics of the storage")?;

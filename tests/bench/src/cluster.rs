@@ -106,7 +106,7 @@ impl Cluster {
             let flags: Vec<_> = shared.iter().chain(&own).chain(&members).cloned().collect();
             let settings = ValidationSettings::load(&Sources { flags: flags.clone(), ..Sources::default() })?;
             let cluster = init(&settings, &purpose).await?;
-            purpose = Purpose::Join { cluster };
+            purpose = Purpose::Join { cluster, epoch: 1 };
             replicas.push(Replica { flags, api: pair[0], folder: data, part: None });
         }
 

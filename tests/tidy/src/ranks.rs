@@ -22,11 +22,11 @@ const RANKS: [(&str, u8); 22] = [
     ("kms", 5),
     ("link", 6),
     ("registry", 7),
+    ("audit", 7),
     ("client", 7),
     ("issuance", 8),
     ("validation", 8),
     ("rotation", 8),
-    ("audit", 8),
     ("latchkey", 9),
 ];
 

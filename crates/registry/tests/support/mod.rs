@@ -1,6 +1,7 @@
 //! Replicas in this process: real storage, real consensus, loopback.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod keys;
 pub mod three;
 
 use latchkey_domain::{ClusterId, DurationMillis, NodeId, UnixMillis};
@@ -62,9 +63,17 @@ pub struct Replica {
 }
 
 /// An address that was free a moment ago.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     listener.local_addr().expect("a bound listener has an address")
+}
+
+fn member(id: u64) -> Member {
+    Member {
+        region: format!("region-{id}"),
+        raft_address: free_address().to_string(),
+        address: free_address().to_string(),
+    }
 }
 
 impl Ground {
@@ -74,11 +83,6 @@ impl Ground {
         let kms = Arc::new(SwitchableKms::new([7; 32]));
         let secret_file = folder.path().join("cluster.secret");
         let secret = ClusterSecret::generate(&secret_file, &mut latchkey_kms::OsEntropy).expect("a new file");
-        let member = |id: u64| Member {
-            region: format!("region-{id}"),
-            raft_address: free_address().to_string(),
-            address: free_address().to_string(),
-        };
         let members: BTreeMap<_, _> = (1..=replicas).map(|id| (NodeId(id), member(id))).collect();
         let new = NewCluster {
             members: members.clone(),
@@ -92,6 +96,12 @@ impl Ground {
             init_replica(&folder.path().join(id.to_string()), NodeId(id), cluster).expect("a new folder");
         }
         Self { folder, kms, secret, members, cluster, feature_level: None }
+    }
+
+    /// Makes the folder and the addresses of a replica that is to be added.
+    pub fn init(&mut self, node: NodeId) -> Member {
+        init_replica(&self.data(node), node, self.cluster).expect("a new folder");
+        self.members.entry(node).or_insert_with(|| member(node.0)).clone()
     }
 
     pub fn data(&self, node: NodeId) -> PathBuf {

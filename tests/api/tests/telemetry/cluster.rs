@@ -36,7 +36,7 @@ impl Cluster {
             let settings = settings(path, id, apis, rafts);
             let purpose = match cluster {
                 None => Purpose::Found { bootstrap_file: bootstrap_file.clone() },
-                Some(cluster) => Purpose::Join { cluster },
+                Some(cluster) => Purpose::Join { cluster, epoch: 1 },
             };
             cluster = Some(init(&settings, &purpose).await.unwrap());
             replicas.push(settings);

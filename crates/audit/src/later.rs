@@ -1,0 +1,138 @@
+//! What an audit log knows beyond a state: for whoever goes on from an older one.
+
+use crate::cluster::AuditKey;
+use crate::entry;
+use crate::store::{OpenError, ReadError, Store, StoreOptions};
+use crate::told::Told;
+use latchkey_crypto::{DataKey, envelope};
+use latchkey_domain::{ClusterId, RingNumber, Sequence, TenantNumber, UnixMillis};
+use latchkey_transparency::Frontier;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What an audit log knows beyond a state.
+#[derive(Clone, Debug)]
+pub struct Later {
+    /// Its tree.
+    pub tree: Frontier,
+    /// The newest epoch of its later entries; 0 where there are none.
+    pub epoch: u64,
+    /// When the newest of them was made.
+    pub at: UnixMillis,
+    /// Those that were asked for, in order.
+    pub kept: Vec<Told>,
+    /// How many there are of each action.
+    pub counts: BTreeMap<String, u64>,
+    /// How many could not be opened: of tenants that the state does not know.
+    pub sealed: u64,
+}
+
+/// Why an audit log cannot tell.
+#[derive(Debug, thiserror::Error)]
+pub enum LaterError {
+    /// It cannot be opened. Where its service runs, stop that, or name a copy of its folder.
+    #[error("the audit log cannot be opened; stop its service, or name a copy of its folder")]
+    Open(#[from] OpenError),
+    /// It cannot be read.
+    #[error("the audit log cannot be read")]
+    Read(#[from] ReadError),
+    /// There is nothing.
+    #[error("{path} holds no audit log; name the data folder of the audit service")]
+    Nothing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It is another cluster's.
+    #[error("{path} is the audit log of cluster {found}, expected {expected}")]
+    OtherCluster {
+        /// The folder.
+        path: PathBuf,
+        /// Whose log it is.
+        found: ClusterId,
+        /// Whose it was to be.
+        expected: ClusterId,
+    },
+    /// It does not go on from the state.
+    #[error(
+        "the first {size} entries of the audit log in {path} are not those that the state knows; one of both was changed: keep both as evidence"
+    )]
+    OtherTree {
+        /// The folder.
+        path: PathBuf,
+        /// How many entries the state knows.
+        size: u64,
+    },
+}
+
+/// Reads the entries after those that a state knows, whose tree is `before`. `key` gives the keys that open them, as far as
+/// they are known; `keep` says which are wanted. Holds the folder meanwhile.
+///
+/// # Errors
+/// [`LaterError`].
+pub fn later(
+    folder: &Path,
+    cluster: ClusterId,
+    before: &Frontier,
+    mut key: impl FnMut(RingNumber) -> Option<Arc<DataKey>>,
+    keep: impl Fn(&Told) -> bool,
+) -> Result<Later, LaterError> {
+    let nothing = || LaterError::Nothing { path: folder.into() };
+    if !folder.is_dir() {
+        return Err(nothing());
+    }
+    let store = Store::open(folder, StoreOptions::default())?.ok_or_else(nothing)?;
+    let (reader, path) = (store.reader, folder.to_owned());
+    let found = reader.cluster();
+    if found != cluster {
+        return Err(LaterError::OtherCluster { path, found, expected: cluster });
+    }
+    let (mut tree, mut later) = (Frontier::new(), Later::nothing());
+    let check = |tree: &Frontier| match tree.size() == before.size() && tree != before {
+        true => Err(LaterError::OtherTree { path: path.clone(), size: before.size() }),
+        false => Ok(()),
+    };
+    check(&tree)?;
+    while let Some(block) = reader.block(tree.size())? {
+        let next = tree.size();
+        for (sequence, frame) in (block.first..).zip(&block.frames).skip_while(|(at, _)| *at < next) {
+            tree.push(frame.leaf);
+            if sequence < before.size() {
+                check(&tree)?;
+                continue;
+            }
+            let number = envelope::ring_number(&frame.sealed).ok();
+            let tenant = frame.tenant.unwrap_or(TenantNumber(0));
+            let key = number.and_then(|number| Some(AuditKey { number, key: key(number)?, tenant, name: None }));
+            let event = key.and_then(|key| entry::open(cluster, Sequence(sequence), &key, frame).ok());
+            let told = event.as_ref().and_then(|event| Told::read(&event.bytes).ok());
+            match (event, told) {
+                (Some(event), Some(told)) => later.add(event.revision.epoch, told, &keep),
+                _ => later.sealed += 1,
+            }
+        }
+    }
+    Ok(Later { tree, ..later })
+}
+
+impl Later {
+    fn nothing() -> Self {
+        Self {
+            tree: Frontier::new(),
+            epoch: 0,
+            at: UnixMillis::default(),
+            kept: Vec::new(),
+            counts: BTreeMap::new(),
+            sealed: 0,
+        }
+    }
+
+    fn add(&mut self, epoch: u64, told: Told, keep: &impl Fn(&Told) -> bool) {
+        self.epoch = self.epoch.max(epoch);
+        self.at = self.at.max(told.at);
+        *self.counts.entry(told.action.clone()).or_default() += 1;
+        if keep(&told) {
+            self.kept.push(told);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Going on from a backup or from this replica alone, by the settings of the replica that is to go on.
+
+use crate::init::member_of;
+use latchkey_audit::{Later, LaterError, Told, later};
+use latchkey_config::ValidationSettings;
+use latchkey_domain::{
+    KeyName, KeyspaceName, NodeId, OwnerName, ReasonText, RevocationReason, RingNumber, RoleName, RotationName,
+    TenantName, UnixMillis, VersionName,
+};
+use latchkey_kms::{FileKms, InsideError, KekFileError, refuse_inside};
+use latchkey_registry::{After, GoneOn, Member, NewEpoch, Remains, RestoreError as GoOnError};
+use latchkey_state::{Cut, CutScope, Operation, RevokeKey, SuspendKey};
+use latchkey_telemetry::SystemClock;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How a cluster is restored from a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreOptions {
+    /// The backup.
+    pub backup: PathBuf,
+    /// The data folder of the audit service, or a copy of it; absent: what was revoked after the backup comes back.
+    pub audit_folder: Option<PathBuf>,
+    /// Suspends every key that changed after the backup, also where that took nothing away.
+    pub suspend_changed: bool,
+    /// The new epoch; absent: the one after the last that is known of.
+    pub epoch: Option<u64>,
+}
+
+/// Why nothing was restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The KEK.
+    #[error("the key-encryption key cannot be had")]
+    Kek(#[from] KekFileError),
+    /// The KEK file lies where every copy of the data would carry it.
+    #[error("the key-encryption key must lie outside the data folder")]
+    Inside(#[from] InsideError),
+    /// The audit log.
+    #[error("the audit log cannot tell what was taken away since")]
+    Audit(#[from] LaterError),
+    /// The rest.
+    #[error(transparent)]
+    GoOn(#[from] GoOnError),
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// Where the cluster went on from, and where it stands.
+    pub gone_on: GoneOn,
+    /// How many entries there were after that of each action, as the audit log tells; absent: nobody asked it.
+    pub later: Option<BTreeMap<String, u64>>,
+    /// Entries that could not be opened: of tenants that came after the backup.
+    pub sealed: u64,
+}
+
+/// Makes the data folder anew from a backup, in a new epoch, with this replica as the only one.
+///
+/// # Errors
+/// [`RestoreError`]. The folder does not start then, and this can be done again.
+pub async fn restore(settings: &ValidationSettings, options: &RestoreOptions) -> Result<Restored, RestoreError> {
+    let kms = kek(settings)?;
+    let remains = Remains::of_backup(&options.backup, kms).await?;
+    go_on(settings, remains, options).await
+}
+
+/// Makes a cluster of one of this replica's folder, in a new epoch. Every record that was appended here counts.
+///
+/// # Errors
+/// [`RestoreError`]. The folder is as it was then, or does not start, and this can be done again.
+pub async fn recover(
+    settings: &ValidationSettings,
+    audit_folder: Option<PathBuf>,
+    epoch: Option<u64>,
+) -> Result<Restored, RestoreError> {
+    let kms = kek(settings)?;
+    let remains = Remains::of_survivor(&settings.node.data_folder, kms, Arc::new(SystemClock)).await?;
+    let options = RestoreOptions { backup: PathBuf::new(), audit_folder, suspend_changed: false, epoch };
+    go_on(settings, remains, &options).await
+}
+
+fn kek(settings: &ValidationSettings) -> Result<Arc<FileKms>, RestoreError> {
+    refuse_inside(&settings.node.data_folder, &settings.kek_file)?;
+    Ok(Arc::new(FileKms::open(&settings.kek_file)?))
+}
+
+async fn go_on(
+    settings: &ValidationSettings,
+    remains: Remains,
+    options: &RestoreOptions,
+) -> Result<Restored, RestoreError> {
+    let later = match &options.audit_folder {
+        Some(folder) => Some(read_later(&remains, folder.clone()).await?),
+        None => None,
+    };
+    let (counts, sealed) = later.as_ref().map_or((None, 0), |later| (Some(later.counts.clone()), later.sealed));
+    let after = later.map(|later| After {
+        epoch: later.epoch,
+        at: later.at,
+        taken_away: taken_away(&later.kept, later.at, options.suspend_changed),
+        tree: later.tree,
+    });
+    let (node, member) = (NodeId(settings.node.id), own_member(settings));
+    let new = NewEpoch { epoch: options.epoch, node, member, after };
+    let gone_on = remains.go_on(&settings.node.data_folder, new).await?;
+    Ok(Restored { gone_on, later: counts, sealed })
+}
+
+/// How this replica is reached: as the first members say, or where it listens.
+fn own_member(settings: &ValidationSettings) -> Member {
+    let own = settings.members.iter().find(|member| member.id == settings.node.id);
+    own.map(member_of).unwrap_or_else(|| Member {
+        region: settings.node.region.to_string(),
+        raft_address: settings.raft.listen.to_string(),
+        address: settings.listen.to_string(),
+    })
+}
+
+/// Reads the audit log beyond what is left. Each key of the keyring that its entries name is asked for before.
+async fn read_later(remains: &Remains, folder: PathBuf) -> Result<Later, RestoreError> {
+    let mut keys = HashMap::new();
+    let audit_keys: Vec<RingNumber> = remains.state().tenants().iter().map(|tenant| tenant.audit_key).collect();
+    for number in audit_keys {
+        keys.extend(remains.key(number).await?.map(|key| (number, key)));
+    }
+    let (cluster, before) = (remains.cluster(), remains.state().progress().frontier.clone());
+    let read = move || later(&folder, cluster, &before, |number| keys.get(&number).cloned(), is_about_a_key);
+    let read = tokio::task::spawn_blocking(read).await;
+    Ok(read.expect("reading the audit log does not panic")?)
+}
+
+/// What may take something away from a key, or change which secret is accepted.
+fn is_about_a_key(told: &Told) -> bool {
+    const ACTIONS: [&str; 8] = [
+        "key.revoked",
+        "version.revoked",
+        "scope.revoked",
+        "key.suspended",
+        "key.restricted",
+        "key.resumed",
+        "key.updated",
+        "key.restriction_ended",
+    ];
+    ACTIONS.contains(&told.action.as_str()) || told.action.starts_with("rotation.")
+}
+
+/// What is to be taken away again, in order. What was suspended and resumed since is left alone; a key that got another
+/// secret is suspended, since neither the new one is known nor is the old one what it was.
+fn taken_away(told: &[Told], at: UnixMillis, suspend_changed: bool) -> Vec<Operation> {
+    let (mut operations, mut suspended, mut seen) = (Vec::new(), Vec::<(KeyName, String)>::new(), HashSet::new());
+    for one in told {
+        match one.action.as_str() {
+            "key.revoked" | "version.revoked" => operations.extend(revocation(one, at)),
+            "scope.revoked" => operations.extend(cut(one)),
+            "key.resumed" => suspended
+                .retain(|(key, action)| action.starts_with("rotation.") || Some(key) != key_of(&one.subject).as_ref()),
+            "key.updated" | "key.restriction_ended" if !suspend_changed => {}
+            action => suspended.extend(key_of(&one.subject).map(|key| (key, action.to_owned()))),
+        }
+    }
+    let suspensions = suspended.into_iter().filter(|(key, _)| seen.insert(key.clone())).map(|(key, action)| {
+        let text = ReasonText::parse(&format!("{action} after the backup that the cluster went on from"));
+        Operation::SuspendKey(SuspendKey { key, text: text.unwrap_or_default(), etag: None })
+    });
+    operations.extend(suspensions);
+    operations
+}
+
+fn revocation(told: &Told, now: UnixMillis) -> Option<Operation> {
+    let (key, version) = match VersionName::parse(&told.subject) {
+        Ok(name) => (name.key, Some(name.version)),
+        Err(_) => (KeyName::parse(&told.subject).ok()?, None),
+    };
+    let effective = told.facts.iter().find(|(name, _)| name == "effective_at_ms");
+    let effective = effective.and_then(|(_, value)| value.parse().ok()).map_or(told.at, UnixMillis::new);
+    let (reason, text) = reason(told);
+    Some(Operation::RevokeKey(RevokeKey { key, version, reason, text, grace: effective.since(now), etag: None }))
+}
+
+fn cut(told: &Told) -> Option<Operation> {
+    let name = told.subject.as_str();
+    let scope = (KeyspaceName::parse(name).map(CutScope::Keyspace).ok())
+        .or_else(|| OwnerName::parse(name).map(CutScope::Owner).ok())
+        .or_else(|| RoleName::parse(name).map(CutScope::Role).ok())
+        .or_else(|| TenantName::parse(name).map(CutScope::Tenant).ok())?;
+    let (reason, text) = reason(told);
+    Some(Operation::Cut(Cut { scope, reason, text }))
+}
+
+fn reason(told: &Told) -> (RevocationReason, ReasonText) {
+    let said = told.reason.as_ref();
+    let word = said.and_then(|(word, _)| RevocationReason::ALL.into_iter().find(|reason| reason.as_str() == word));
+    let text = said.and_then(|(_, text)| ReasonText::parse(text).ok());
+    (word.unwrap_or(RevocationReason::Other), text.unwrap_or_default())
+}
+
+/// The key that an entry is about: itself, or one of its rotations.
+fn key_of(subject: &str) -> Option<KeyName> {
+    KeyName::parse(subject).ok().or_else(|| RotationName::parse(subject).ok().map(|rotation| rotation.key))
+}
+
+/// Proves a backup by this key-encryption key.
+///
+/// # Errors
+/// What is wrong with one of them.
+pub async fn verify_backup(
+    path: &Path,
+    kek_file: &Path,
+) -> Result<latchkey_registry::BackupHeader, Box<dyn std::error::Error + Send + Sync>> {
+    let kms = Arc::new(FileKms::open(kek_file)?);
+    Ok(latchkey_registry::BackupFile::open(path)?.verify(kms).await?)
+}
