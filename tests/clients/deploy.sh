@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What deploy/ offers, read by those who will run it: helm and the schemas of Kubernetes, the library under Docker compose,
-# systemd, nft, promtool. None of them needs a daemon or starts anything. `make peers` calls this with its tools on PATH; alone it
-# installs them.
+# systemd, nft. None of them needs a daemon or starts anything. Then the runbooks are run. `make peers` calls this with its tools on
+# PATH and our binaries in $LATCHKEY_BUILT; alone it finds both.
 #
 # What cannot be installed is told as "not run" and fails nothing. The last line is `N passed, N failed`.
 set -uo pipefail
@@ -147,11 +147,28 @@ firewall() {
   fi
 }
 
+# The runbooks of deploy/README.md, as they stand there, against clusters of our binaries.
+runbooks() {
+  if [ ! -x "$built/latchkey-validation" ] || [ ! -x "$built/latchkey" ]; then
+    not_run "the runbooks: nothing is built"
+    return
+  fi
+  timeout --kill-after=10 600 python3 tests/clients/runbooks.py --bin "$built" >"$work/runbooks.log" 2>&1
+  local ended=$?
+  grep -E '^(ok|FAIL|not run|     )' "$work/runbooks.log"
+  passed=$((passed + $(grep -c '^ok ' "$work/runbooks.log")))
+  failed=$((failed + $(grep -c '^FAIL ' "$work/runbooks.log")))
+  if [ "$ended" != 0 ] && ! grep -q '^FAIL ' "$work/runbooks.log"; then
+    fail "runbooks: they ended with $ended" "$work/runbooks.log"
+  fi
+}
+
 kubernetes
 compose
 units
 container
 firewall
+runbooks
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
