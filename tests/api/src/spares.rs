@@ -13,10 +13,15 @@ pub struct Spares {
     pub overlapping: Vec<String>,
     /// A rotation that is prepared, by name.
     pub prepared: String,
+    /// A replica that was added and never started.
+    pub replica: u64,
 }
 
 /// Keys that are nobody's yet.
 const KEYS: usize = 12;
+
+/// A replica that was added and never started.
+const REPLICA: u64 = 8;
 
 impl Spares {
     /// Puts them into a house that is furnished. The records that may be deleted are all called `spare`.
@@ -45,6 +50,7 @@ impl Spares {
         let prepare = v1::PrepareStandbyRequest { name: key, ..Default::default() };
         let prepared = root.rotation.prepare_standby(prepare).await.expect("root may").into_inner();
         let prepared = prepared.rotation.expect("the answer carries the rotation").name;
-        Self { keys, overlapping, prepared }
+        root.cluster.add_replica(requests::replica(REPLICA)).await.expect("root may");
+        Self { keys, overlapping, prepared, replica: REPLICA }
     }
 }

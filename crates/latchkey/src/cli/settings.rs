@@ -208,7 +208,7 @@ fn check_address(service: Service, text: &str) -> Result<(), CliError> {
     }
     let error = CliError::usage(format!("{form}, found {text:?}"));
     if text.contains(',') {
-        return Err(error.remedy("name one: latchkey cluster status tells where the others are"));
+        return Err(error.remedy("name one: latchkey cluster show tells where the others are"));
     }
     Err(if text.contains("://") { error.remedy("leave the scheme out") } else { error })
 }

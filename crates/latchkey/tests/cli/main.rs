@@ -22,6 +22,7 @@ fn every_command_does_what_it_says() {
     running(&world);
     profiles(&world);
     looking_around(&world);
+    replicas(&world);
     refusals(&world);
     assert_eq!(world.left(), Vec::<String>::new(), "these were never carried out");
     assert_eq!(world.end(), Some(0), "dev ends in peace");
@@ -289,7 +290,7 @@ fn profiles(world: &World) {
 }
 
 fn looking_around(world: &World) {
-    let status = world.done("cluster status");
+    let status = world.done("cluster show");
     assert!(status.contains("SERVING") && status.contains("leader"), "{status}");
     let told = world.ended("doctor", 0);
     assert!(told.err.contains("All is well") && told.out.contains("system/root"), "{told:?}");
@@ -299,6 +300,35 @@ fn looking_around(world: &World) {
     assert!(world.done("completions bash").contains("revoke-all"));
     world.ended("man FOLDER/man", 0);
     assert!(world.file("man/latchkey-key-rotate.1").exists());
+}
+
+fn replicas(world: &World) {
+    let nine = "9 --region lab --address replica-9.invalid:7720 --raft-address replica-9.invalid:7721";
+    let told = world.ended(&format!("cluster add {nine} --dry-run"), 0);
+    assert!(told.err.contains("Nothing was changed"), "{}", told.err);
+    assert!(!world.done("cluster show").contains("replica-9"));
+    world.done(&format!("cluster add {nine} --wait 0s"));
+    let told = world.ended(&format!("cluster add {nine}"), 1);
+    assert!(told.err.contains("ALREADY_EXISTS"), "an id is used once: {}", told.err);
+    assert!(world.done("cluster show").contains("replica-9"));
+
+    let told = world.ended("cluster promote 9", 1);
+    assert!(told.err.contains("MEMBERSHIP_UNSAFE") && told.err.contains("not heard"), "{}", told.err);
+    let told = world.ended("cluster demote 1", 1);
+    assert!(told.err.contains("REPLICA_STATE") && told.err.contains("another voter"), "{}", told.err);
+    world.ended("cluster transfer 9", 1);
+    world.done("cluster transfer 1 --dry-run");
+
+    let told = world.ended("replica rebuild 9 --id 10 --dry-run", 0);
+    assert!(told.err.contains("add replica 10") && told.err.contains("remove replica 9"), "{}", told.err);
+    world.ended("replica rebuild 7 --id 10 --dry-run", 2);
+
+    let told = world.ended("cluster remove 9", 2);
+    assert!(told.err.contains("finally") && told.err.contains("--yes"), "nobody said yes: {}", told.err);
+    let told = world.ended("cluster remove 9 --yes", 0);
+    assert!(told.err.contains("Replica 9 is gone"), "{}", told.err);
+    assert!(world.done("cluster show").contains("RETIRED"));
+    world.ended(&format!("cluster add {nine}"), 1);
 }
 
 fn refusals(world: &World) {

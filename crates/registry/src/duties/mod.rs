@@ -2,6 +2,7 @@
 
 mod upkeep;
 
+use crate::core::Condition;
 use crate::init::PendingFounding;
 use crate::membership::Following;
 use crate::propose::ProposeError;
@@ -37,6 +38,11 @@ pub(crate) async fn run(registry: Registry, mut founding: Option<PendingFounding
     let mut following = Following::default();
     loop {
         ticks.tick().await;
+        if registry.leads() && registry.condition() == Condition::Removed {
+            // It answers no more, and still leads: the others wait for it to hand over.
+            let _done = following.step(&registry).await;
+            continue;
+        }
         if !registry.leads() || registry.core().unavailable().is_some() {
             (upkeep, following) = (Upkeep::default(), Following::default());
             continue;

@@ -34,8 +34,9 @@ impl Registry {
 
 /// An id or an address of a replica that is there would make two of one.
 fn check_new(state: &State, roster: &Roster, admit: &AdmitReplica) -> Result<(), Refusal> {
-    // Members of the founding may not be in the table yet.
-    if roster.replicas.iter().any(|replica| replica.node == admit.node) {
+    // Members of the founding may not be in the table yet, and those that are gone are no members.
+    let is_known = roster.replicas.iter().any(|replica| replica.node == admit.node);
+    if is_known || state.replica(admit.node).is_some() {
         let name = format!("replicas/{}", admit.node);
         return Err(Refusal::AlreadyExists { kind: ResourceKind::Replica, name });
     }

@@ -40,6 +40,12 @@ pub(super) fn next(
     stopped: &BTreeSet<NodeId>,
 ) -> Option<Change> {
     let Membership { nodes, voters, joint } = membership;
+    // Before anything else: one that is to leave proposes nothing any more.
+    let leads_on = table.get(&leader).is_none_or(|role| *role == ReplicaRole::Voter);
+    let another = |(node, role): (&NodeId, &ReplicaRole)| *role == ReplicaRole::Voter && voters.contains(node);
+    if !leads_on && table.iter().any(another) {
+        return Some(Change::HandOver);
+    }
     if let Some(unknown) = nodes.iter().find(|node| !table.contains_key(node)) {
         return Some(Change::Admit(*unknown));
     }
@@ -51,10 +57,6 @@ pub(super) fn next(
     // Until it can decide on nothing any more, whoever leaves keeps its vote: its log may be needed for a quorum.
     let leaving = of_role(ReplicaRole::Leaving).filter(|node| voters.contains(node) && !stopped.contains(node));
     let wanted: BTreeSet<_> = of_role(ReplicaRole::Voter).chain(leaving).collect();
-    let leads_on = table.get(&leader) == Some(&ReplicaRole::Voter);
-    if !leads_on && wanted.len() > usize::from(wanted.contains(&leader)) {
-        return Some(Change::HandOver);
-    }
     if *joint || *voters != wanted {
         return Some(Change::SetVoters(wanted));
     }

@@ -29,6 +29,7 @@ pub(crate) fn calls(furniture: &Furniture, spares: &Spares) -> BTreeMap<&'static
     let changed = || name("changed");
     BTreeMap::from([
         ("latchkey.v1.ClusterService/GetCluster", (Reads, v1::GetClusterRequest {}.encode_to_vec())),
+        ("latchkey.v1.ClusterService/CreateBackup", (Reads, v1::CreateBackupRequest {}.encode_to_vec())),
         ("latchkey.v1.ClusterService/AddReplica", (Changes, requests::replica(9).encode_to_vec())),
         // In a house of one replica nobody else can get a vote or lose it, and what is so already changes nothing.
         (

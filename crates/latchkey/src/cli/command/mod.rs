@@ -1,17 +1,21 @@
 //! The commands: a file for each noun.
 
 mod audit;
+mod backup;
 mod cluster;
 mod completions;
 mod dev;
 mod doctor;
 mod explain;
+mod health;
 mod identity;
 mod key;
 mod keyspace;
 mod login;
 mod man;
 mod owner;
+mod plan;
+mod replica;
 mod role;
 mod rotation;
 mod run;
@@ -65,8 +69,18 @@ pub(crate) enum Task {
     /// The replicas of validation.
     #[command(subcommand)]
     Cluster(cluster::ClusterTask),
+    /// Backups of the cluster.
+    #[command(subcommand)]
+    Backup(backup::BackupTask),
+    /// A replica whose folder is lost.
+    #[command(subcommand)]
+    Replica(replica::ReplicaTask),
     /// Looks at everything and tells what is wrong and what to do.
     Doctor(doctor::Doctor),
+    /// Asks a process whether it serves, at its port of the metrics: for whoever starts and ends it.
+    Health(health::Health),
+    /// Tells what memory, disks and time a cluster takes, from measured figures.
+    Plan(plan::Plan),
     /// Runs a command with a key in its environment.
     Run(run::Run),
     /// Prints completions for a shell.
@@ -84,10 +98,13 @@ impl Task {
         connect: impl FnOnce() -> Result<Context, CliError>,
     ) -> Result<Exit, CliError> {
         match self {
-            Self::Dev(dev) => dev.run().await,
+            // The longest ways are boxed: without it the compiler gives the whole program up.
+            Self::Dev(dev) => Box::pin(dev.run()).await,
             Self::Login(login) => login.run(global).await,
             Self::Logout(logout) => logout.run(global),
             Self::Doctor(doctor) => doctor.run(global, printer).await,
+            Self::Health(health) => health.run(),
+            Self::Plan(plan) => plan.run(printer),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
             Self::Run(run) => run.run(global, printer).await,
@@ -101,7 +118,9 @@ impl Task {
             Self::Rotation(task) => task.run(&connect()?).await,
             Self::Audit(task) => task.run(&connect()?).await,
             Self::Identity(task) => task.run(&connect()?).await,
-            Self::Cluster(task) => task.run(&connect()?).await,
+            Self::Cluster(task) => Box::pin(task.run(&connect()?)).await,
+            Self::Backup(task) => Box::pin(task.run(printer, connect)).await,
+            Self::Replica(task) => Box::pin(task.run(&connect()?)).await,
         }
     }
 }

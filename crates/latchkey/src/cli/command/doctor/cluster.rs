@@ -4,7 +4,7 @@ use super::{Finding, checks};
 use crate::cli::context::Context;
 use crate::cli::output::json::enum_words;
 use latchkey_wire::pb::v1 as pb;
-use pb::replica::State;
+use pb::replica::{Role, State};
 use prost_types::Duration as Span;
 
 /// Beyond this a clock is degraded: the leader stamps no time.
@@ -28,7 +28,8 @@ pub(super) async fn look(context: &Context, findings: &mut Vec<Finding>) {
     };
     let cluster = as_leader_sees(context, cluster).await;
     findings.push(leader(&cluster));
-    for replica in &cluster.replicas {
+    // Those that are gone are kept in the list so that their ids are, and nothing is wrong with them.
+    for replica in cluster.replicas.iter().filter(|replica| replica.role() != Role::Retired) {
         let mut finding = state(replica, bound_ms(&cluster));
         // The leader may not have noticed yet, and a follower does not know.
         if finding.health == super::Health::Ok && replica.id != cluster.answered_by {
@@ -53,7 +54,7 @@ async fn as_leader_sees(context: &Context, cluster: pb::Cluster) -> pb::Cluster 
 }
 
 fn leader(cluster: &pb::Cluster) -> Finding {
-    let voters = cluster.replicas.iter().filter(|replica| replica.role() == pb::replica::Role::Voter).count();
+    let voters = cluster.replicas.iter().filter(|replica| replica.role() == Role::Voter).count();
     match cluster.leader {
         Some(leader) => Finding::ok(
             "leader",
@@ -83,6 +84,7 @@ fn state(replica: &pb::Replica, bound_ms: i64) -> Finding {
         State::Fenced => {
             Some("it stopped for a reason that its log tells; an operator has to act: see deploy/README.md")
         }
+        State::Removed => Some("stop it: it was removed from the cluster"),
         State::Unreachable => {
             let remedy = format!("{}, or mend the network between it and the leader", checks::start(replica));
             return Finding::wrong(check, found(String::new()), remedy);
@@ -135,7 +137,9 @@ mod tests {
 
     #[test]
     fn every_state_but_serving_says_what_to_do() {
-        for state in [State::Starting, State::NotFresh, State::Locked, State::Fenced, State::Unreachable] {
+        for state in
+            [State::Starting, State::NotFresh, State::Locked, State::Fenced, State::Unreachable, State::Removed]
+        {
             let finding = super::state(&replica(state, 0), 5_000);
             assert!(finding.health == Health::Wrong && !finding.remedy.is_empty(), "{finding:?}");
         }

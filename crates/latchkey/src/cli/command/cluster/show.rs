@@ -1,20 +1,21 @@
-//! `latchkey cluster`.
+//! `latchkey cluster show`.
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::output::{self, Column, Shape, View};
-use clap::{Args, Subcommand};
+use clap::Args;
 use latchkey_wire::pb::v1 as pb;
 use serde_json::Value;
 
-pub(super) const VIEW: View = View {
+pub(in crate::cli::command) const VIEW: View = View {
     columns: &[
         Column::new("REPLICA", "id", Shape::Plain),
         Column::new("REGION", "region", Shape::Plain),
         Column::new("ROLE", "role", Shape::Plain),
         Column::new("STATE", "state", Shape::Word),
         Column::new("APPLIED", "applied", Shape::Revision),
+        Column::new("BEHIND", "recordsBehind", Shape::Plain),
         Column::new("LEASE AGE", "leaseAge", Shape::Span),
         Column::new("CLOCK OFFSET", "clockOffset", Shape::Span),
         Column::new("ADDRESS", "address", Shape::Plain),
@@ -22,21 +23,13 @@ pub(super) const VIEW: View = View {
     none: "The replica that answered knows of none.",
 };
 
-/// What to ask of the cluster.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ClusterTask {
-    /// Shows the replicas: who leads, what each has applied, how fresh it is.
-    Status(Status),
-}
-
 /// Nothing to say.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  latchkey cluster status\n  latchkey cluster status --output yaml")]
-pub(crate) struct Status {}
+#[command(after_help = "Examples:\n  latchkey cluster show\n  latchkey cluster show --output yaml")]
+pub(crate) struct Show {}
 
-impl ClusterTask {
-    pub(crate) async fn run(self, context: &Context) -> Result<Exit, CliError> {
-        let Self::Status(Status {}) = self;
+impl Show {
+    pub(super) async fn run(self, context: &Context) -> Result<Exit, CliError> {
         let answer = context.api.get_cluster(pb::GetClusterRequest {}).await?;
         let value = answer.json();
         if context.printer.is_for_programs() {
