@@ -4,6 +4,7 @@ use crate::denials::DenialBook;
 use crate::durable::Durable;
 use crate::keyring::{Keyring, Peppers};
 use crate::outbox::{Outbox, OutboxError};
+use crate::propagation::Propagation;
 use crate::row_writer::RowQueue;
 use crate::sealing::Sealer;
 use crate::traces::Traces;
@@ -59,6 +60,7 @@ pub struct Core {
     hashed: Mutex<Option<HashedAt>>,
     pub(crate) traces: Traces,
     pub(crate) denials: DenialBook,
+    pub(crate) propagation: Propagation,
     /// When this process began: what was stamped before it says nothing of how fast it is.
     pub(crate) began: UnixMillis,
 }
@@ -86,6 +88,7 @@ impl Core {
             hashed: Mutex::default(),
             traces: Traces::default(),
             denials: DenialBook::default(),
+            propagation: Propagation::default(),
             began: clock.unix_millis(),
             clock,
         })
@@ -211,6 +214,12 @@ impl Core {
     /// The newest state hash taken at a common revision.
     pub(crate) fn hashed(&self) -> Option<HashedAt> {
         *self.hashed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Boot time, as standings tell it: for tests. Milliseconds.
+    #[doc(hidden)]
+    pub fn boot_ms(&self) -> u64 {
+        self.clock.boottime_millis()
     }
 
     pub(crate) fn revision_at(&self, index: u64) -> Revision {

@@ -5,6 +5,7 @@ use crate::registry::Registry;
 use crate::types::LogId;
 use latchkey_telemetry::names;
 use metrics::gauge;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How often the gauges are set: as often as a scrape could want.
@@ -13,9 +14,11 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Runs for as long as the replica lives.
 pub(crate) async fn run(registry: Registry) {
     let mut ticks = tokio::time::interval(INTERVAL);
+    let mut regions = BTreeSet::new();
     loop {
         ticks.tick().await;
         show(&registry);
+        show_propagation(&registry, &mut regions);
     }
 }
 
@@ -42,6 +45,23 @@ fn show(registry: &Registry) {
     }
     if let Some(offset_ms) = registry.leadership().known(registry.node()).and_then(|known| known.clock_offset_ms) {
         gauge!(names::CLOCK_SKEW_SECONDS).set(seconds(offset_ms));
+    }
+}
+
+/// How far behind each region is. Whoever leads no more says nothing of the regions that it spoke of.
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+fn show_propagation(registry: &Registry, regions: &mut BTreeSet<String>) {
+    let core = registry.core();
+    let ages = if registry.leads() {
+        core.propagation.ages(&registry.status().replicas, core.clock.boottime_millis())
+    } else {
+        core.propagation.clear();
+        BTreeMap::new()
+    };
+    regions.extend(ages.keys().cloned());
+    for region in regions.iter() {
+        let age_ms = ages.get(region).copied().unwrap_or(0);
+        gauge!(names::PROPAGATION_AGE_SECONDS, "region" => region.clone()).set(age_ms as f64 / 1_000.0);
     }
 }
 

@@ -5,6 +5,7 @@
 //! while confirmations by report count at once (3); a report says "applied and published to readers", with its
 //! incarnation (5); the wait is the bound x 1.001 + 100 ms (8). Time is an argument: boot time in milliseconds.
 
+use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{DurationMillis, NodeId};
 use std::collections::BTreeMap;
 
@@ -86,9 +87,10 @@ impl Ledger {
             _ => grants.push(Grant { at_ms, read_index }),
         }
         if grants.len() > GRANTS_MAX {
-            // Merging the two oldest keeps the later time and the lower index: it errs on waiting.
+            // Merging the two oldest keeps the later time and the lower index: it errs on waiting. They come in the order of
+            // their times, and rounds to a quorum that overlap may end in any order.
             let oldest = grants.remove(0);
-            grants[0].read_index = oldest.read_index;
+            grants[0].read_index = oldest.read_index.min(grants[0].read_index);
         }
     }
 
@@ -130,11 +132,13 @@ impl Ledger {
             return Standing::Applied;
         }
         // A lease whose read index is at or beyond the revision cannot be used before it is applied.
+        // They lie in the order of their times, so the last one that does not ends last.
         let granted_at = holder
-            .map(|holder| holder.grants.iter().filter(|grant| grant.read_index < index).map(|grant| grant.at_ms))
-            .and_then(Iterator::max)
-            .unwrap_or(0);
-        let until_ms = granted_at.max(self.elected_at_ms) + wait_ms(bound);
+            .and_then(|holder| holder.grants.iter().rev().find(|grant| grant.read_index < index))
+            .map_or(0, |grant| grant.at_ms);
+        let elected_at = if planted::is(Plant::NewLeaderConfirmsByTime) { 0 } else { self.elected_at_ms };
+        let wait = if planted::is(Plant::NoMarginForRates) { bound.millis() } else { wait_ms(bound) };
+        let until_ms = granted_at.max(elected_at) + wait;
         if now_ms >= until_ms { Standing::LeaseEnded } else { Standing::Waiting { until_ms } }
     }
 }
@@ -190,6 +194,22 @@ mod tests {
         ledger.report(REPLICA, 7, Some(42));
         ledger.report(REPLICA, 8, Some(40));
         assert_eq!(ledger.published(REPLICA), Some(40));
+    }
+
+    #[test]
+    fn grants_that_are_merged_are_waited_for_as_long_as_the_longest_of_them() {
+        let mut ledger = granted(0, 50);
+        // The second round to a quorum ended before the first, so its lease needs less.
+        ledger.grant(REPLICA, 10, 49);
+        for more in 0..2 * GRANTS_MAX as u64 {
+            ledger.grant(REPLICA, 20 + more, 60 + more);
+        }
+        let grants = &ledger.holders[&REPLICA].grants;
+        assert_eq!(grants.len(), GRANTS_MAX);
+        assert_eq!(grants[0].read_index, 49, "what needs the least of all that were merged");
+        let last_ms = grants[0].at_ms;
+        let standing = ledger.standing(REPLICA, 50, BOUND, last_ms);
+        assert_eq!(standing, Standing::Waiting { until_ms: last_ms + wait_ms(BOUND) });
     }
 
     #[test]

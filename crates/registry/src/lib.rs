@@ -34,6 +34,7 @@ mod membership;
 mod network;
 mod outbox;
 mod peers;
+mod propagation;
 mod propose;
 mod raft_service;
 mod rates;

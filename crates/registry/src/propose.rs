@@ -194,7 +194,13 @@ impl Registry {
             () = self.until_isolated() => return Err(ProposeError::Unknown),
         };
         match written {
-            Ok(Ok(applied)) => applied,
+            Ok(Ok(applied)) => {
+                if let Ok(applied) = &applied {
+                    let core = &self.inner.core;
+                    core.propagation.note(applied.revision.index, core.clock.boottime_millis());
+                }
+                applied
+            }
             // Also said of a record that was appended here and truncated again: another replica that has it may still be
             // elected. Only a repeat that is recognised may be sent elsewhere.
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) if command.request.is_none() => {
