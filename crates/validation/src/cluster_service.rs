@@ -1,12 +1,14 @@
 //! `ClusterService`: what the cluster is made of, and how an operator changes that. Only the leader knows how the replicas
 //! fare, so it is asked; where none answers, this replica shows what it knows itself.
 
+mod back_up;
 mod change;
 mod show;
 
 use crate::denials;
 use crate::halt::Halt;
 use crate::session::{Session, ground_of};
+use back_up::BackupParts;
 use latchkey_domain::{Duty, Revision};
 use latchkey_link::{Entrance, Refusals};
 use latchkey_registry::{Registry, View};
@@ -80,6 +82,15 @@ macro_rules! answered {
 
 #[tonic::async_trait]
 impl ClusterService for ClusterFace {
+    type CreateBackupStream = BackupParts;
+
+    async fn create_backup(
+        &self,
+        request: Request<v1::CreateBackupRequest>,
+    ) -> Result<Response<Self::CreateBackupStream>, Status> {
+        self.back_up(request.extensions()).await
+    }
+
     async fn deny_key_locally(
         &self,
         request: Request<v1::DenyKeyLocallyRequest>,

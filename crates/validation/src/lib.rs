@@ -48,6 +48,7 @@ mod validation_service;
 pub use cluster_service::ClusterFace;
 pub use init::{InitError, Purpose, init, made};
 pub use issuance_service::IssuanceFace;
+pub use latchkey_registry::{BackupFile, BackupHeader};
 pub use plant::plant_by_environment;
 pub use restore::{RestoreError, RestoreOptions, Restored, recover, restore, verify_backup};
 pub use running::{Addresses, Running, StopError};

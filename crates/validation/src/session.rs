@@ -96,7 +96,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// `PERMISSION_DENIED`, naming the first.
-    pub(crate) fn require_on_system(&self, duties: &[Duty; 3]) -> Result<(), Halt> {
+    pub(crate) fn require_on_system(&self, duties: &[Duty]) -> Result<(), Halt> {
         let grants = self.identified.grants();
         if duties.iter().any(|duty| covers(grants, *duty, &Scope::System)) {
             return Ok(());

@@ -245,6 +245,16 @@ impl Api {
     }
 }
 
+/// The parts of a backup. Whoever takes them sees to their end.
+impl Api {
+    pub(crate) async fn create_backup(&self) -> Result<Streaming<latchkey_wire::pb::v1::CreateBackupResponse>, Status> {
+        use latchkey_wire::pb::v1::cluster_service_client::ClusterServiceClient as Client;
+        let mut client = Client::new(self.channel(Service::Validation)).max_decoding_message_size(ANSWER_BYTES_MAX);
+        let request = self.signed(latchkey_wire::pb::v1::CreateBackupRequest {});
+        Ok(client.create_backup(request).await?.into_inner())
+    }
+}
+
 mod table;
 
 #[cfg(test)]
