@@ -6,6 +6,7 @@
 
 use crate::cluster_time::ahead;
 use arc_swap::ArcSwapOption;
+use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{DurationMillis, UnixMillis};
 use latchkey_telemetry::Clock;
 use latchkey_transport::Unavailable;
@@ -34,7 +35,7 @@ impl Granted {
     /// [`Unavailable::NotFresh`] where the clocks moved apart: the lease is void.
     pub(crate) fn age(&self, clock: &dyn Clock) -> Result<DurationMillis, Unavailable> {
         let boot = clock.boottime_millis();
-        let age = DurationMillis::new(boot.saturating_sub(self.sent_ms));
+        let age = DurationMillis::new(lease_time(clock, boot).saturating_sub(self.sent_ms));
         let drift = wall_minus_boot(clock, boot).saturating_sub(self.wall_minus_boot_ms);
         if drift.unsigned_abs() > DRIFT_MS_MAX.unsigned_abs() {
             return Err(Unavailable::NotFresh { age, bound: DurationMillis::ZERO });
@@ -46,9 +47,14 @@ impl Granted {
     /// ahead by at most a round trip, which ends a key early rather than late.
     #[must_use]
     pub(crate) fn now(&self, clock: &dyn Clock) -> UnixMillis {
-        let passed = clock.boottime_millis().saturating_sub(self.sent_ms);
+        let passed = lease_time(clock, clock.boottime_millis()).saturating_sub(self.sent_ms);
         self.leader_time.plus(DurationMillis::new(passed))
     }
+}
+
+/// The time that leases run on: boot time.
+pub(crate) fn lease_time(clock: &dyn Clock, boot_ms: u64) -> u64 {
+    if planted::is(Plant::LeaseFromInstant) { clock.awake_millis() } else { boot_ms }
 }
 
 /// How far the wall clock is ahead of boot time.

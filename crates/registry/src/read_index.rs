@@ -1,6 +1,7 @@
 //! Read indexes, gathered: one round to a quorum serves everyone who waited when it began.
 
 use crate::types::Raft;
+use latchkey_domain::planted::{self, Plant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Callers waiting for a round.
@@ -31,6 +32,7 @@ async fn run(raft: Raft, mut inbox: mpsc::Receiver<Waiter>) {
     let mut waiting = Vec::new();
     while inbox.recv_many(&mut waiting, WAITING_MAX).await > 0 {
         let index = match raft.get_read_log_id().await {
+            _ if planted::is(Plant::StaleQuorum) => raft.metrics().borrow().last_applied.map(|log_id| log_id.index),
             Ok((read, _)) => Some(read.map_or(0, |log_id| log_id.index)),
             Err(_) => None,
         };

@@ -8,6 +8,7 @@ use crate::membership::write_roster;
 use crate::outbox::OutboxError;
 use crate::propose::ProposeError;
 use crate::registry::Registry;
+use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{DurationMillis, KeyId, NodeId, Refusal, Revision, UnixMillis};
 use latchkey_state::{Applied, HashedAt, StateHash};
 use latchkey_storage::StoreError;
@@ -273,6 +274,9 @@ async fn send_entries(
         let idle = events.is_empty();
         for event in events {
             next = event.sequence + 1;
+            if planted::is(Plant::GapInFollow) && next.is_multiple_of(7) {
+                continue;
+            }
             let trace = event.revision.and_then(|revision| core.traces.find(revision.index));
             let trace_parent = trace.map_or_else(Default::default, |trace| trace.to_bytes().to_vec());
             let item = Some(Item::Event(event));

@@ -2,12 +2,12 @@
 
 use crate::core::{Condition, Core};
 use crate::leadership::{Leadership, Report};
-use crate::lease::{Granted, Lease, wall_minus_boot};
+use crate::lease::{Granted, Lease, lease_time, wall_minus_boot};
 use crate::peers::Peers;
 use crate::read_index::ReadIndex;
 use crate::types::{Member, Raft};
+use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{NodeId, UnixMillis};
-use latchkey_state::FEATURE_LEVEL_NEWEST;
 use latchkey_transport::Unavailable;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::v1::Revision;
@@ -31,6 +31,8 @@ pub(crate) struct Renewal {
     pub(crate) rounds: ReadIndex,
     pub(crate) incarnation: u64,
     pub(crate) interval: Duration,
+    /// The newest feature level that this replica says it knows.
+    pub(crate) feature_level_max: u32,
 }
 
 /// What the leader answered.
@@ -68,10 +70,13 @@ impl Renewal {
 
     /// One renewal. The lease counts once what it needs is published.
     async fn renew(&self) -> Result<(), Unavailable> {
-        let sent_ms = self.core.clock.boottime_millis();
+        let clock = self.core.clock.as_ref();
+        let boot_ms = clock.boottime_millis();
+        let sent_ms = lease_time(clock, boot_ms);
         // Both clocks are read before the request leaves: a machine that is frozen while it waits holds no lease.
-        let wall_minus_boot_ms = wall_minus_boot(self.core.clock.as_ref(), sent_ms);
+        let wall_minus_boot_ms = wall_minus_boot(clock, boot_ms);
         let answer = self.ask().await?;
+        let sent_ms = if planted::is(Plant::FreshnessFromReceipt) { clock.boottime_millis() } else { sent_ms };
         if answer.differs {
             self.core.fence("the state of this replica differs from that of a majority");
             return Err(Unavailable::Fenced);
@@ -140,6 +145,9 @@ impl Renewal {
     /// What this replica says of itself.
     pub(crate) fn report(&self) -> Report {
         let (published, state) = match self.core.condition() {
+            Condition::Ready if planted::is(Plant::ReportBeforePublication) => {
+                (self.core.store.last_index(), ReplicaState::Serving)
+            }
             Condition::Ready => (Some(self.core.state().revision().index), ReplicaState::Serving),
             Condition::Starting => (None, ReplicaState::Starting),
             Condition::Locked => (None, ReplicaState::Locked),
@@ -153,7 +161,7 @@ impl Renewal {
             clock: self.core.clock.unix_millis(),
             hashed: self.core.hashed(),
             state: state.into(),
-            feature_level: FEATURE_LEVEL_NEWEST,
+            feature_level: self.feature_level_max,
         }
     }
 

@@ -4,6 +4,7 @@ use core::mem;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use latchkey_domain::planted::{self, Plant};
 
 use crate::log::LogRecord;
 use crate::store::Done;
@@ -91,7 +92,7 @@ impl Queue {
         let mut bytes = 0;
         while bytes < TAKE_BYTES_MAX {
             let Some(op) = queued.pop_front() else { break };
-            if op.is_of_log() && (!self.held.is_empty() || end.leaves_hole(&op)) {
+            if op.is_of_log() && (!self.held.is_empty() || end.leaves_hole(&op)) && !planted::is(Plant::PurgeHole) {
                 self.held.push_back(op);
                 continue;
             }

@@ -10,6 +10,9 @@ const EVENTS_MAX: usize = 20_000;
 /// Keys that were revoked last: those that are looked at on a replica that starts again.
 const WATCHED_MAX: usize = 200;
 
+/// Keys that are looked at on one replica in one millisecond.
+const LOOKED_AT_MAX: usize = 8;
+
 /// How long a key is watched whose revocation nobody acknowledged. Milliseconds.
 const UNKNOWN_WATCHED_MS: u64 = 30_000;
 
@@ -95,6 +98,8 @@ pub struct Decided {
 #[derive(Debug, Default)]
 pub struct History {
     now_ms: u64,
+    /// What nothing is wrong with is looked at once in so many milliseconds; in each where it is 0.
+    pub stride: u64,
     /// The keys that were acknowledged, in the order of that.
     pub keys: Vec<Key>,
     /// All writes that were acknowledged, in the order of that.
@@ -120,6 +125,13 @@ impl Key {
     #[must_use]
     pub fn dead_everywhere_ms(&self, replicas: usize) -> Option<u64> {
         (self.dead.len() >= replicas).then(|| self.dead.values().map(|(_, at)| *at).max())?
+    }
+
+    /// Whether it would be wrong to accept it here now.
+    fn must_be_dead(&self, node: NodeId, now_ms: u64) -> bool {
+        let Some(revoked) = &self.revoked else { return false };
+        now_ms > revoked.write.answered_ms + revoked.bound_ms
+            || revoked.confirmed.iter().any(|said| said.node == node && said.told != Told::Waiting)
     }
 
     fn is_settled(&self, node: NodeId, life: u64) -> bool {
@@ -175,13 +187,22 @@ impl History {
     /// one of all.
     #[must_use]
     pub fn watched(&self, node: NodeId, life: u64) -> Vec<usize> {
-        let open = |key: &&usize| {
-            let key = &self.keys[**key];
+        let stride = self.stride.max(1);
+        let due = |place: usize| (self.now_ms + place as u64).is_multiple_of(stride);
+        let open = |place: &&usize| {
+            let key = &self.keys[**place];
             let asked_ms = key.revoke_asked_ms.unwrap_or(0);
-            !key.is_settled(node, life) && (key.revoked.is_some() || asked_ms + UNKNOWN_WATCHED_MS > self.now_ms)
+            let wanted = key.revoked.is_some() || asked_ms + UNKNOWN_WATCHED_MS > self.now_ms;
+            wanted && !key.is_settled(node, life) && (due(**place) || key.must_be_dead(node, self.now_ms))
         };
         let mut watched: Vec<_> = self.watched.iter().filter(open).copied().collect();
-        if let Ok(keys @ 1..) = u64::try_from(self.keys.len()) {
+        if watched.len() > LOOKED_AT_MAX {
+            // Each has its turn.
+            let turn = usize::try_from(self.now_ms).unwrap_or(0) % watched.len();
+            watched.rotate_left(turn);
+            watched.truncate(LOOKED_AT_MAX);
+        }
+        if let (Ok(keys @ 1..), true) = (u64::try_from(self.keys.len()), due(0)) {
             // A stride that meets each key, whatever their number.
             let one = self.now_ms.wrapping_mul(7_919) % keys;
             watched.push(usize::try_from(one).unwrap_or(0));

@@ -11,10 +11,13 @@
 
 pub mod clock;
 pub mod decide;
+pub mod faults;
+pub mod figures;
 pub mod furniture;
 pub mod ground;
 pub mod history;
 pub mod invariants;
 pub mod net;
+pub mod random;
 pub mod scenarios;
 pub mod world;

@@ -180,7 +180,6 @@ impl World {
     ///
     /// # Panics
     /// Never; a lock that is poisoned is taken all the same.
-    #[must_use]
     pub fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -294,7 +293,10 @@ impl World {
     }
 
     /// Lets a caller do something, beside all else that happens.
-    pub fn spawn(&self, call: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn<T>(&self, call: impl Future<Output = T> + Send + 'static) {
+        let call = async move {
+            let _unheard = call.await;
+        };
         // The callers' machine is never stopped.
         drop(self.calls.send(Box::pin(call)));
     }
@@ -408,9 +410,9 @@ impl World {
 
     /// A failure of this world, now.
     #[must_use]
-    pub fn failure(&self, invariant: &str, what: String) -> Box<Failure> {
+    pub fn failure(&self, invariant: &str, what: impl Into<String>) -> Box<Failure> {
         let events = self.history().last_events(EVENTS_SHOWN);
-        let what = format!("at {} ms: {what}", self.time.ms());
+        let what = format!("at {} ms: {}", self.time.ms(), what.into());
         Box::new(Failure { invariant: invariant.to_owned(), what, seed: self.seed, events })
     }
 
@@ -439,6 +441,10 @@ impl World {
             for key in history.watched(one.node, one.life) {
                 let answer = decide(&one.registry, &history.keys[key].text);
                 decided.push(Decided { node: one.node, life: one.life, key, answer });
+                // It is as old for the others: one keyspace has one bound.
+                if answer == Answer::Unavailable {
+                    break;
+                }
             }
         }
         history.take(now_ms, &decided);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use imbl::OrdMap;
+use latchkey_domain::planted::{self, Plant};
 
 use super::Faults;
 use super::image::Image;
@@ -124,6 +125,10 @@ impl Inner {
 
     pub(super) fn save_word(&mut self, word: Word, bytes: Bytes, done: Option<Done>) {
         self.words.insert(word, bytes.clone());
+        if planted::is(Plant::VoteBeforeLog) {
+            self.durable.words.insert(word, bytes.clone());
+            self.written.words.insert(word, bytes.clone());
+        }
         self.queue.push(Op::SaveWord { word, bytes, done });
     }
 
@@ -203,7 +208,8 @@ impl Inner {
 
     fn keep_promise(&mut self) -> bool {
         let state_index = self.written.state_index();
-        let Some(promise) = self.view.promised().filter(|promise| state_index >= Some(promise.through)).cloned() else {
+        let may = |through| state_index >= Some(through) || planted::is(Plant::PurgeBeforeInstall);
+        let Some(promise) = self.view.promised().filter(|promise| may(promise.through)).cloned() else {
             return false;
         };
         self.written.log = from(&self.written.log, promise.through + 1);
@@ -237,7 +243,9 @@ impl Inner {
             self.stopped = Some("asked to fail a sync".into());
         }
         self.running()?;
-        self.durable = self.written.clone();
+        if !planted::is(Plant::SkippedSync) {
+            self.durable = self.written.clone();
+        }
         Ok(())
     }
 

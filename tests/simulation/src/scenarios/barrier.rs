@@ -63,7 +63,7 @@ fn furnished(profile: Profile, seed: u64, keys: usize, staleness_ms: Option<u64>
 }
 
 /// Makes keys, and waits until every replica accepts them.
-pub(super) fn keys_everywhere(world: &mut World, furniture: &Furniture, count: usize) -> Outcome {
+pub(crate) fn keys_everywhere(world: &mut World, furniture: &Furniture, count: usize) -> Outcome {
     let before = world.history().keys.len();
     let created = furniture.clone().create(NodeId(1), count);
     world.call("keys", ELECTED, created)?;
@@ -152,10 +152,18 @@ fn report_in_flight(seed: u64) -> Outcome {
     let (mut world, furniture) = furnished(Profile::WAN, seed, 20, None)?;
     for key in 0..20 {
         let leader = led(&mut world)?;
-        world.call("a revocation", WAIT * 2, furniture.clone().revoke(leader, key, WAIT))?;
-        // So that reports and records meet in all ways.
-        let pause = world.random().below(300);
-        world.pass(Duration::from_millis(pause))?;
+        let far = world.others(&[leader])[0];
+        let revoked = furniture.clone().revoke(leader, key, WAIT);
+        world.spawn(revoked);
+        // The record is with the replica, that it is committed is not; meanwhile it reports.
+        world.pass(Duration::from_millis(75))?;
+        world.shut((leader, far));
+        world.pass(Duration::from_millis(1_200))?;
+        world.open((leader, far));
+        world.until(WAIT, "the revocation is confirmed", |world| {
+            let history = world.history();
+            history.keys[key].revoked.as_ref().is_some_and(|revoked| revoked.confirmed_ms.is_some())
+        })?;
     }
     Ok(())
 }

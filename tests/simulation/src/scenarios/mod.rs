@@ -6,6 +6,8 @@ mod commands;
 mod disk;
 mod reads;
 
+pub(crate) use barrier::keys_everywhere;
+
 use crate::world::{Failure, Outcome};
 use latchkey_domain::planted::{self, Plant};
 
