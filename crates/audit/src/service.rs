@@ -8,6 +8,7 @@ use crate::over_registry::OverRegistry;
 use crate::store::{OpenError, Store, StoreOptions};
 use crate::vault::Vault;
 use latchkey_config::AuditSettings;
+use latchkey_domain::Workload;
 use latchkey_kms::{InsideError, Kms, refuse_inside};
 use latchkey_link::Registry;
 use latchkey_link::service::{self, StartError as ServiceError};
@@ -87,13 +88,16 @@ impl Audit {
     /// [`StartError`].
     pub fn options(settings: &AuditSettings) -> Result<Options, StartError> {
         refuse_inside(&settings.data_folder, &settings.kek_file)?;
-        refuse_inside(&settings.data_folder, &settings.cluster_secret_file)?;
-        let (secret, kms) = service::open_files(&settings.cluster_secret_file, &settings.kek_file)?;
+        for file in [&settings.cluster_secret_file, &settings.tls.key_file].into_iter().flatten() {
+            refuse_inside(&settings.data_folder, file)?;
+        }
+        let secret_file = settings.cluster_secret_file.as_deref();
+        let (security, kms) = service::open(&settings.tls, secret_file, &settings.kek_file, Workload::Audit)?;
         let service = service::Options {
             listen: settings.listen,
             metrics_listen: Some(settings.metrics_listen),
             replicas: settings.registry_endpoints.clone(),
-            secret,
+            security,
             kms,
         };
         Ok(Options { service, data_folder: settings.data_folder.clone(), store: StoreOptions::default() })

@@ -9,6 +9,7 @@ use crate::mistake::Mistakes;
 use crate::reader::Reader;
 use crate::sources::Sources;
 use crate::telemetry::TelemetrySettings;
+use crate::tls::TlsSettings;
 use crate::validation::check_listeners;
 
 settings! {
@@ -20,14 +21,16 @@ settings! {
         value metrics_listen: SocketAddr = "127.0.0.1:7749";
         /// The folder with the audit log. Nothing else may be in there. Required. Since 0.1.
         value data_folder: PathBuf;
-        /// The file with the secret that the services of this cluster share. Mode 0600, outside the data folder.
-        /// Required. Since 0.1.
-        value cluster_secret_file: PathBuf;
+        /// The file with the secret that the services of this cluster share. Mode 0600, outside the data folder. With TLS
+        /// certificates take its place. Default empty: required where there is no TLS. Since 0.1.
+        value cluster_secret_file: Option<PathBuf> = "";
         /// The file with the key-encryption key. Mode 0600, outside the data folder. Required. Since 0.1.
         value kek_file: PathBuf;
         /// Where the replicas' `listen` can be reached, at least one; the leader is found from any of them. Each a host
         /// and a port, such as `replica-1.example:7720`. Required. Since 0.1.
         value registry_endpoints: Vec<HostPort>;
+        /// TLS.
+        group tls: TlsSettings;
         /// Logs and traces.
         group telemetry: TelemetrySettings;
     }
@@ -46,7 +49,9 @@ impl AuditSettings {
 
 fn check(settings: &AuditSettings, reader: &mut Reader) {
     let folder = &settings.data_folder;
-    for (name, file) in [("cluster_secret_file", &settings.cluster_secret_file), ("kek_file", &settings.kek_file)] {
+    let secret = settings.cluster_secret_file.as_ref().map(|file| ("cluster_secret_file", file));
+    let key = settings.tls.key_file.as_ref().map(|file| ("tls.key_file", file));
+    for (name, file) in secret.into_iter().chain(key).chain([("kek_file", &settings.kek_file)]) {
         let expected = format!("must not lie in data_folder ({})", folder.display());
         let remedy = "move it: whoever gets a copy of the data must not get the secret with it";
         reader.require(!file.starts_with(folder), name, file.display(), expected, remedy);
@@ -54,7 +59,10 @@ fn check(settings: &AuditSettings, reader: &mut Reader) {
     let endpoints = &settings.registry_endpoints;
     let remedy = "name the `listen` of a replica, such as 127.0.0.1:7720";
     reader.require(!endpoints.is_empty(), "registry_endpoints", "empty", "must name at least one".to_owned(), remedy);
-    check_listeners(reader, &[("listen", settings.listen), ("metrics_listen", settings.metrics_listen)]);
+    let listeners = [("listen", settings.listen), ("metrics_listen", settings.metrics_listen)];
+    check_listeners(reader, &listeners);
+    let peers: Vec<_> = endpoints.iter().map(|endpoint| ("registry_endpoints", endpoint)).collect();
+    settings.tls.check_service(reader, settings.cluster_secret_file.as_ref(), &listeners, &peers);
 }
 
 #[cfg(test)]

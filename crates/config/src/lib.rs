@@ -27,6 +27,7 @@ mod rotation;
 mod secret_file;
 mod sources;
 mod telemetry;
+mod tls;
 mod validation;
 
 pub use audit::AuditSettings;
@@ -41,4 +42,5 @@ pub use rotation::RotationSettings;
 pub use secret_file::refused_mode;
 pub use sources::Sources;
 pub use telemetry::{LogFormat, TelemetrySettings};
+pub use tls::{ClientCertificates, TlsSettings};
 pub use validation::{MemberSettings, NodeSettings, ValidationSettings};

@@ -9,6 +9,7 @@ use crate::mistake::Mistakes;
 use crate::reader::Reader;
 use crate::sources::Sources;
 use crate::telemetry::TelemetrySettings;
+use crate::tls::TlsSettings;
 use crate::validation::check_listeners;
 
 settings! {
@@ -18,13 +19,16 @@ settings! {
         value listen: SocketAddr = "127.0.0.1:7730";
         /// Where metrics are scraped: an address and a port. Default `127.0.0.1:7739`. Since 0.1.
         value metrics_listen: SocketAddr = "127.0.0.1:7739";
-        /// The file with the secret that the services of this cluster share. Mode 0600. Required. Since 0.1.
-        value cluster_secret_file: PathBuf;
+        /// The file with the secret that the services of this cluster share. Mode 0600. With TLS
+        /// certificates take its place. Default empty: required where there is no TLS. Since 0.1.
+        value cluster_secret_file: Option<PathBuf> = "";
         /// The file with the key-encryption key. Mode 0600. Required. Since 0.1.
         value kek_file: PathBuf;
         /// Where the replicas' `listen` can be reached, at least one; the leader is found from any of them. Each a host
         /// and a port, such as `replica-1.example:7720`. Required. Since 0.1.
         value registry_endpoints: Vec<HostPort>;
+        /// TLS.
+        group tls: TlsSettings;
         /// Logs and traces.
         group telemetry: TelemetrySettings;
     }
@@ -45,7 +49,10 @@ fn check(settings: &RotationSettings, reader: &mut Reader) {
     let endpoints = &settings.registry_endpoints;
     let remedy = "name the `listen` of a replica, such as 127.0.0.1:7720";
     reader.require(!endpoints.is_empty(), "registry_endpoints", "empty", "must name at least one".to_owned(), remedy);
-    check_listeners(reader, &[("listen", settings.listen), ("metrics_listen", settings.metrics_listen)]);
+    let listeners = [("listen", settings.listen), ("metrics_listen", settings.metrics_listen)];
+    check_listeners(reader, &listeners);
+    let peers: Vec<_> = endpoints.iter().map(|endpoint| ("registry_endpoints", endpoint)).collect();
+    settings.tls.check_service(reader, settings.cluster_secret_file.as_ref(), &listeners, &peers);
 }
 
 #[cfg(test)]

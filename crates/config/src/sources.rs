@@ -121,7 +121,7 @@ fn scalar(value: toml::Value) -> String {
 }
 
 /// What the command line reads: no setting of a service, which may be started from the same shell.
-const COMMAND_LINE: [&str; 8] = [
+const COMMAND_LINE: [&str; 11] = [
     "AUDIT_ADDRESS",
     "ISSUANCE_ADDRESS",
     "KEY",
@@ -129,6 +129,9 @@ const COMMAND_LINE: [&str; 8] = [
     "PROFILE",
     "ROTATION_ADDRESS",
     "TENANT",
+    "TLS_CERTIFICATE",
+    "TLS_KEY",
+    "TLS_TRUST",
     "VALIDATION_ADDRESS",
 ];
 

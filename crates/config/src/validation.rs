@@ -14,6 +14,7 @@ use crate::raft::RaftSettings;
 use crate::reader::Reader;
 use crate::sources::Sources;
 use crate::telemetry::TelemetrySettings;
+use crate::tls::TlsSettings;
 
 settings! {
     /// The validation service.
@@ -26,14 +27,16 @@ settings! {
         group raft: RaftSettings;
         /// Where metrics are scraped: an address and a port. Default `127.0.0.1:7729`. Since 0.1.
         value metrics_listen: SocketAddr = "127.0.0.1:7729";
-        /// The file with the secret that the services of this cluster share. Mode 0600, outside the data folder.
-        /// Required. Since 0.1.
-        value cluster_secret_file: PathBuf;
+        /// The file with the secret that the services of this cluster share. Mode 0600, outside the data folder. With TLS
+        /// certificates take its place. Default empty: required where there is no TLS. Since 0.1.
+        value cluster_secret_file: Option<PathBuf> = "";
         /// The file with the key-encryption key. Mode 0600, outside the data folder. Required. Since 0.1.
         value kek_file: PathBuf;
         /// The replicas that the cluster begins with, this one among them. Read on the first start only; from then on the
         /// cluster itself knows its members.
         groups members: MemberSettings;
+        /// TLS.
+        group tls: TlsSettings;
         /// Backups by the clock.
         group backup: BackupSettings;
         /// Logs and traces.
@@ -85,7 +88,9 @@ fn check_node(node: &NodeSettings, reader: &mut Reader) {
 
 fn check(settings: &ValidationSettings, reader: &mut Reader) {
     let folder = &settings.node.data_folder;
-    for (name, file) in [("cluster_secret_file", &settings.cluster_secret_file), ("kek_file", &settings.kek_file)] {
+    let secret = settings.cluster_secret_file.as_ref().map(|file| ("cluster_secret_file", file));
+    let key = settings.tls.key_file.as_ref().map(|file| ("tls.key_file", file));
+    for (name, file) in secret.into_iter().chain(key).chain([("kek_file", &settings.kek_file)]) {
         let expected = format!("must not lie in node.data_folder ({})", folder.display());
         let remedy = "move it: whoever gets a copy of the data must not get the secret with it";
         reader.require(!file.starts_with(folder), name, file.display(), expected, remedy);
@@ -97,14 +102,21 @@ fn check(settings: &ValidationSettings, reader: &mut Reader) {
         reader.require(!backups.starts_with(folder), "backup.folder", backups.display(), expected, remedy);
     }
 
-    check_listeners(
-        reader,
-        &[
-            ("listen", settings.listen),
-            ("raft.listen", settings.raft.listen),
-            ("metrics_listen", settings.metrics_listen),
-        ],
-    );
+    let listeners = [
+        ("listen", settings.listen),
+        ("raft.listen", settings.raft.listen),
+        ("metrics_listen", settings.metrics_listen),
+    ];
+    check_listeners(reader, &listeners);
+    let names: Vec<_> = (0..settings.members.len())
+        .map(|index| (format!("members[{index}].api_address"), format!("members[{index}].raft_address")))
+        .collect();
+    let peers: Vec<_> = names
+        .iter()
+        .zip(&settings.members)
+        .flat_map(|((api, raft), member)| [(api.as_str(), &member.api_address), (raft.as_str(), &member.raft_address)])
+        .collect();
+    settings.tls.check_service(reader, settings.cluster_secret_file.as_ref(), &listeners, &peers);
 
     let mut ids = BTreeSet::new();
     for (index, member) in settings.members.iter().enumerate() {

@@ -17,6 +17,7 @@
 //! | role | a named set of permissions and methods, given to keys |
 //! | rotation | how one version of a key takes the place of another |
 //! | standby | a version that is made and not yet accepted |
+//! | workload | what a process is, by the SPIFFE id in its certificate |
 //! | duty, scope, grant | what an identity may do, where, and the pair of both |
 //! | revision | (epoch, log index) of the state: increasing, with holes |
 //! | sequence | the number of an audit entry: without holes |
@@ -57,6 +58,7 @@ mod rotation;
 mod terms;
 mod text;
 mod time;
+mod workload;
 
 pub use bounded_set::{BoundedSet, TooMany};
 pub use cluster::{ClusterId, NodeId};
@@ -96,3 +98,4 @@ pub use rotation::RotationState;
 pub use terms::Terms;
 pub use text::{DisplayName, Purpose, ReasonText, SourceId, TextError, TextRule};
 pub use time::{DurationMillis, UnixMillis};
+pub use workload::{SPIFFE_ID_BYTES_MAX, TrustDomain, Workload, read_spiffe_id};

@@ -2,6 +2,7 @@
 
 use crate::Handlers;
 use latchkey_config::IssuanceSettings;
+use latchkey_domain::Workload;
 use latchkey_link::service::{self, Options, Running, StartError};
 use latchkey_transport::{BATCH_MESSAGE_BYTES_MAX, PUBLIC_MESSAGE_BYTES_MAX};
 use latchkey_wire::pb::v1::directory_service_server::DirectoryServiceServer;
@@ -17,12 +18,13 @@ impl Issuance {
     /// # Errors
     /// [`StartError`].
     pub fn options(settings: &IssuanceSettings) -> Result<Options, StartError> {
-        let (secret, kms) = service::open_files(&settings.cluster_secret_file, &settings.kek_file)?;
+        let secret_file = settings.cluster_secret_file.as_deref();
+        let (security, kms) = service::open(&settings.tls, secret_file, &settings.kek_file, Workload::Issuance)?;
         Ok(Options {
             listen: settings.listen,
             metrics_listen: Some(settings.metrics_listen),
             replicas: settings.registry_endpoints.clone(),
-            secret,
+            security,
             kms,
         })
     }

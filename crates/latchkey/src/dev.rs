@@ -115,9 +115,10 @@ impl Dev {
         free(ports)?;
         let first = first_start::ensure(layout, ports).await?;
         let settings = first_start::settings(layout, &layout.data(), ports)?;
-        let replica = Validation::start(&settings).await.map_err(not_started)?;
+        // Boxed, as the next: the type of what waits for every service is deeper than the compiler goes.
+        let replica = Box::pin(Validation::start(&settings)).await.map_err(not_started)?;
         let mut others = Others::default();
-        let started = others.start(layout, ports).await;
+        let started = Box::pin(others.start(layout, ports)).await;
         let dev = Self { replica, others, first };
         if let Err(error) = started {
             // Dropped, they would keep their folders and ports for a while.
@@ -154,7 +155,7 @@ impl Dev {
         let (stop, stopped) = watch::channel(false);
         let watching = async {
             let ended = tokio::select! {
-                ended = replica.ended() => ended,
+                ended = Box::pin(replica.ended()) => ended,
                 () = asked => Ok(()),
                 () = told(stopped.clone()) => Ok(()),
             };
@@ -163,7 +164,7 @@ impl Dev {
         };
         // Before the replica: their calls in progress still need it.
         let (watched, others) = tokio::join!(watching, others.until(&stop));
-        let replica = replica.shutdown().await;
+        let replica = Box::pin(replica.shutdown()).await;
         watched?;
         others?;
         Ok(replica?)
@@ -196,7 +197,13 @@ impl Others {
             let files = open_files(&layout.cluster_secret(), &layout.kek());
             let (secret, kms) = files.map_err(|error| DevError::Service(name, error))?;
             let replicas = vec![ports.validation().into()];
-            Ok::<_, DevError>(service::Options { listen, metrics_listen: Some(metrics), replicas, secret, kms })
+            Ok::<_, DevError>(service::Options {
+                listen,
+                metrics_listen: Some(metrics),
+                replicas,
+                security: secret.into(),
+                kms,
+            })
         };
         let failed = |name| move |error| DevError::Service(name, error);
         let issuance = Issuance::start(options("issuance", ports.issuance(), ports.issuance_metrics())?);

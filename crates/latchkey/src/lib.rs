@@ -19,6 +19,7 @@ mod first_start;
 pub mod guide;
 mod layout;
 mod observe;
+mod pki;
 mod seed;
 
 pub use dev::{Dev, DevError};

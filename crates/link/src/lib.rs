@@ -45,6 +45,7 @@ mod repeats;
 mod replicas;
 mod revoke_key;
 mod revoke_keys;
+pub mod security;
 mod select;
 pub mod service;
 mod suspend_key;

@@ -1,12 +1,13 @@
 //! A service that holds no state, as a whole: its listener, its metrics, and the probe of who leads. The only place
 //! where they are put together; what it serves comes from its crate.
 
+use crate::security::{self, SecurityError};
 use crate::{Entrance, Link, Material, Refusals};
-use latchkey_config::HostPort;
-use latchkey_domain::Slug;
+use latchkey_config::{HostPort, TlsSettings};
+use latchkey_domain::{Slug, Workload};
 use latchkey_kms::{FileKms, KekFileError, Kms};
-use latchkey_telemetry::{Endpoint, OsEntropy, serve_metrics};
-use latchkey_transport::{BindError, ClusterSecret, ClusterSecretError, Dialer, Health, Probe, ServeError, Server};
+use latchkey_telemetry::{Endpoint, OsEntropy, serve_metrics, serve_metrics_over};
+use latchkey_transport::{BindError, ClusterSecret, ClusterSecretError, Health, Probe, Security, ServeError, Server};
 use latchkey_wire::FILE_DESCRIPTOR_SET;
 use std::io;
 use std::net::SocketAddr;
@@ -29,8 +30,8 @@ pub struct Options {
     pub metrics_listen: Option<SocketAddr>,
     /// Where the replicas are reached.
     pub replicas: Vec<HostPort>,
-    /// What the services of the cluster share.
-    pub secret: ClusterSecret,
+    /// How the processes of the cluster know each other.
+    pub security: Security,
     /// The KEK.
     pub kms: Arc<dyn Kms>,
 }
@@ -41,6 +42,9 @@ pub enum StartError {
     /// The cluster secret cannot be had.
     #[error(transparent)]
     Secret(#[from] ClusterSecretError),
+    /// Nor can the certificates.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     /// The KEK cannot be had.
     #[error(transparent)]
     Kek(#[from] KekFileError),
@@ -58,7 +62,20 @@ pub enum StartError {
     },
 }
 
-/// Reads the two files that every service needs.
+/// Reads what the settings of a service name: its certificates, or else the secret, and the KEK.
+///
+/// # Errors
+/// [`StartError`].
+pub fn open(
+    tls: &TlsSettings,
+    secret_file: Option<&Path>,
+    kek_file: &Path,
+    workload: Workload,
+) -> Result<(Security, Arc<dyn Kms>), StartError> {
+    Ok((security::open(tls, secret_file, None, workload)?, Arc::new(FileKms::open(kek_file)?)))
+}
+
+/// Reads the two files that every service on loopback needs.
 ///
 /// # Errors
 /// [`StartError`].
@@ -94,12 +111,15 @@ pub async fn start(
     let metrics = match options.metrics_listen {
         None => None,
         Some(address) => {
-            let served = serve_metrics(address).await;
+            let served = match options.security.scrape_acceptor(address) {
+                Some(acceptor) => serve_metrics_over(acceptor, address).await,
+                None => serve_metrics(address).await,
+            };
             Some(served.map_err(|source| StartError::Metrics { address, source })?)
         }
     };
-    let link = Link::new(options.replicas, &Dialer::plain(), &options.secret.into());
-    let server = Server::bind(options.listen).await?.descriptors(FILE_DESCRIPTOR_SET);
+    let link = Link::new(options.replicas, &options.security.dialer(), &options.security.proof());
+    let server = Server::bind(options.listen).await?.tls(options.security.acceptor()).descriptors(FILE_DESCRIPTOR_SET);
     let refusals = Refusals::default();
     let entrance = Entrance::new(Arc::new(link.clone()), refusals.clone());
     let server = serve(server, entrance, Arc::new(Material::new(options.kms)));

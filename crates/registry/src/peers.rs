@@ -3,7 +3,7 @@
 
 use crate::types::Member;
 use latchkey_domain::{ClusterId, NodeId};
-use latchkey_transport::{AttachProof, Dialer, INTERNAL_MESSAGE_BYTES_MAX, Peer, Proof};
+use latchkey_transport::{AttachProof, Dialer, INTERNAL_MESSAGE_BYTES_MAX, Peer, Proof, Rejection};
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::raft_service_client::RaftServiceClient;
 use latchkey_wire::pb::internal::v1::registry_service_client::RegistryServiceClient;
@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
+use tonic::{Extensions, Status};
 
 pub(crate) type GuardedChannel = InterceptedService<Channel, AttachProof>;
 
@@ -41,6 +42,15 @@ impl Peers {
                 && target.epoch == self.epoch
                 && (target.node_id == node.0 || target.node_id == 0)
         })
+    }
+
+    /// That a call comes from the replica that it names, where certificates tell: one that is stolen speaks for itself only.
+    pub(crate) fn check_sender(&self, extensions: &Extensions, named: NodeId) -> Result<(), Status> {
+        if self.proof.bears(extensions, named) {
+            return Ok(());
+        }
+        tracing::warn!(%named, "a call was refused: it names a replica whose certificate its sender has not shown");
+        Err(Rejection::IdentityUnknown.into())
     }
 
     pub(crate) fn raft(&self, node: NodeId, member: &Member) -> RaftServiceClient<GuardedChannel> {

@@ -77,12 +77,14 @@ fn raft_stopped(error: &RaftError<u64>) -> Status {
 #[tonic::async_trait]
 impl RaftService for RaftFace {
     async fn append(&self, request: Request<pb::AppendRequest>) -> Result<Response<pb::AppendResponse>, Status> {
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
         self.check(request.target.as_ref())?;
+        let vote = vote_from_pb(&request.vote.ok_or_else(|| missing("a vote"))?);
+        self.peers.check_sender(&extensions, NodeId(vote.leader_id.node_id))?;
         self.check_room(request.records.len())?;
         let entries = request.records.into_iter().map(record_from_pb).collect::<Result<_, _>>();
         let rpc = AppendEntriesRequest::<TypeConfig> {
-            vote: vote_from_pb(&request.vote.ok_or_else(|| missing("a vote"))?),
+            vote,
             prev_log_id: request.previous.as_ref().map(log_id_from_pb),
             entries: entries.map_err(|error| Status::invalid_argument(error.to_string()))?,
             leader_commit: request.committed.as_ref().map(log_id_from_pb),
@@ -110,10 +112,11 @@ impl RaftService for RaftFace {
     }
 
     async fn vote(&self, request: Request<pb::VoteRequest>) -> Result<Response<pb::VoteResponse>, Status> {
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
         self.check(request.target.as_ref())?;
         let vote = vote_from_pb(&request.vote.ok_or_else(|| missing("a vote"))?);
         let candidate = NodeId(vote.leader_id.node_id);
+        self.peers.check_sender(&extensions, candidate)?;
         // One that was away when it was removed still takes itself for a voter.
         if self.core.state().replica(candidate).is_some_and(|replica| replica.role == ReplicaRole::Retired) {
             return Err(Unavailable::Removed { node: candidate }.into());
@@ -132,17 +135,18 @@ impl RaftService for RaftFace {
         request: Request<Streaming<pb::InstallSnapshotRequest>>,
     ) -> Result<Response<pb::InstallSnapshotResponse>, Status> {
         use pb::install_snapshot_request::Part;
-        let mut parts = request.into_inner();
+        let (_, extensions, mut parts) = request.into_parts();
         let Some(Part::Header(header)) = parts.next().await.transpose()?.and_then(|first| first.part) else {
             return Err(missing("a header as the first message"));
         };
         self.check(header.target.as_ref())?;
+        let vote = vote_from_pb(&header.vote.ok_or_else(|| missing("a vote"))?);
+        self.peers.check_sender(&extensions, NodeId(vote.leader_id.node_id))?;
         let meta = SnapshotMeta {
             last_log_id: header.last_log_id.as_ref().map(log_id_from_pb),
             last_membership: header.membership.map(stored_membership_from_pb).unwrap_or_default(),
             snapshot_id: header.snapshot_id,
         };
-        let vote = vote_from_pb(&header.vote.ok_or_else(|| missing("a vote"))?);
         let refused = |error: &dyn std::error::Error| {
             warn!(error = crate::state_machine::chain(error), "a snapshot could not be received");
             Status::aborted("the snapshot could not be received; see the log of this replica")

@@ -151,8 +151,9 @@ impl RegistryService for RegistryFace {
         &self,
         request: Request<pb::RenewLeaseRequest>,
     ) -> Result<Response<pb::RenewLeaseResponse>, Status> {
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
         self.check(request.target.as_ref())?;
+        self.registry.peers().check_sender(&extensions, NodeId(request.node_id))?;
         let hashed = request.hashed.as_ref().and_then(|hashed| {
             let hash = <[u8; 32]>::try_from(&hashed.hash[..]).ok()?;
             let revision = hashed.revision?;

@@ -1,6 +1,7 @@
 //! What all handlers share, and the service as a whole.
 
 use latchkey_config::RotationSettings;
+use latchkey_domain::Workload;
 use latchkey_link::service::{self, Options, Running, StartError};
 use latchkey_link::{Entrance, Material, Registry};
 use latchkey_transport::PUBLIC_MESSAGE_BYTES_MAX;
@@ -39,12 +40,13 @@ impl Rotation {
     /// # Errors
     /// [`StartError`].
     pub fn options(settings: &RotationSettings) -> Result<Options, StartError> {
-        let (secret, kms) = service::open_files(&settings.cluster_secret_file, &settings.kek_file)?;
+        let secret_file = settings.cluster_secret_file.as_deref();
+        let (security, kms) = service::open(&settings.tls, secret_file, &settings.kek_file, Workload::Rotation)?;
         Ok(Options {
             listen: settings.listen,
             metrics_listen: Some(settings.metrics_listen),
             replicas: settings.registry_endpoints.clone(),
-            secret,
+            security,
             kms,
         })
     }

@@ -17,6 +17,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
@@ -35,8 +36,38 @@ const FILTER_BYTES_MAX: usize = 4 << 10;
 /// A failed accept is most often a want of file descriptors: trying again at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What lies under HTTP: nothing, or TLS, which is a higher rank's.
+pub trait Underlay: Clone + Send + Sync + 'static {
+    /// A connection with it.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Begins a connection with a peer, within a time of its own; `None` where that came to nothing.
+    fn begin(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = Option<Begun<Self::Io>>> + Send;
+}
+
+/// A connection that has begun.
+#[derive(Debug)]
+pub struct Begun<IO> {
+    /// What is read and written.
+    pub io: IO,
+    /// Whether the peer may see more than whether the process serves.
+    pub trusted: bool,
+}
+
+/// Plain text, for whoever may reach the port.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain;
+
+impl Underlay for Plain {
+    type Io = TcpStream;
+
+    async fn begin(&self, stream: TcpStream, _: SocketAddr) -> Option<Begun<TcpStream>> {
+        Some(Begun { io: stream, trusted: true })
+    }
+}
+
 /// Serves until dropped.
-pub(crate) async fn serve(listener: TcpListener, recorder: Recorder) {
+pub(crate) async fn serve<U: Underlay>(listener: TcpListener, recorder: Recorder, underlay: U) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let slot = slots.clone().acquire_owned().await;
@@ -44,30 +75,44 @@ pub(crate) async fn serve(listener: TcpListener, recorder: Recorder) {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let recorder = recorder.clone();
+        let (recorder, underlay) = (recorder.clone(), underlay.clone());
         tokio::spawn(async move {
-            converse(stream, peer, recorder).await;
+            if let Some(begun) = underlay.begin(stream, peer).await {
+                converse(begun, peer, recorder).await;
+            }
             drop(slot);
         });
     }
 }
 
-async fn converse(stream: TcpStream, peer: SocketAddr, recorder: Recorder) {
+async fn converse<IO>(begun: Begun<IO>, peer: SocketAddr, recorder: Recorder)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Begun { io, trusted } = begun;
     let service = service_fn(|request| {
         let recorder = recorder.clone();
-        async move { Ok::<_, Infallible>(answer(request, peer, &recorder).await) }
+        async move { Ok::<_, Infallible>(answer(request, peer, trusted, &recorder).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_MAX)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(io), service);
     // A scraper that breaks off is its own affair, and asks again. One that dawdles over a body is cut here.
     let _ = tokio::time::timeout(2 * HEADER_READ_MAX, connection).await;
 }
 
-async fn answer(request: Request<Incoming>, peer: SocketAddr, recorder: &Recorder) -> Response<Full<Bytes>> {
+async fn answer(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    trusted: bool,
+    recorder: &Recorder,
+) -> Response<Full<Bytes>> {
     match (request.uri().path(), request.method()) {
+        ("/metrics" | "/log-level", _) if !trusted => {
+            plain(StatusCode::FORBIDDEN, "this needs a client certificate of the trust domain; /health does not")
+        }
         ("/metrics", &Method::GET | &Method::HEAD) => {
             let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
             let format = Format::accepted(accept);

@@ -22,8 +22,9 @@ mod process;
 pub mod trace;
 
 pub use clock::{Clock, SystemClock};
+pub use endpoint::{Begun, Plain, Underlay};
 pub use entropy::OsEntropy;
 pub use filter::{FilterError, change_log_filter, log_filter};
 pub use init::{Guard, InitError, LogFormat, Options, init};
-pub use metrics::{Endpoint, serve_metrics};
+pub use metrics::{Endpoint, serve_metrics, serve_metrics_over};
 pub use trace::TraceParent;

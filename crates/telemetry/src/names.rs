@@ -16,6 +16,14 @@ pub const RPCS_SHED_TOTAL: &str = "latchkey_rpcs_shed_total";
 pub const RPC_PANICS_TOTAL: &str = "latchkey_rpc_panics_total";
 /// Connections closed at once because the listener had its full number.
 pub const CONNECTIONS_REFUSED_TOTAL: &str = "latchkey_connections_refused_total";
+/// TLS handshakes that were refused. The log says of whom and why.
+pub const TLS_REFUSED_TOTAL: &str = "latchkey_tls_refused_total";
+/// Until a certificate of this process ends: its own, or the first of those that it trusts. Below 0 once it has.
+pub const TLS_CERTIFICATE_ENDS_SECONDS: &str = "latchkey_tls_certificate_ends_seconds";
+/// For how long that certificate was issued.
+pub const TLS_CERTIFICATE_LIFETIME_SECONDS: &str = "latchkey_tls_certificate_lifetime_seconds";
+/// Certificate files that were found changed.
+pub const TLS_RELOADS_TOTAL: &str = "latchkey_tls_reloads_total";
 
 /// Keys validated, by outcome (batch and stream items each count).
 pub const VALIDATIONS_TOTAL: &str = "latchkey_validations_total";
@@ -243,6 +251,10 @@ pub const ALL: &[Metric] = {
         counter(RPCS_SHED_TOTAL, "latchkey.rpcs.shed", "{call}", Happened).by(&["class"]).says("Calls refused because the process was full"),
         counter(RPC_PANICS_TOTAL, "latchkey.rpc.panics", "{call}", Everywhere).says("Handlers that panicked; each is a bug"),
         counter(CONNECTIONS_REFUSED_TOTAL, "latchkey.connections.refused", "{connection}", Everywhere).says("Connections closed at once because the listener had its full number"),
+        counter(TLS_REFUSED_TOTAL, "latchkey.tls.refused", "{handshake}", Happened).by(&["reason"]).says("TLS handshakes refused; the log says of whom"),
+        gauge(TLS_CERTIFICATE_ENDS_SECONDS, "latchkey.tls.certificate.ends", "s", Happened).by(&["certificate"]).says("Until a certificate ends: own, or the first of those in trust"),
+        gauge(TLS_CERTIFICATE_LIFETIME_SECONDS, "latchkey.tls.certificate.lifetime", "s", Happened).by(&["certificate"]).says("For how long that certificate was issued"),
+        counter(TLS_RELOADS_TOTAL, "latchkey.tls.reloads", "{reload}", Happened).by(&["result"]).says("Certificate files found changed: loaded, or refused while the old ones go on"),
 
         counter(VALIDATIONS_TOTAL, "latchkey.validations", "{key}", Replica).by(&["outcome"]).says("Keys validated; each item of a batch or a stream counts"),
         counter(VALIDATIONS_LAST_KNOWN_TOTAL, "latchkey.validations.last_known", "{key}", Replica).says("Of the keys validated, those answered from what was known last, since the replica has lost touch; the others were current"),

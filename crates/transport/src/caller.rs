@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request};
+use latchkey_domain::Workload;
 use tower::{Layer, Service};
 use zeroize::Zeroizing;
 
@@ -17,6 +19,8 @@ const BEARER_BYTES_MAX: usize = 128;
 pub struct Caller {
     /// The other end of the connection. `None` where there is no TCP, as in some tests.
     pub peer: Option<SocketAddr>,
+    /// Who its certificate says it is. `None` over plain text, and where it showed none.
+    pub workload: Option<Arc<Workload>>,
     /// From `authorization: Bearer …`. `None` when there is none, more than one, or one that cannot be a key text.
     pub bearer: Option<BearerToken>,
 }
@@ -59,14 +63,15 @@ fn bearer_in(value: &[u8]) -> Option<BearerToken> {
 }
 
 /// The layer of one connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct CallerLayer {
     peer: Option<SocketAddr>,
+    workload: Option<Arc<Workload>>,
 }
 
 impl CallerLayer {
-    pub(crate) const fn new(peer: Option<SocketAddr>) -> Self {
-        Self { peer }
+    pub(crate) const fn new(peer: Option<SocketAddr>, workload: Option<Arc<Workload>>) -> Self {
+        Self { peer, workload }
     }
 }
 
@@ -74,7 +79,7 @@ impl<S> Layer<S> for CallerLayer {
     type Service = Callers<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Callers { inner, peer: self.peer }
+        Callers { inner, peer: self.peer, workload: self.workload.clone() }
     }
 }
 
@@ -83,6 +88,7 @@ impl<S> Layer<S> for CallerLayer {
 pub(crate) struct Callers<S> {
     inner: S,
     peer: Option<SocketAddr>,
+    workload: Option<Arc<Workload>>,
 }
 
 impl<S, B> Service<Request<B>> for Callers<S>
@@ -99,7 +105,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let bearer = take_bearer(request.headers_mut());
-        request.extensions_mut().insert(Caller { peer: self.peer, bearer });
+        request.extensions_mut().insert(Caller { peer: self.peer, workload: self.workload.clone(), bearer });
         self.inner.call(request)
     }
 }
@@ -134,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_bearer_is_never_shown() {
-        let caller = Caller { peer: None, bearer: bearer_in(b"Bearer lkm_secret") };
-        assert_eq!(format!("{caller:?}"), "Caller { peer: None, bearer: Some(BearerToken(10 bytes)) }");
+        let caller = Caller { peer: None, workload: None, bearer: bearer_in(b"Bearer lkm_secret") };
+        assert_eq!(format!("{caller:?}"), "Caller { peer: None, workload: None, bearer: Some(BearerToken(10 bytes)) }");
     }
 }

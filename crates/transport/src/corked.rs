@@ -32,11 +32,13 @@ struct Wire<IO> {
     held: Vec<u8>,
     /// How much of `held` is written already.
     written: usize,
+    /// Whether something was written past `held`, which whoever encrypts below may still keep.
+    unflushed: bool,
 }
 
 /// Both ends of `io`.
 pub(crate) fn cork<IO>(io: IO) -> (Corked<IO>, Cork<IO>) {
-    let wire = Arc::new(Mutex::new(Wire { io, held: Vec::new(), written: 0 }));
+    let wire = Arc::new(Mutex::new(Wire { io, held: Vec::new(), written: 0, unflushed: false }));
     (Corked { wire: wire.clone() }, Cork { wire })
 }
 
@@ -54,7 +56,7 @@ impl<IO: AsyncWrite + Unpin> Cork<IO> {
 
 impl<IO: AsyncWrite + Unpin> Wire<IO> {
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.held.is_empty() {
+        if self.held.is_empty() && !self.unflushed {
             return Poll::Ready(Ok(()));
         }
         while self.written < self.held.len() {
@@ -66,7 +68,7 @@ impl<IO: AsyncWrite + Unpin> Wire<IO> {
         }
         // A flush that has to wait comes here again, and finds all of it written.
         ready!(Pin::new(&mut self.io).poll_flush(context))?;
-        self.written = 0;
+        (self.written, self.unflushed) = (0, false);
         if self.held.capacity() > KEPT_BYTES_MAX {
             self.held = Vec::new();
         } else {
@@ -90,6 +92,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Corked<IO> {
             ready!(wire.poll_drain(context))?;
         }
         if bytes.len() >= HELD_BYTES_MAX {
+            wire.unflushed = true;
             return Pin::new(&mut wire.io).poll_write(context, bytes);
         }
         wire.held.extend_from_slice(bytes);
@@ -132,6 +135,18 @@ mod tests {
 
         assert!(early.is_err(), "nothing has left before");
         assert_eq!(&read, b"onetwo");
+    }
+
+    #[tokio::test]
+    async fn what_a_layer_below_keeps_of_a_long_write_leaves_with_the_next_drain() {
+        let (ours, mut theirs) = duplex(4 * HELD_BYTES_MAX);
+        // As whoever encrypts: it takes all, and lets go of it when it is flushed.
+        let (mut corked, cork) = cork(tokio::io::BufWriter::with_capacity(2 * HELD_BYTES_MAX, ours));
+        corked.write_all(&[7; HELD_BYTES_MAX]).await.unwrap();
+        drain(&cork).await.unwrap();
+        let mut read = vec![0; HELD_BYTES_MAX];
+        let arrived = tokio::time::timeout(std::time::Duration::from_secs(5), theirs.read_exact(&mut read));
+        arrived.await.expect("it has left").unwrap();
     }
 
     #[tokio::test]

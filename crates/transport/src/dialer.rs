@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey_domain::NodeId;
+use latchkey_domain::{NodeId, Workload};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::limits;
+use crate::tls::TlsClient;
 
 /// A peer that does not accept within this time is taken as away. A round trip over an ocean takes a fifth of it.
-const CONNECT_MAX: Duration = Duration::from_secs(1);
+pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(1);
 
 /// A dead peer is noticed after an interval and a timeout: sooner than the freshness bound of one site (5 s).
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
@@ -23,6 +24,42 @@ pub enum Peer {
     Replica(NodeId),
     /// A replica of the cluster, whichever.
     AnyReplica,
+    /// An instance of issuance.
+    Issuance,
+    /// An instance of rotation.
+    Rotation,
+    /// The audit service.
+    Audit,
+    /// Any process of the trust domain.
+    Any,
+}
+
+impl Peer {
+    /// Whether it may be this one.
+    #[must_use]
+    pub fn admits(self, workload: &Workload) -> bool {
+        match self {
+            Self::Replica(node) => *workload == Workload::Replica(node),
+            Self::AnyReplica => matches!(workload, Workload::Replica(_)),
+            Self::Issuance => *workload == Workload::Issuance,
+            Self::Rotation => *workload == Workload::Rotation,
+            Self::Audit => *workload == Workload::Audit,
+            Self::Any => true,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replica(node) => write!(f, "replica/{node}"),
+            Self::AnyReplica => f.write_str("a replica"),
+            Self::Issuance => f.write_str("issuance"),
+            Self::Rotation => f.write_str("rotation"),
+            Self::Audit => f.write_str("audit"),
+            Self::Any => f.write_str("anybody of the trust domain"),
+        }
+    }
 }
 
 /// Makes channels to other processes. Cheap to clone.
@@ -37,6 +74,7 @@ type Made = dyn Fn(&str) -> Channel + Send + Sync;
 #[derive(Clone)]
 enum Way {
     Plain,
+    Tls(TlsClient),
     By(Arc<Made>),
 }
 
@@ -45,6 +83,12 @@ impl Dialer {
     #[must_use]
     pub const fn plain() -> Self {
         Self { way: Way::Plain }
+    }
+
+    /// Over TLS, checking who answers.
+    #[must_use]
+    pub const fn tls(client: TlsClient) -> Self {
+        Self { way: Way::Tls(client) }
     }
 
     /// By a function, as a simulation of a network needs.
@@ -59,9 +103,10 @@ impl Dialer {
     /// It sets no deadline; each call carries its own ([`Deadline::pass_on`](crate::Deadline::pass_on)). An address that
     /// is none fails each call, as one where nobody listens.
     #[must_use]
-    pub fn channel(&self, address: &str, _expected: Peer) -> Channel {
+    pub fn channel(&self, address: &str, expected: Peer) -> Channel {
         match &self.way {
             Way::Plain => channel(address),
+            Way::Tls(client) => client.channel(address, expected),
             Way::By(make) => make(address),
         }
     }
@@ -71,6 +116,7 @@ impl fmt::Debug for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.way {
             Way::Plain => "Dialer(plain)",
+            Way::Tls(_) => "Dialer(TLS)",
             Way::By(_) => "Dialer(by a function)",
         })
     }
@@ -79,15 +125,13 @@ impl fmt::Debug for Dialer {
 /// A channel to `address` over plain text: [`Dialer::channel`] of [`Dialer::plain`].
 #[must_use]
 pub fn channel(address: impl fmt::Display) -> Channel {
-    match Endpoint::from_shared(format!("http://{address}")) {
-        Ok(endpoint) => bounded(endpoint).connect_lazy(),
-        Err(_) => unreachable_channel(),
-    }
+    endpoint(&address.to_string()).map_or_else(unreachable_channel, |endpoint| endpoint.connect_lazy())
 }
 
-/// The bounds of every channel.
-fn bounded(endpoint: Endpoint) -> Endpoint {
-    endpoint
+/// An address with the bounds of every channel; `None` for what is no address.
+pub(crate) fn endpoint(address: &str) -> Option<Endpoint> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).ok()?;
+    let endpoint = endpoint
         .connect_timeout(CONNECT_MAX)
         .tcp_nodelay(true)
         .initial_stream_window_size(limits::CONNECTION_WINDOW_BYTES)
@@ -95,11 +139,12 @@ fn bounded(endpoint: Endpoint) -> Endpoint {
         .http2_max_header_list_size(limits::HEADER_BYTES_MAX)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
+        .keep_alive_while_idle(true);
+    Some(endpoint)
 }
 
 /// A channel that never connects: port 0 is nobody's.
-fn unreachable_channel() -> Channel {
+pub(crate) fn unreachable_channel() -> Channel {
     Endpoint::from_static("http://127.0.0.1:0").connect_lazy()
 }
 

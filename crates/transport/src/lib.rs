@@ -9,7 +9,7 @@
 //! the extensions of its request; [`status`], the one file where refusals become gRPC statuses; [`ClusterSecret`],
 //! which internal services ask for as a [`Proof`]; [`Dialer`], the client's side. Out: what the services do.
 //!
-//! There is no TLS yet, so every listener is on loopback (the settings refuse any other address).
+//! Off loopback there is TLS 1.3 under all of it, mutual ([`tls`]); the settings refuse plain text anywhere else.
 //!
 //! # A handler's view
 //! ```ignore
@@ -41,11 +41,13 @@ mod proof;
 mod record;
 mod router;
 mod rule;
+mod security;
 mod server;
 mod shed;
 pub mod status;
 #[cfg(test)]
 mod test_support;
+pub mod tls;
 
 pub use caller::{BearerToken, Caller};
 pub use cluster_guard::{AttachClusterSecret, CLUSTER_SECRET_KEY, Guarded, RequireClusterSecret};
@@ -57,5 +59,6 @@ pub use health::{Health, Probe};
 pub use limits::{BATCH_MESSAGE_BYTES_MAX, INTERNAL_MESSAGE_BYTES_MAX, Limits, PUBLIC_MESSAGE_BYTES_MAX};
 pub use proof::{AttachProof, Proof, Proven, RequireProof};
 pub use rule::Class;
+pub use security::Security;
 pub use server::{BindError, ServeError, Server};
 pub use status::{Rejection, Unavailable};

@@ -66,6 +66,13 @@ impl Limits {
         calls_per_connection_max: 256,
         connection_age_max: None,
     };
+
+    /// With connections that live no longer than `left`, where that is known.
+    pub(crate) fn at_most(self, left: Option<Duration>) -> Self {
+        let age = self.connection_age_max;
+        let connection_age_max = left.map_or(age, |left| Some(age.map_or(left, |age| age.min(left))));
+        Self { connection_age_max, ..self }
+    }
 }
 
 impl Default for Limits {

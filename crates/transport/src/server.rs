@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use latchkey_domain::Workload;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinError, JoinSet};
 use tonic::body::Body;
 use tonic::codegen::StdError;
@@ -29,6 +31,7 @@ use crate::method::Methods;
 use crate::observe::ObserveLayer;
 use crate::router::Router;
 use crate::shed::{Room, ShedLayer};
+use crate::tls::{Acceptor, Secured};
 
 /// The address cannot be bound.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     limits: Limits,
+    tls: Option<Acceptor>,
     descriptors: Vec<&'static [u8]>,
     health: Health,
     router: Router,
@@ -88,6 +92,7 @@ impl Server {
             listener,
             address,
             limits: Limits::PUBLIC,
+            tls: None,
             descriptors: vec![tonic_health::pb::FILE_DESCRIPTOR_SET],
             health: Health::new(reporter),
             router,
@@ -110,6 +115,13 @@ impl Server {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Over TLS, where one is given; else over plain text.
+    #[must_use]
+    pub fn tls(mut self, acceptor: Option<Acceptor>) -> Self {
+        self.tls = acceptor;
         self
     }
 
@@ -164,13 +176,13 @@ impl Server {
                 () = &mut stop => break,
                 Some(ended) = open.join_next() => tell(ended),
                 Accepted { stream, peer, slot } = connections.next() => {
-                    let stack = stack(methods.clone(), room.clone(), Some(peer)).layer(router.clone());
-                    let connection = Connection::new(stream, stack, self.limits, draining.clone());
-                    open.spawn(async move {
-                        let ended = connection.await;
-                        drop(slot);
-                        ended
-                    });
+                    let (inner, limits, draining) = (router.clone(), self.limits, draining.clone());
+                    let (methods, room) = (methods.clone(), room.clone());
+                    let stack = move |workload| stack(methods, room, CallerLayer::new(Some(peer), workload)).layer(inner);
+                    match self.tls.clone() {
+                        None => drop(open.spawn(converse(stream, stack(None), limits, draining, slot))),
+                        Some(tls) => drop(open.spawn(secure(tls, stream, peer, slot, limits, draining, stack))),
+                    }
                 }
             }
         }
@@ -189,6 +201,45 @@ impl Server {
     }
 }
 
+/// A connection from its first byte to its last.
+async fn converse<IO, S>(
+    io: IO,
+    stack: S,
+    limits: Limits,
+    draining: watch::Receiver<()>,
+    slot: OwnedSemaphorePermit,
+) -> Result<(), ConnectionError>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static> + Clone,
+{
+    let ended = Connection::new(io, stack, limits, draining).await;
+    drop(slot);
+    ended
+}
+
+/// As [`converse`], once the peer has shaken hands. It ends with the peer's certificate at the latest.
+async fn secure<S>(
+    tls: Acceptor,
+    stream: TcpStream,
+    peer: SocketAddr,
+    slot: OwnedSemaphorePermit,
+    limits: Limits,
+    mut draining: watch::Receiver<()>,
+    stack: impl FnOnce(Option<Arc<Workload>>) -> S,
+) -> Result<(), ConnectionError>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static> + Clone,
+{
+    let secured = tokio::select! {
+        secured = tls.accept(stream, peer) => secured.ok(),
+        // Nobody has asked anything yet: there is nothing to wait for.
+        _ = draining.changed() => None,
+    };
+    let Some(Secured { stream, workload, left }) = secured else { return Ok(()) };
+    converse(stream, stack(workload), limits.at_most(left), draining, slot).await
+}
+
 /// How a connection ended concerns its peer, and us only where it was a bug.
 fn tell(ended: Result<Result<(), ConnectionError>, JoinError>) {
     match ended {
@@ -203,7 +254,7 @@ fn tell(ended: Result<Result<(), ConnectionError>, JoinError>) {
 fn stack(
     methods: Arc<Methods>,
     room: Arc<Room>,
-    peer: Option<SocketAddr>,
+    caller: CallerLayer,
 ) -> impl Layer<
     Router,
     Service = impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send,
@@ -214,7 +265,7 @@ fn stack(
         .layer(DeadlineLayer)
         .layer(CatchLayer)
         .layer(ExplainLayer)
-        .layer(CallerLayer::new(peer))
+        .layer(caller)
         .into_inner()
 }
 

@@ -63,7 +63,9 @@ pub async fn init(settings: &ValidationSettings, purpose: &Purpose) -> Result<Cl
                 return Err(InitError::NoMembers);
             }
             let kms = kek(&settings.kek_file, folder)?;
-            secret(&settings.cluster_secret_file)?;
+            if let Some(file) = settings.cluster_secret_file.as_deref().filter(|_| !settings.tls.is_on()) {
+                secret(file)?;
+            }
             let staleness = DurationMillis::new(settings.raft.staleness_floor_ms);
             let members = settings.members.iter().map(|member| (NodeId(member.id), member_of(member))).collect();
             let (staleness_floor, staleness_default) = (staleness, staleness);

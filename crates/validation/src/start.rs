@@ -7,15 +7,14 @@ use crate::running::{Addresses, Parts as RunningParts, Running};
 use crate::stopping::Stop;
 use crate::validation_service::ValidationFace;
 use latchkey_config::{BackupSettings, LogFormat, TelemetrySettings, ValidationSettings};
-use latchkey_domain::ClusterId;
+use latchkey_domain::{ClusterId, NodeId, Workload};
 use latchkey_kms::{AwaitedFileKms, InsideError, KekFileError, Kms, refuse_inside};
 use latchkey_link::Refusals;
+use latchkey_link::security::{self, SecurityError};
 use latchkey_registry::{BackupPlan, Parts, Registry, Timing, is_interrupted, pending_founding, store_folder};
 use latchkey_storage::{OpenError, Options, SledStore, Store};
-use latchkey_telemetry::{Clock, SystemClock, serve_metrics};
-use latchkey_transport::{
-    BindError, ClusterSecret, ClusterSecretError, Dialer, Direct, Limits, PUBLIC_MESSAGE_BYTES_MAX, Probe, Server,
-};
+use latchkey_telemetry::{Clock, SystemClock, serve_metrics, serve_metrics_over};
+use latchkey_transport::{BindError, Direct, Limits, PUBLIC_MESSAGE_BYTES_MAX, Probe, Server};
 use latchkey_wire::FILE_DESCRIPTOR_SET;
 use latchkey_wire::pb::v1::cluster_service_server::ClusterServiceServer;
 use latchkey_wire::pb::v1::issuance_service_server::IssuanceServiceServer;
@@ -42,9 +41,9 @@ pub enum StartError {
     /// The KEK file lies where every copy of the data would carry it.
     #[error("the key-encryption key must lie outside the data folder")]
     Inside(#[from] InsideError),
-    /// The cluster's secret.
-    #[error("the secret of the cluster cannot be had")]
-    Secret(#[from] ClusterSecretError),
+    /// The certificates, or the cluster's secret.
+    #[error(transparent)]
+    Security(#[from] SecurityError),
     /// The data folder.
     #[error("the data folder cannot be opened; a new one is made by `init`")]
     Folder(#[from] OpenError),
@@ -110,14 +109,18 @@ impl Validation {
         }
         // A file that is not mounted yet locks the replica, which votes and appends meanwhile.
         let kms: Arc<dyn Kms> = Arc::new(AwaitedFileKms::open(&settings.kek_file)?);
-        let secret = ClusterSecret::read(&settings.cluster_secret_file, Some(folder))?;
+        let workload = Workload::Replica(NodeId(settings.node.id));
+        let secret_file = settings.cluster_secret_file.as_deref();
+        let security = security::open(&settings.tls, secret_file, Some(folder), workload)?;
 
         // Bound before anything is started: a port that is taken is the most frequent reason to stop here.
-        let api = Server::bind(settings.listen).await?;
-        let raft = Server::bind(settings.raft.listen).await?;
-        let metrics = serve_metrics(settings.metrics_listen)
-            .await
-            .map_err(|source| StartError::Metrics { address: settings.metrics_listen, source })?;
+        let api = Server::bind(settings.listen).await?.tls(security.acceptor());
+        let raft = Server::bind(settings.raft.listen).await?.tls(security.replica_acceptor());
+        let served = match security.scrape_acceptor(settings.metrics_listen) {
+            Some(acceptor) => serve_metrics_over(acceptor, settings.metrics_listen).await,
+            None => serve_metrics(settings.metrics_listen).await,
+        };
+        let metrics = served.map_err(|source| StartError::Metrics { address: settings.metrics_listen, source })?;
         let addresses = Addresses { api: api.address(), raft: raft.address(), metrics: metrics.address() };
 
         let store = open_store(settings).await?;
@@ -129,7 +132,7 @@ impl Validation {
             election_min_ms: raft_settings.election_min_ms,
             election_max_ms: raft_settings.election_max_ms,
         };
-        let (dialer, proof) = (Dialer::plain(), secret.into());
+        let (dialer, proof) = (security.dialer(), security.proof());
         let parts = Parts { store, kms, clock: clock.clone(), dialer, proof, timing, founding };
         let level = u32::try_from(raft_settings.feature_level_max).ok().filter(|level| *level > 0);
         let runtime = RaftRuntime::build().map_err(StartError::Threads)?;

@@ -61,14 +61,13 @@ fn a_flag_wins_over_the_environment_and_the_environment_over_the_file() {
 #[test]
 fn all_mistakes_are_told_at_once() {
     let file = "colour = true\n[node]\nid = \"one\"\n[raft]\nhartbeat_ms = 150\nelection_min_ms = 300\n";
-    let told = mistakes(file, &[("LATCHKEY_LISTEN", "0.0.0.0:7720")], &[]);
+    let told = mistakes(file, &[("LATCHKEY_LISTEN", "nowhere")], &[]);
     let begins = [
         "node.id (\"one\", ",
         "node.region is not set, expected a word such as eu-west-1; set it in the file, or as LATCHKEY_NODE__REGION",
         "node.data_folder is not set",
-        "listen (\"0.0.0.0:7720\", LATCHKEY_LISTEN) must be a loopback address",
+        "listen (\"nowhere\", LATCHKEY_LISTEN) must be an address and a port",
         "raft.election_min_ms (300) must be at least 3 x raft.heartbeat_ms (150); raise the first or lower the second",
-        "cluster_secret_file is not set",
         "kek_file is not set",
         "colour (",
         "raft.hartbeat_ms (",
@@ -77,8 +76,7 @@ fn all_mistakes_are_told_at_once() {
     for (mistake, begin) in told.iter().zip(begins) {
         assert!(mistake.starts_with(begin), "{mistake:?} should begin with {begin:?}");
     }
-    assert!(told[3].contains("mutual TLS, which is not built yet"), "{}", told[3]);
-    assert!(told[8].ends_with("is no setting; did you mean raft.heartbeat_ms?"), "{}", told[8]);
+    assert!(told[7].ends_with("is no setting; did you mean raft.heartbeat_ms?"), "{}", told[7]);
 }
 
 #[test]
@@ -135,8 +133,59 @@ fn a_file_that_is_missing_or_broken_is_told_with_the_rest() {
     let sources = Sources { file: Some("/nowhere/latchkey.toml".into()), ..Sources::default() };
     let missing = ValidationSettings::load(&sources).unwrap_err();
     assert!(missing.0[0].to_string().starts_with("/nowhere/latchkey.toml cannot be read"), "{missing}");
-    assert_eq!(missing.0.len(), 6, "and the five required settings: {missing}");
+    assert_eq!(missing.0.len(), 5, "and the four required settings: {missing}");
 
     let broken = mistakes("[node]\nid = = 1\n", &[], &[]);
     assert!(broken[0].contains("is no TOML at line 2"), "{broken:?}");
+}
+
+const TLS: &str = r#"
+[tls]
+certificate_file = "/etc/latchkey/replica-1.pem"
+key_file = "/etc/latchkey/replica-1.key"
+trust_file = "/etc/latchkey/trust.pem"
+trust_domain = "latchkey.example"
+"#;
+
+#[test]
+fn off_loopback_nothing_is_served_or_dialled_without_tls() {
+    let member = "[[members]]\nid = 1\nregion = \"eu\"\napi_address = \"replica-1.example:7720\"\n\
+                  raft_address = \"10.0.0.1:7721\"\n";
+    let flags = [("listen", "0.0.0.0:7720"), ("raft.listen", "[::]:7721"), ("metrics_listen", "10.0.0.1:7729")];
+    let told = mistakes(&format!("{COMPLETE}{member}"), &[], &flags);
+    let begins = [
+        "listen (0.0.0.0:7720) must be on loopback where there is no TLS; use 127.0.0.1 or [::1], or set tls.",
+        "raft.listen ([::]:7721) must be on loopback",
+        "metrics_listen (10.0.0.1:7729) must be on loopback",
+        "members[0].api_address (replica-1.example:7720) must be on loopback",
+        "members[0].raft_address (10.0.0.1:7721) must be on loopback",
+    ];
+    assert_eq!(told.len(), begins.len(), "{told:#?}");
+    for (mistake, begin) in told.iter().zip(begins) {
+        assert!(mistake.starts_with(begin), "{mistake:?} should begin with {begin:?}");
+    }
+    let settings = load(&format!("{COMPLETE}{member}{TLS}"), &[], &flags).unwrap();
+    assert!(settings.tls.is_on() && !settings.listen.ip().is_loopback());
+}
+
+#[test]
+fn certificates_take_the_place_of_the_secret_and_one_of_both_must_be() {
+    let complete = COMPLETE.replace("cluster_secret_file", "#");
+    let told = mistakes(&complete, &[], &[]);
+    assert!(told[0].starts_with("cluster_secret_file (empty) must be set where there is no TLS"), "{told:?}");
+    assert!(load(&format!("{complete}{TLS}"), &[], &[]).unwrap().cluster_secret_file.is_none());
+}
+
+#[test]
+fn half_of_the_certificate_settings_is_refused_and_so_is_a_key_in_the_data_folder() {
+    let told = mistakes(COMPLETE, &[("LATCHKEY_TLS__KEY_FILE", "/k")], &[]);
+    let names = ["tls.certificate_file", "tls.trust_file", "tls.trust_domain"];
+    assert_eq!(told.len(), names.len(), "{told:?}");
+    for (mistake, name) in told.iter().zip(names) {
+        assert!(mistake.starts_with(&format!("{name} (empty) must be set where another of the four is")), "{mistake}");
+    }
+    let told = mistakes(&format!("{COMPLETE}{TLS}"), &[], &[("tls.key_file", "/var/lib/latchkey/key")]);
+    assert!(told[0].starts_with("tls.key_file (/var/lib/latchkey/key) must not lie in node.data_folder"), "{told:?}");
+    let told = mistakes(&format!("{COMPLETE}{TLS}"), &[], &[("tls.trust_domain", "Latchkey")]);
+    assert!(told[0].contains("must be a trust domain such as latchkey.example"), "{told:?}");
 }

@@ -1,6 +1,7 @@
 //! Calls over the public API: who calls, how long, and again while nothing was decided.
 
 use crate::cli::call_error::CallError;
+use crate::cli::dial::Dial;
 use crate::cli::error::CliError;
 use crate::cli::output::json;
 use crate::cli::service::Service;
@@ -11,12 +12,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::StatusExt as _;
-
-/// A service that does not accept within this time is taken as away.
-const CONNECT_MAX: Duration = Duration::from_secs(2);
 
 /// Kept back of what a service may take, so that its own words are here before we stop listening.
 const ANSWER_MARGIN: Duration = Duration::from_millis(300);
@@ -33,6 +31,7 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub(crate) struct Api {
     addresses: [String; 4],
     channels: [Channel; 4],
+    dial: Dial,
     authorization: Option<MetadataValue<Ascii>>,
     timeout: Duration,
     /// Where the key lies, for whoever has to look there.
@@ -62,8 +61,21 @@ impl Api {
         let authorization = key.map(bearer).transpose()?;
         let addresses = Service::ALL.map(|service| settings.address(service).to_owned());
         let [issuance, validation, rotation, audit] = &addresses;
-        let channels = [channel(issuance)?, channel(validation)?, channel(rotation)?, channel(audit)?];
-        Ok(Self { addresses, channels, authorization, timeout: settings.timeout, key_place: settings.key.place() })
+        let dial = Dial::new(&settings.tls)?;
+        let channels = [
+            dial.channel(Service::Issuance, issuance)?,
+            dial.channel(Service::Validation, validation)?,
+            dial.channel(Service::Rotation, rotation)?,
+            dial.channel(Service::Audit, audit)?,
+        ];
+        Ok(Self {
+            addresses,
+            channels,
+            dial,
+            authorization,
+            timeout: settings.timeout,
+            key_place: settings.key.place(),
+        })
     }
 
     /// With more patience: for a call that waits on its own account.
@@ -82,9 +94,17 @@ impl Api {
     /// [`CliError::Usage`].
     pub(crate) fn at_replica(&self, address: &str) -> Result<Self, CliError> {
         let mut there = self.clone();
-        there.channels[Service::Validation as usize] = channel(address)?;
+        there.channels[Service::Validation as usize] = self.replica_channel(address)?;
         address.clone_into(&mut there.addresses[Service::Validation as usize]);
         Ok(there)
+    }
+
+    /// A channel to the replica at this address.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`].
+    pub(crate) fn replica_channel(&self, address: &str) -> Result<Channel, CliError> {
+        self.dial.channel(Service::Validation, address)
     }
 
     /// In nobody's name.
@@ -152,16 +172,6 @@ impl Api {
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
-}
-
-/// A channel to `address` that connects with the first call.
-///
-/// # Errors
-/// [`CliError::Usage`].
-pub(crate) fn channel(address: &str) -> Result<Channel, CliError> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"));
-    let endpoint = endpoint.map_err(|_| CliError::usage(format!("expected HOST:PORT, found {address:?}")))?;
-    Ok(endpoint.connect_timeout(CONNECT_MAX).tcp_nodelay(true).connect_lazy())
 }
 
 /// What has other signs cannot be a key text; what it was is not told.

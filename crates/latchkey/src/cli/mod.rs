@@ -18,6 +18,7 @@ mod command;
 mod confirm;
 mod context;
 mod csv_text;
+mod dial;
 mod error;
 mod exit;
 mod export;

@@ -31,6 +31,12 @@ pub(crate) struct Profile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tenant: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tls_trust: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tls_certificate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tls_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key_text: Option<String>,
 }
 
@@ -53,6 +59,9 @@ impl fmt::Debug for Profile {
             .field("rotation_address", &self.rotation_address)
             .field("audit_address", &self.audit_address)
             .field("tenant", &self.tenant)
+            .field("tls_trust", &self.tls_trust)
+            .field("tls_certificate", &self.tls_certificate)
+            .field("tls_key", &self.tls_key)
             .field("key_text", &self.key_text.as_ref().map(|_| "hidden"))
             .finish()
     }

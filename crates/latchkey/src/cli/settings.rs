@@ -1,5 +1,6 @@
 //! Where the services are, and who calls: flags, then the environment, then the profile, then loopback.
 
+use crate::cli::dial::TlsFiles;
 use crate::cli::error::CliError;
 use crate::cli::files::{self, STANDARD_INPUT};
 use crate::cli::profile::{self, Profile, Profiles};
@@ -38,6 +39,16 @@ pub(crate) struct GlobalArguments {
     /// Where audit is reached [env: LATCHKEY_AUDIT_ADDRESS] [default: 127.0.0.1:7740].
     #[arg(long, global = true, value_name = "HOST:PORT")]
     pub(crate) audit_address: Option<String>,
+    /// The roots that are trusted, PEM: with it, calls are over TLS. Off loopback there is no other way [env:
+    /// LATCHKEY_TLS_TRUST].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_trust: Option<String>,
+    /// Your certificate, PEM, where the services ask for one [env: LATCHKEY_TLS_CERTIFICATE].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_certificate: Option<String>,
+    /// Its key, PEM, mode 0600 [env: LATCHKEY_TLS_KEY].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_key: Option<String>,
     /// How long a call may take, with all its tries.
     #[arg(long, global = true, value_name = "SPAN", default_value = "15s", value_parser = span::parse)]
     pub(crate) timeout: Duration,
@@ -64,6 +75,9 @@ impl GlobalArguments {
             validation_address: or(self.validation_address, Service::Validation.variable()),
             rotation_address: or(self.rotation_address, Service::Rotation.variable()),
             audit_address: or(self.audit_address, Service::Audit.variable()),
+            tls_trust: or(self.tls_trust, "LATCHKEY_TLS_TRUST"),
+            tls_certificate: or(self.tls_certificate, "LATCHKEY_TLS_CERTIFICATE"),
+            tls_key: or(self.tls_key, "LATCHKEY_TLS_KEY"),
             timeout: self.timeout,
             output: self.output,
         }
@@ -91,6 +105,7 @@ pub(crate) struct Settings {
     addresses: [String; 4],
     pub(crate) key: KeySource,
     pub(crate) tenant: Option<String>,
+    pub(crate) tls: TlsFiles,
     pub(crate) timeout: Duration,
 }
 
@@ -153,7 +168,15 @@ impl Settings {
             (None, None) => KeySource::None,
         };
         let tenant = said(&arguments.tenant).map(str::to_owned).or_else(|| profile.tenant.clone());
-        Ok(Self { addresses, key, tenant, timeout: arguments.timeout })
+        let file = |given: &Option<String>, kept: &Option<String>| {
+            said(given).map(str::to_owned).or_else(|| kept.clone()).map(PathBuf::from)
+        };
+        let tls = TlsFiles {
+            trust: file(&arguments.tls_trust, &profile.tls_trust),
+            certificate: file(&arguments.tls_certificate, &profile.tls_certificate),
+            key: file(&arguments.tls_key, &profile.tls_key),
+        };
+        Ok(Self { addresses, key, tenant, tls, timeout: arguments.timeout })
     }
 
     pub(crate) fn address(&self, service: Service) -> &str {

@@ -20,7 +20,7 @@ async fn without_a_replica_it_serves_says_that_it_cannot_and_stops_when_asked() 
         listen: "127.0.0.1:0".parse().unwrap(),
         metrics_listen: Some("127.0.0.1:0".parse().unwrap()),
         replicas: vec![nobody.into()],
-        secret,
+        security: secret.into(),
         kms: Arc::new(SwitchableKms::new([1; 32])),
     })
     .await

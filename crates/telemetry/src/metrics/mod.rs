@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::endpoint;
+use crate::endpoint::{self, Plain, Underlay};
 
 /// A running scrape endpoint. It ends when this is dropped.
 #[derive(Debug)]
@@ -49,10 +49,17 @@ impl Drop for Endpoint {
 /// # Errors
 /// If the address cannot be bound.
 pub async fn serve_metrics(address: SocketAddr) -> io::Result<Endpoint> {
+    serve_metrics_over(Plain, address).await
+}
+
+/// As [`serve_metrics`], over what lies under HTTP there.
+/// # Errors
+/// If the address cannot be bound.
+pub async fn serve_metrics_over(underlay: impl Underlay, address: SocketAddr) -> io::Result<Endpoint> {
     let recorder = recorder().clone();
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    let task = tokio::spawn(endpoint::serve(listener, recorder));
+    let task = tokio::spawn(endpoint::serve(listener, recorder, underlay));
     Ok(Endpoint { address, task })
 }
 

@@ -32,7 +32,7 @@ async fn call<M: prost::Message + 'static>(channel: Channel, path: &'static str,
 
 /// tonic's client ends a call itself when its timeout is over; this one waits for the server's answer.
 async fn call_without_a_timer(address: SocketAddr, path: &str, timeout: &str) -> Status {
-    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -47,7 +47,7 @@ async fn call_without_a_timer(address: SocketAddr, path: &str, timeout: &str) ->
 
 /// How many bytes the server says first, up to one.
 async fn try_connection(address: SocketAddr) -> io::Result<usize> {
-    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    let mut stream = TcpStream::connect(address).await?;
     stream.read(&mut [0; 1]).await
 }
 
@@ -239,7 +239,7 @@ async fn the_cost_of_the_stack() {
     let mut router = Router::default();
     router.add(TestService);
     let methods = Arc::new(Methods::new([&descriptors()]));
-    let layered = stack(methods, Room::new(Limits::PUBLIC), None).layer(router.clone());
+    let layered = stack(methods, Room::new(Limits::PUBLIC), CallerLayer::new(None, None)).layer(router.clone());
 
     for _ in 0..3 {
         let bare = time_calls(router.clone(), CALLS).await;

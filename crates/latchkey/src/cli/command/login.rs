@@ -11,7 +11,7 @@ use crate::cli::settings::{GlobalArguments, KeySource, Settings, profile_path};
 use clap::Args;
 use latchkey_wire::pb::v1 as pb;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Nobody waits long for a courtesy.
@@ -61,6 +61,9 @@ impl Login {
             rotation_address: address(Service::Rotation),
             audit_address: address(Service::Audit),
             tenant: settings.tenant.clone(),
+            tls_trust: kept(settings.tls.trust.as_deref())?,
+            tls_certificate: kept(settings.tls.certificate.as_deref())?,
+            tls_key: kept(settings.tls.key.as_deref())?,
             key_text: Some(text.to_string()),
         };
         profiles.profiles.insert(name.clone(), profile);
@@ -123,6 +126,14 @@ impl Logout {
         note(&format!("Removed from {}: {told}. The keys live on: latchkey key revoke ends one.", path.display()));
         Ok(Exit::Done)
     }
+}
+
+/// A path that means the same from every folder.
+fn kept(path: Option<&Path>) -> Result<Option<String>, CliError> {
+    let Some(path) = path else { return Ok(None) };
+    let whole = std::path::absolute(path);
+    let whole = whole.map_err(|source| CliError::File { verb: "find", path: path.to_owned(), source })?;
+    Ok(Some(whole.display().to_string()))
 }
 
 fn name(global: &GlobalArguments) -> String {

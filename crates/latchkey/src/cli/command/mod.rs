@@ -14,6 +14,7 @@ mod keyspace;
 mod login;
 mod man;
 mod owner;
+mod pki;
 mod plan;
 mod replica;
 mod role;
@@ -69,6 +70,9 @@ pub(crate) enum Task {
     /// The replicas of validation.
     #[command(subcommand)]
     Cluster(cluster::ClusterTask),
+    /// Certificates, for those who have no authority of their own.
+    #[command(subcommand)]
+    Pki(pki::PkiTask),
     /// Backups of the cluster.
     #[command(subcommand)]
     Backup(backup::BackupTask),
@@ -103,6 +107,7 @@ impl Task {
             Self::Login(login) => login.run(global).await,
             Self::Logout(logout) => logout.run(global),
             Self::Doctor(doctor) => doctor.run(global, printer).await,
+            Self::Pki(task) => task.run(printer),
             Self::Health(health) => health.run(),
             Self::Plan(plan) => plan.run(printer),
             Self::Completions(completions) => completions.run(),

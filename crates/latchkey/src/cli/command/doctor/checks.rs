@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::names;
 use crate::cli::service::Service;
-use crate::cli::{api, moment};
+use crate::cli::moment;
 use latchkey_wire::pb::v1 as pb;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -211,8 +211,8 @@ async fn audit(context: &Context) -> Finding {
 }
 
 /// A replica by its own address.
-pub(super) async fn replica(replica: &pb::Replica) -> Finding {
-    match api::channel(&replica.address) {
+pub(super) async fn replica(api: &Api, replica: &pb::Replica) -> Finding {
+    match api.replica_channel(&replica.address) {
         Ok(channel) => health(&replica.address, channel, &["", "latchkey.validate"], &start(replica)).await.0,
         Err(error) => Finding::failed("", &error, "mend the address in the settings of the replicas"),
     }

@@ -33,7 +33,7 @@ pub(super) async fn look(context: &Context, findings: &mut Vec<Finding>) {
         let mut finding = state(replica, bound_ms(&cluster));
         // The leader may not have noticed yet, and a follower does not know.
         if finding.health == super::Health::Ok && replica.id != cluster.answered_by {
-            let probed = checks::replica(replica).await;
+            let probed = checks::replica(&context.api, replica).await;
             if probed.health == super::Health::Wrong {
                 finding = Finding { check: finding.check, ..probed };
             }

@@ -1,0 +1,443 @@
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::Request;
+use latchkey_domain::{NodeId, TrustDomain, Workload};
+use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use time::{Duration as Days, OffsetDateTime};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tonic::body::Body;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tower::{Service as _, ServiceExt as _};
+
+use super::acceptor::{HANDSHAKE_MAX, HANDSHAKES_MAX};
+use super::*;
+use crate::dialer::Dialer;
+use crate::proof::Proof;
+use crate::test_support::{Running, TestService, run};
+
+const DOMAIN: &str = "latchkey.example";
+const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
+
+/// Whoever issues certificates.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key, as PEM.
+struct Issued {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// For these URIs, from and until so many days from now.
+    fn issue(&self, uris: &[&str], from: i64, until: i64) -> Issued {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())).collect();
+        #[expect(clippy::disallowed_methods, reason = "a certificate is valid by the machine's clock")]
+        let now = OffsetDateTime::from(std::time::SystemTime::now());
+        (params.not_before, params.not_after) = (now + Days::days(from), now + Days::days(until));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        Issued { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
+    fn issue_to(&self, workload: &str) -> Issued {
+        self.issue(&[&format!("spiffe://{DOMAIN}/{workload}")], -1, 1)
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+}
+
+/// The files of one process.
+struct Place {
+    _folder: tempfile::TempDir,
+    files: TlsFiles,
+}
+
+/// Replaces a file whole, as whoever renews certificates does.
+fn replace(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(new, path).unwrap();
+}
+
+impl Place {
+    fn new(issued: &Issued, trust: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| -> PathBuf { folder.path().join(name) };
+        let files = TlsFiles {
+            certificate: path("own.pem"),
+            key: path("own.key"),
+            trust: path("trust.pem"),
+            trust_domain: TrustDomain::parse(DOMAIN).unwrap(),
+            workload: None,
+        };
+        let place = Self { _folder: folder, files };
+        place.put(issued, trust);
+        place
+    }
+
+    fn put(&self, issued: &Issued, trust: &str) {
+        replace(&self.files.trust, trust);
+        replace(&self.files.key, &issued.key);
+        replace(&self.files.certificate, &issued.certificate);
+    }
+
+    /// What holds, whoever it says it is.
+    fn forged(&self) -> Current {
+        let chain = files::read_certificates(&self.files.certificate).unwrap();
+        let key: PrivateKeyDer<'static> = files::read_key(&self.files.key).unwrap();
+        Arc::new(ArcSwap::from_pointee(Material::forged(chain, key, &self.files).unwrap()))
+    }
+
+    fn current(&self) -> Current {
+        Arc::new(ArcSwap::from_pointee(Material::read(&self.files).unwrap()))
+    }
+}
+
+fn acceptor(current: &Current, admitted: Peer, certificates: ClientCertificates) -> Acceptor {
+    Acceptor::new(config::server(current.clone(), admitted, certificates, config::H2))
+}
+
+/// Shakes hands as a client and then waits for what the server thinks of it, which TLS 1.3 tells afterwards.
+async fn shake(config: Arc<rustls::ClientConfig>, io: DuplexStream) -> io::Result<()> {
+    let name = ServerName::try_from("whatever.example").unwrap();
+    let mut stream = TlsConnector::from(config).connect(name, io).await?;
+    stream.read_u8().await.map(drop)
+}
+
+/// What a listener for replicas says to a client who shows this.
+async fn told_to(client: &Issued, trust: &str, listener: &Place) -> Result<Option<Workload>, HandshakeRefusal> {
+    let client = Place::new(client, trust).forged();
+    let (ours, theirs) = duplex(64 * 1024);
+    let acceptor = acceptor(&listener.current(), Peer::AnyReplica, ClientCertificates::Required);
+    let (accepted, _) = tokio::join!(
+        async {
+            // Dropped here, so that the client hears of it.
+            acceptor.accept(ours, PEER).await.map(|secured| secured.workload.as_deref().cloned())
+        },
+        shake(config::client(client, Peer::Any), theirs)
+    );
+    accepted
+}
+
+/// What a dialer that expects replica 3 says to a server who shows this.
+async fn said_of(server: &Issued, trust: &str, dialer: &Place) -> Option<HandshakeRefusal> {
+    let server =
+        config::server(Place::new(server, trust).forged(), Peer::Any, ClientCertificates::Required, config::H2);
+    let (ours, theirs) = duplex(64 * 1024);
+    let client = config::client(dialer.current(), Peer::Replica(NodeId(3)));
+    let (_, shaken) =
+        tokio::join!(async { TlsAcceptor::from(server).accept(ours).await.map(drop) }, shake(client, theirs));
+    match shaken {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+        Err(error) => Some(HandshakeRefusal::of(&error)),
+        Ok(()) => None,
+    }
+}
+
+#[tokio::test]
+async fn a_peer_is_who_its_one_id_says_and_every_other_is_refused_on_both_sides() {
+    let (root, foreign) = (Authority::new(), Authority::new());
+    let trust = root.pem();
+    let ours = Place::new(&root.issue_to("replica/1"), &trust);
+    let id = |path: &str| format!("spiffe://{DOMAIN}/{path}");
+    let replica = id("replica/3");
+    let cases: [(&str, Issued, HandshakeRefusal); 8] = [
+        ("ended", root.issue(&[&replica], -3, -1), HandshakeRefusal::Expired),
+        ("not begun", root.issue(&[&replica], 1, 3), HandshakeRefusal::NotYetValid),
+        ("foreign", foreign.issue_to("replica/3"), HandshakeRefusal::UnknownIssuer),
+        ("two ids", root.issue(&[&replica, &id("audit")], -1, 1), HandshakeRefusal::Id),
+        ("no id", root.issue(&[], -1, 1), HandshakeRefusal::Id),
+        ("no workload", root.issue(&[&id("replica/03")], -1, 1), HandshakeRefusal::Id),
+        ("wrong domain", root.issue(&["spiffe://elsewhere.example/replica/3"], -1, 1), HandshakeRefusal::TrustDomain),
+        ("wrong role", root.issue_to("client/replica"), HandshakeRefusal::Role),
+    ];
+    for (what, issued, reason) in cases {
+        assert_eq!(told_to(&issued, &trust, &ours).await, Err(reason), "{what}, to a listener");
+        assert_eq!(said_of(&issued, &trust, &ours).await, Some(reason), "{what}, to a dialer");
+    }
+    let good = root.issue_to("replica/3");
+    assert_eq!(told_to(&good, &trust, &ours).await, Ok(Some(Workload::Replica(NodeId(3)))));
+    assert_eq!(said_of(&good, &trust, &ours).await, None);
+    assert_eq!(said_of(&root.issue_to("replica/4"), &trust, &ours).await, Some(HandshakeRefusal::Role), "another node");
+}
+
+#[tokio::test]
+async fn without_a_certificate_only_those_come_in_who_need_none() {
+    let root = Authority::new();
+    let ours = Place::new(&root.issue_to("replica/1"), &root.pem());
+    for (certificates, expected) in
+        [(ClientCertificates::Required, Err(HandshakeRefusal::NoCertificate)), (ClientCertificates::Optional, Ok(None))]
+    {
+        let stranger = Arc::new(ArcSwap::from_pointee(Material::of_stranger(&ours.files.trust).unwrap()));
+        let (near, far) = duplex(64 * 1024);
+        let acceptor = acceptor(&ours.current(), Peer::Any, certificates);
+        let (accepted, _) = tokio::join!(
+            async { acceptor.accept(near, PEER).await.map(|secured| secured.workload) },
+            shake(config::client(stranger, Peer::Any), far)
+        );
+        assert_eq!(accepted, expected);
+    }
+}
+
+/// The first message of a client that speaks nothing newer than TLS 1.2: of the right form, without `supported_versions`.
+fn tls_12_hello() -> Vec<u8> {
+    let extensions = [
+        &[0x00, 0x0a, 0x00, 0x04, 0x00, 0x02, 0x00, 0x1d][..], // supported_groups: x25519
+        &[0x00, 0x0d, 0x00, 0x04, 0x00, 0x02, 0x04, 0x03],     // signature_algorithms: ecdsa_secp256r1_sha256
+    ]
+    .concat();
+    let mut hello = vec![0x03, 0x03];
+    hello.extend([7; 32]);
+    hello.extend([0x00, 0x00, 0x02, 0xc0, 0x2b, 0x01, 0x00]); // no session, one suite, no compression
+    hello.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
+    hello.extend(extensions);
+    let length = u8::try_from(hello.len()).unwrap();
+    [&[0x16, 0x03, 0x01, 0x00, length + 4, 0x01, 0x00, 0x00, length][..], &hello].concat()
+}
+
+#[tokio::test]
+async fn whoever_speaks_tls_12_or_no_tls_at_all_is_refused() {
+    let root = Authority::new();
+    let ours = Place::new(&root.issue_to("replica/1"), &root.pem());
+    let acceptor = acceptor(&ours.current(), Peer::Any, ClientCertificates::Optional);
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    for (hello, reason) in [(tls_12_hello(), HandshakeRefusal::TlsVersion), (preface, HandshakeRefusal::Protocol)] {
+        let (near, mut far) = duplex(64 * 1024);
+        far.write_all(&hello).await.unwrap();
+        assert_eq!(acceptor.accept(near, PEER).await.map(drop), Err(reason));
+    }
+    let (near, far) = duplex(64);
+    drop(far);
+    assert_eq!(acceptor.accept(near, PEER).await.map(drop), Err(HandshakeRefusal::Closed), "a look at the port");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_takes_three_seconds_is_cut_and_not_before() {
+    let root = Authority::new();
+    let ours = Place::new(&root.issue_to("replica/1"), &root.pem());
+    let acceptor = acceptor(&ours.current(), Peer::Any, ClientCertificates::Required);
+    let (near, mut far) = duplex(64);
+    far.write_all(&[0x16, 0x03]).await.unwrap();
+    let began = tokio::time::Instant::now();
+    assert_eq!(acceptor.accept(near, PEER).await.map(drop), Err(HandshakeRefusal::Timeout));
+    assert_eq!(began.elapsed(), HANDSHAKE_MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn handshakes_under_way_are_bounded_and_the_next_comes_in_when_one_has_ended() {
+    let root = Authority::new();
+    let ours = Place::new(&root.issue_to("replica/1"), &root.pem());
+    let acceptor = acceptor(&ours.current(), Peer::Any, ClientCertificates::Required);
+    let mut dawdling = tokio::task::JoinSet::new();
+    let mut far_ends = Vec::new();
+    for _ in 0..HANDSHAKES_MAX {
+        let (near, far) = duplex(64);
+        far_ends.push(far);
+        let acceptor = acceptor.clone();
+        dawdling.spawn(async move { acceptor.accept(near, PEER).await.map(drop) });
+    }
+    while acceptor.handshakes.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let one_more = || acceptor.accept(duplex(64).0, PEER);
+    assert_eq!(one_more().await.map(drop), Err(HandshakeRefusal::Full));
+    while let Some(ended) = dawdling.join_next().await {
+        assert_eq!(ended.unwrap(), Err(HandshakeRefusal::Timeout));
+    }
+    assert_eq!(one_more().await.map(drop), Err(HandshakeRefusal::Closed), "there is room again");
+}
+
+async fn serve(current: &Current, admitted: Peer) -> Running {
+    let acceptor = acceptor(current, admitted, ClientCertificates::Required);
+    run(|server| server.tls(Some(acceptor)).service(Proof::Certificate.guard(TestService))).await
+}
+
+/// Calls once; the code of the answer.
+async fn ask(mut channel: Channel) -> Result<Code, tonic::transport::Error> {
+    let request = Request::post("/test.v1.TestService/Facts").body(Body::empty()).unwrap();
+    let response = channel.ready().await?.call(request).await?;
+    Ok(Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code()))
+}
+
+#[tokio::test]
+async fn a_call_over_tls_reaches_its_handler_where_the_caller_is_one_of_ours() {
+    let root = Authority::new();
+    let ours = Place::new(&root.issue_to("replica/1"), &root.pem());
+    let server = serve(&ours.current(), Peer::Any).await;
+    for (workload, expected) in [("issuance", Code::AlreadyExists), ("client/me", Code::Unauthenticated)] {
+        let client = TlsClient::once(&Place::new(&root.issue_to(workload), &root.pem()).files).unwrap();
+        let channel = Dialer::tls(client).channel(&server.address.to_string(), Peer::Replica(NodeId(1)));
+        assert_eq!(ask(channel).await.unwrap(), expected, "{workload}");
+    }
+    // Over plain text nobody answers, and from another replica nothing is believed.
+    assert!(ask(crate::channel(server.address)).await.is_err());
+    let client = TlsClient::once(&ours.files).unwrap();
+    assert!(ask(Dialer::tls(client).channel(&server.address.to_string(), Peer::Replica(NodeId(2)))).await.is_err());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_is_believed_only_from_the_replica_that_it_names() {
+    let mut extensions = tonic::Extensions::default();
+    assert!(!Proof::Certificate.bears(&extensions, NodeId(3)));
+    let workload = Some(Arc::new(Workload::Replica(NodeId(3))));
+    extensions.insert(crate::Caller { workload, ..crate::Caller::default() });
+    assert!(Proof::Certificate.bears(&extensions, NodeId(3)));
+    assert!(!Proof::Certificate.bears(&extensions, NodeId(4)));
+}
+
+/// Takes up what lies in the files now.
+async fn reload(place: &Place, stamp: watch::Stamp, current: &Current) -> watch::Stamp {
+    watch::look(&Arc::new(place.files.clone()), stamp, current).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_replaced_many_times_under_load_and_no_call_fails() {
+    const ROUNDS: usize = 50;
+    let root = Authority::new();
+    let place = Place::new(&root.issue_to("replica/1"), &root.pem());
+    let (material, mut stamp) = watch::read(&place.files).unwrap();
+    let current: Current = Arc::new(ArcSwap::from_pointee(material));
+    let server = serve(&current, Peer::AnyReplica).await;
+    let dialer = Dialer::tls(TlsClient::new(current.clone()));
+    let address = server.address.to_string();
+
+    let (done, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..4 {
+        let (dialer, address, done, calls) = (dialer.clone(), address.clone(), done.clone(), calls.clone());
+        callers.spawn(async move {
+            let mut channel = dialer.channel(&address, Peer::Replica(NodeId(1)));
+            while !done.load(Ordering::Relaxed) {
+                if caller % 2 == 0 {
+                    // A handshake for each call.
+                    channel = dialer.channel(&address, Peer::Replica(NodeId(1)));
+                }
+                assert_eq!(ask(channel.clone()).await.unwrap(), Code::AlreadyExists);
+                calls.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    for round in 1..=ROUNDS {
+        let before = current.load_full();
+        place.put(&root.issue_to("replica/1"), &root.pem());
+        stamp = reload(&place, stamp, &current).await;
+        assert!(!Arc::ptr_eq(&before, &current.load_full()), "round {round} was taken up");
+        let seen = calls.load(Ordering::Relaxed);
+        while calls.load(Ordering::Relaxed) < seen + 4 && !callers.is_empty() {
+            tokio::task::yield_now().await;
+            if let Some(ended) = callers.try_join_next() {
+                ended.unwrap();
+            }
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    while let Some(ended) = callers.join_next().await {
+        ended.unwrap();
+    }
+    println!("{ROUNDS} replacements under {} calls, 0 failures", calls.load(Ordering::Relaxed));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn while_one_root_takes_the_place_of_another_both_are_believed() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let both = format!("{}{}", old.pem(), new.pem());
+    let good = Ok(Some(Workload::Replica(NodeId(3))));
+    // Each step of a change of roots: trust both, then issue anew, then trust the new one alone.
+    for (ours, theirs, trust) in
+        [(&old, &old, &both), (&old, &new, &both), (&new, &old, &both), (&new, &new, &new.pem())]
+    {
+        let listener = Place::new(&ours.issue_to("replica/1"), trust);
+        assert_eq!(told_to(&theirs.issue_to("replica/3"), trust, &listener).await, good);
+    }
+    let listener = Place::new(&new.issue_to("replica/1"), &new.pem());
+    let late = told_to(&old.issue_to("replica/3"), &both, &listener).await;
+    assert_eq!(late, Err(HandshakeRefusal::UnknownIssuer), "the old root is gone");
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_change_nothing_and_say_why() {
+    let root = Authority::new();
+    let good = root.issue_to("replica/1");
+    let mut place = Place::new(&good, &root.pem());
+    place.files.workload = Some(Workload::Replica(NodeId(1)));
+    let (material, mut stamp) = watch::read(&place.files).unwrap();
+    let current: Current = Arc::new(ArcSwap::from_pointee(material));
+    let before = current.load_full();
+
+    let mut refused = Vec::new();
+    for (certificate, key, trust) in [
+        ("no PEM", good.key.as_str(), root.pem()),
+        (&good.certificate, &root.issue_to("replica/1").key, root.pem()),
+        (&root.issue_to("replica/2").certificate, &good.key, root.pem()),
+        (&root.issue(&["spiffe://latchkey.example/replica/1"], -3, -1).certificate, &good.key, root.pem()),
+        (&good.certificate, &good.key, String::new()),
+    ] {
+        let issued = Issued { certificate: certificate.to_owned(), key: key.to_owned() };
+        place.put(&issued, &trust);
+        stamp = reload(&place, stamp, &current).await;
+        assert!(Arc::ptr_eq(&before, &current.load_full()), "the old ones go on");
+        refused.push(watch::read(&place.files).unwrap_err().to_string());
+    }
+    for (told, expected) in refused.iter().zip([
+        "holds no certificate as PEM",
+        "is not that of the certificate in",
+        "is that of replica/2, expected that of replica/1",
+        "issue another: latchkey pki renew",
+        "holds no certificate as PEM",
+    ]) {
+        assert!(told.contains(expected), "{told}");
+    }
+    place.put(&root.issue_to("replica/1"), &root.pem());
+    reload(&place, stamp, &current).await;
+    assert!(!Arc::ptr_eq(&before, &current.load_full()), "what can be used is taken up again");
+}
+
+#[tokio::test]
+async fn a_key_that_others_may_read_is_refused_with_its_mode() {
+    let root = Authority::new();
+    let place = Place::new(&root.issue_to("audit"), &root.pem());
+    fs::set_permissions(&place.files.key, fs::Permissions::from_mode(0o644)).unwrap();
+    let told = watch::read(&place.files).unwrap_err().to_string();
+    assert!(told.contains("0644") && told.contains("chmod 600"), "{told}");
+}
+
+#[tokio::test]
+async fn the_files_are_watched_for_as_long_as_anybody_needs_them() {
+    let root = Authority::new();
+    let place = Place::new(&root.issue_to("audit"), &root.pem());
+    let tls = Tls::open(place.files.clone()).unwrap();
+    let before = tls.current.load_full();
+    place.put(&root.issue_to("audit"), &root.pem());
+    let taken_up = async {
+        while Arc::ptr_eq(&before, &tls.current.load_full()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), taken_up).await.expect("the files are looked at each second");
+    let watched = Arc::downgrade(&tls.current);
+    drop((tls, before));
+    assert!(watched.upgrade().is_none(), "the watcher holds nothing");
+}

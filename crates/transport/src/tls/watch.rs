@@ -1,0 +1,104 @@
+//! New certificates from their files, without a restart and without a dropped call.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use latchkey_telemetry::names;
+use metrics::counter;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::files::{FilesError, TlsFiles};
+use super::material::{Material, unix_seconds};
+
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often it is said that a certificate ends soon.
+const REMIND_SECONDS: i64 = 6 * 3_600;
+
+/// What tells one state of the files from another: a new file has another inode, a changed one another time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp([Option<(u64, u64, i64, i64, u64)>; 3]);
+
+impl Stamp {
+    fn of(files: &TlsFiles) -> Self {
+        // A file that is away is a state as well; reading it says so.
+        Self([&files.certificate, &files.key, &files.trust].map(|path| stamp(path).ok()))
+    }
+}
+
+fn stamp(path: &Path) -> io::Result<(u64, u64, i64, i64, u64)> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len()))
+}
+
+/// Reads the files. The stamp is older than what was read, so that a change in between is seen the next time.
+pub(super) fn read(files: &TlsFiles) -> Result<(Material, Stamp), FilesError> {
+    let stamp = Stamp::of(files);
+    Ok((Material::read(files)?, stamp))
+}
+
+/// Looks at the files for as long as anybody needs what they hold.
+pub(super) async fn follow(files: TlsFiles, mut stamp: Stamp, current: Weak<ArcSwap<Material>>) {
+    let files = Arc::new(files);
+    let mut ticks = interval(LOOK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reminded = None;
+    loop {
+        ticks.tick().await;
+        let Some(current) = current.upgrade() else { return };
+        stamp = look(&files, stamp, &current).await;
+        let material = current.load();
+        material.tell_time();
+        remind(&material, &mut reminded);
+    }
+}
+
+/// Takes up what has changed. What cannot be used changes nothing, and is told once.
+pub(super) async fn look(files: &Arc<TlsFiles>, before: Stamp, current: &ArcSwap<Material>) -> Stamp {
+    let looking = {
+        let files = files.clone();
+        // A disk that does not answer must not hold up a thread that answers calls.
+        tokio::task::spawn_blocking(move || {
+            let now = Stamp::of(&files);
+            if now == before { (before, None) } else { (now, Some(Material::read(&files))) }
+        })
+    };
+    let Ok((now, read)) = looking.await else { return before };
+    match read {
+        None => {}
+        Some(Ok(material)) => {
+            counter!(names::TLS_RELOADS_TOTAL, "result" => "loaded").increment(1);
+            tracing::info!(workload = %material.own_workload(), "shows a new certificate");
+            current.store(Arc::new(material));
+        }
+        Some(Err(error)) => {
+            counter!(names::TLS_RELOADS_TOTAL, "result" => "refused").increment(1);
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "new certificate files cannot be used; the ones from before go on");
+        }
+    }
+    now
+}
+
+/// Says that our certificate ends soon: with a third of its time left, and again.
+fn remind(material: &Material, reminded: &mut Option<i64>) {
+    let Some((not_before, not_after)) = material.own_validity() else { return };
+    let now = unix_seconds();
+    let left = not_after - now;
+    let due = reminded.is_none_or(|last| now - last >= REMIND_SECONDS);
+    if left > (not_after - not_before) / 3 {
+        *reminded = None;
+    } else if due {
+        *reminded = Some(now);
+        tracing::warn!(
+            left_hours = left / 3_600,
+            "the certificate of this process ends soon; issue another: latchkey pki renew"
+        );
+    }
+}
