@@ -26,6 +26,11 @@ settings! {
         /// The shortest `staleness_max` that a keyspace may choose, and its default: how long a replica answers after it
         /// last heard of a leader. Milliseconds. Default 5000 (`one-site`), 10000 (`wan`). Since 0.1.
         value staleness_floor_ms: u64 = profile.unwrap_or_default().times().staleness_floor_ms;
+        /// The newest feature level that this replica says it knows: 1 or more, 0 is all that its build knows. The cluster
+        /// raises its level once every replica knows the next one, and never lowers it. So hold it at the level in force
+        /// while a new build is tried: until then going back to the old build is a restart, afterwards it is a restore of
+        /// a backup. Take it out to go on. Default 0. Since 0.2.
+        value feature_level_max: u64 = 0;
     }
 }
 
@@ -37,7 +42,10 @@ fn check(raft: &RaftSettings, reader: &mut Reader) {
     reader.in_range("staleness_floor_ms", raft.staleness_floor_ms, 100..=600_000);
     reader.at_least(heartbeat, 4, ("round_trip_ms", raft.round_trip_ms));
     reader.at_least(election_min, 3, heartbeat);
-    reader.at_least(("election_max_ms", raft.election_max_ms), 1, election_min);
+    // Followers draw from between the two: where there is nothing between, all of them stand at once.
+    let (min_ms, max_ms) = (raft.election_min_ms, raft.election_max_ms);
+    let expected = format!("must be more than raft.election_min_ms ({min_ms})");
+    reader.require(max_ms > min_ms, "election_max_ms", max_ms, expected, "raise the first or lower the second");
 
     let needed_ms = staleness_needed_ms(Times {
         heartbeat_ms: raft.heartbeat_ms,

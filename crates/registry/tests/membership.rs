@@ -81,6 +81,10 @@ async fn a_learner_joins_votes_and_takes_the_place_of_the_leader() {
     let all: Vec<_> = replicas.iter().collect();
     all[3].until("it is fresh", |registry| registry.reader().is_fresh()).await;
     assert_eq!(place(&all[3].registry, new), Some(false), "a learner does not vote");
+    // Whoever is asked tells what the leader knows, how far the learner is too.
+    let asked = all[3].registry.roster().await.expect("there is a leader");
+    let published = |node| asked.replicas.iter().find(|one| one.node == node)?.known?.published;
+    assert!((1..=4).all(|node| published(NodeId(node)).is_some()), "{asked:?}");
     once_safe(&all, step(new, ReplicaStep::Promote)).await;
     all[3].until("it votes", |registry| place(registry, new) == Some(true)).await;
 

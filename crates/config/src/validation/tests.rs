@@ -87,6 +87,14 @@ fn the_value_of_an_unknown_setting_is_not_repeated() {
 }
 
 #[test]
+fn an_election_without_anything_to_draw_from_is_refused_before_raft_does() {
+    let told = mistakes(COMPLETE, &[], &[("raft.election_min_ms", "1200"), ("raft.election_max_ms", "1200")]);
+    let expected = "raft.election_max_ms (1200) must be more than raft.election_min_ms (1200); raise the first or lower \
+                    the second";
+    assert_eq!(told, [expected]);
+}
+
+#[test]
 fn a_staleness_below_what_an_election_takes_is_refused_with_all_numbers() {
     let told = mistakes(COMPLETE, &[], &[("raft.staleness_floor_ms", "2000")]);
     let expected = "raft.staleness_floor_ms (2000) must be at least 2 x raft.election_max_ms (1200) + 3 x \

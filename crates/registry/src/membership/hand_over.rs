@@ -29,7 +29,8 @@ const TELL_WITHIN: Duration = Duration::from_millis(500);
 impl Registry {
     /// Before this replica stops: where it leads, another leads first. Returns at once where nobody could.
     pub async fn hand_over_before_stop(&self) {
-        if self.leads() && !self.hand_over(None).await {
+        let others = self.status().replicas.iter().any(|replica| replica.voter && replica.node != self.node());
+        if self.leads() && others && !self.hand_over(None).await {
             warn!(node = %self.node(), "nobody took over; the others elect when this replica is gone");
         }
     }
