@@ -122,7 +122,11 @@ impl Ground {
     }
 
     pub async fn start_with(&self, node: NodeId, clock: Arc<WrongClock>) -> Replica {
-        let store: Arc<dyn Store> = Arc::new(self.open_store(node));
+        self.start_over(node, clock, Arc::new(self.open_store(node))).await
+    }
+
+    /// Over a storage that is given: a test may have one that goes wrong.
+    pub async fn start_over(&self, node: NodeId, clock: Arc<WrongClock>, store: Arc<dyn Store>) -> Replica {
         let founding = pending_founding(&self.data(node)).expect("readable");
         let founding = founding.map(|founding| match self.feature_level {
             Some(level) => founding.at_feature_level(level),
