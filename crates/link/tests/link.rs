@@ -123,6 +123,21 @@ impl RegistryService for Replica {
         Err(Rejection::NotServedHere.into())
     }
 
+    async fn roster(&self, _: Request<pb::RosterRequest>) -> Result<Response<pb::RosterResponse>, Status> {
+        Err(Rejection::NotServedHere.into())
+    }
+
+    async fn recall(&self, _: Request<pb::RecallRequest>) -> Result<Response<pb::RecallResponse>, Status> {
+        Err(Rejection::NotServedHere.into())
+    }
+
+    async fn stand_for_election(
+        &self,
+        _: Request<pb::StandForElectionRequest>,
+    ) -> Result<Response<pb::StandForElectionResponse>, Status> {
+        Err(Rejection::NotServedHere.into())
+    }
+
     async fn confirm(&self, request: Request<pb::ConfirmRequest>) -> Result<Response<pb::ConfirmResponse>, Status> {
         let request = request.into_inner();
         self.check(request.target.as_ref(), true)?;

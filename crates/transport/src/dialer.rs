@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey_config::HostPort;
 use latchkey_domain::{NodeId, Workload};
 use tonic::transport::{Channel, Endpoint};
 
@@ -79,7 +80,8 @@ enum Way {
 }
 
 impl Dialer {
-    /// Over plain text: on loopback, where nobody else listens.
+    /// Over plain text: on loopback, where nobody else listens. An address elsewhere is not dialled, whoever gave it: the
+    /// secret that proves us would go there in the clear.
     #[must_use]
     pub const fn plain() -> Self {
         Self { way: Way::Plain }
@@ -105,7 +107,14 @@ impl Dialer {
     #[must_use]
     pub fn channel(&self, address: &str, expected: Peer) -> Channel {
         match &self.way {
-            Way::Plain => channel(address),
+            Way::Plain if HostPort::parse(address).is_some_and(|address| address.is_loopback()) => channel(address),
+            Way::Plain => {
+                tracing::warn!(
+                    address,
+                    "not dialled: it is not on loopback, and there is no TLS; see the tls settings"
+                );
+                unreachable_channel()
+            }
             Way::Tls(client) => client.channel(address, expected),
             Way::By(make) => make(address),
         }
@@ -180,6 +189,16 @@ mod tests {
         for address in ["", "no port", "a:b:c", "http://x:1", "x:1/path here"] {
             assert!(!asks(Dialer::plain().channel(address, Peer::AnyReplica)).await, "{address}");
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_dialled_in_plain_text_beyond_this_machine() {
+        let server = run(|server| server.service(TestService)).await;
+        // The same listener, under an address that could be another machine's.
+        let elsewhere = format!("0.0.0.0:{}", server.address.port());
+        assert!(asks(channel(&elsewhere)).await);
+        assert!(!asks(Dialer::plain().channel(&elsewhere, Peer::AnyReplica)).await);
+        server.stop().await;
     }
 
     #[tokio::test]

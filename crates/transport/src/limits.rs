@@ -80,3 +80,17 @@ impl Default for Limits {
         Self::PUBLIC
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_ends_with_the_certificate_of_its_peer_and_before_it_at_its_age() {
+        let (short, long) = (Duration::from_secs(60), Duration::from_secs(24 * 3_600));
+        assert_eq!(Limits::RAFT.at_most(Some(short)).connection_age_max, Some(short));
+        assert_eq!(Limits::PUBLIC.at_most(Some(short)).connection_age_max, Some(short));
+        assert_eq!(Limits::PUBLIC.at_most(Some(long)), Limits::PUBLIC);
+        assert_eq!(Limits::RAFT.at_most(None), Limits::RAFT);
+    }
+}

@@ -21,20 +21,29 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is said that a certificate ends soon.
 const REMIND_SECONDS: i64 = 6 * 3_600;
 
-/// What tells one state of the files from another: a new file has another inode, a changed one another time.
+/// What tells one state of the files from another; a file that is away is a state as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp([Option<(u64, u64, i64, i64, u64)>; 3]);
+pub(super) struct Stamp([Option<FileStamp>; 3]);
+
+/// A new file has another inode, a changed one another time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileStamp {
+    device: u64,
+    inode: u64,
+    modified: (i64, i64),
+    bytes: u64,
+}
 
 impl Stamp {
     fn of(files: &TlsFiles) -> Self {
-        // A file that is away is a state as well; reading it says so.
         Self([&files.certificate, &files.key, &files.trust].map(|path| stamp(path).ok()))
     }
 }
 
-fn stamp(path: &Path) -> io::Result<(u64, u64, i64, i64, u64)> {
+fn stamp(path: &Path) -> io::Result<FileStamp> {
     let metadata = fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len()))
+    let modified = (metadata.mtime(), metadata.mtime_nsec());
+    Ok(FileStamp { device: metadata.dev(), inode: metadata.ino(), modified, bytes: metadata.len() })
 }
 
 /// Reads the files. The stamp is older than what was read, so that a change in between is seen the next time.
