@@ -212,3 +212,79 @@ pub async fn verify_backup(
     let kms = Arc::new(FileKms::open(kek_file)?);
     Ok(latchkey_registry::BackupFile::open(path)?.verify(kms).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchkey_audit::Actor;
+    use latchkey_domain::DurationMillis;
+
+    const KEY: &str = "tenants/acme/keyspaces/live/keys/";
+
+    /// An entry about a key, by the last digit of its id.
+    fn told(action: &str, key: u8, rest: &str) -> Told {
+        Told {
+            at: UnixMillis::new(1_000),
+            actor: Actor::Service("test".to_owned()),
+            action: action.to_owned(),
+            subject: format!("{KEY}{}{rest}", name(key)),
+            tenant: None,
+            reason: Some(("COMPROMISED".to_owned(), "leaked".to_owned())),
+            request: None,
+            facts: vec![("effective_at_ms".to_owned(), "5000".to_owned())],
+        }
+    }
+
+    fn name(key: u8) -> String {
+        latchkey_domain::KeyId::from_bytes([key; 12]).expect("an id").to_string()
+    }
+
+    fn words(told: &[Told], suspend_changed: bool) -> Vec<String> {
+        let last = |name: &KeyName| name.key.to_string();
+        let word = |operation: &Operation| match operation {
+            Operation::RevokeKey(revoke) => format!("revoke {} {}", last(&revoke.key), revoke.grace.millis()),
+            Operation::Cut(cut) => format!("cut {:?}", cut.scope),
+            Operation::SuspendKey(suspend) => format!("suspend {}", last(&suspend.key)),
+            other => format!("{other:?}"),
+        };
+        taken_away(told, UnixMillis::new(2_000), suspend_changed).iter().map(word).collect()
+    }
+
+    #[test]
+    fn a_revocation_keeps_its_reason_and_what_is_left_of_its_grace() {
+        let operations = taken_away(&[told("key.revoked", 1, "")], UnixMillis::new(2_000), false);
+        let [Operation::RevokeKey(revoke)] = &operations[..] else { panic!("{operations:?}") };
+        assert_eq!((revoke.reason, revoke.text.as_str()), (RevocationReason::Compromised, "leaked"));
+        assert_eq!((revoke.grace, revoke.version), (DurationMillis::new(3_000), None));
+        let passed = taken_away(&[told("key.revoked", 1, "")], UnixMillis::new(9_000), false);
+        assert!(matches!(&passed[..], [Operation::RevokeKey(revoke)] if revoke.grace == DurationMillis::ZERO));
+    }
+
+    #[test]
+    fn what_was_resumed_is_left_alone_unless_it_has_another_secret() {
+        let rotation = "/rotations/0000000000000000";
+        let entries = [
+            told("key.suspended", 1, ""),
+            told("key.suspended", 2, ""),
+            told("rotation.started", 3, rotation),
+            told("key.resumed", 2, ""),
+            told("key.resumed", 3, ""),
+            told("rotation.completed", 3, rotation),
+            told("key.updated", 4, ""),
+        ];
+        let suspend = |key| format!("suspend {}", name(key));
+        assert_eq!(words(&entries, false), [suspend(1), suspend(3)]);
+        assert_eq!(words(&entries, true), [suspend(1), suspend(3), suspend(4)]);
+    }
+
+    #[test]
+    fn a_scope_is_cut_again_as_a_whole() {
+        let of = |subject: &str| Told { subject: subject.to_owned(), ..told("scope.revoked", 1, "") };
+        for scope in ["tenants/acme", "tenants/acme/keyspaces/live", "tenants/acme/owners/shop", "tenants/acme/roles/r"]
+        {
+            let operations = taken_away(&[of(scope)], UnixMillis::new(2_000), false);
+            assert!(matches!(&operations[..], [Operation::Cut(_)]), "{scope}: {operations:?}");
+        }
+        assert!(taken_away(&[of("what no build knows")], UnixMillis::new(2_000), false).is_empty());
+    }
+}

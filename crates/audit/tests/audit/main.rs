@@ -4,6 +4,7 @@
 mod following;
 mod house;
 mod kills;
+mod later;
 mod listing;
 mod script;
 mod service;

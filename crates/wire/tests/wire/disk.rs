@@ -94,6 +94,27 @@ fn log_records_of_the_first_release_still_read_and_write_alike() {
 }
 
 #[test]
+fn headers_of_backups_still_read_and_write_alike() {
+    let header = disk::BackupHeader {
+        format: 1,
+        cluster_id: vec![0xC1; 16],
+        epoch: 3,
+        index: 1_042,
+        taken_at_unix_ms: 1_700_000_000_500,
+        clock_unix_ms: 1_700_000_000_000,
+        next_sequence: 977,
+        state_hash: vec![0x5A; 32],
+        feature_level: 4,
+        key_count: 1_000_000,
+        node_id: 2,
+    };
+    let bytes = header.encode_to_vec();
+    let golden = golden("backup_header", &bytes);
+    assert_eq!(decode_message::<disk::BackupHeader>(&golden).as_ref(), Ok(&header));
+    assert_eq!(bytes, golden);
+}
+
+#[test]
 fn what_a_newer_build_wrote_is_an_error_and_is_never_skipped() {
     let mut reader = RowReader::default();
     for (name, row) in rows() {

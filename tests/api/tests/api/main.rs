@@ -1,5 +1,6 @@
 //! The API from end to end.
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
+#![recursion_limit = "256"]
 
 mod bad_requests;
 mod batches;
@@ -11,4 +12,5 @@ mod outcomes;
 mod pages;
 mod rehearsals;
 mod request_ids;
+mod restoring;
 mod strangers;

@@ -1,0 +1,74 @@
+//! What an audit log tells whoever goes on from an older state.
+
+use crate::script::{CLUSTER, Script};
+use crate::setting::{Following, options};
+use latchkey_audit::store::Store;
+use latchkey_audit::{LaterError, Told, later};
+use latchkey_crypto::DataKey;
+use latchkey_domain::{ClusterId, RingNumber};
+use latchkey_transparency::{Frontier, Hash};
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// Events of the script; enough for several segments.
+const EVENTS: u64 = 300;
+
+/// The keys of the script, but for those of one tenant.
+fn key_but_of_tenant_4(number: RingNumber) -> Option<Arc<DataKey>> {
+    let tenant = u8::try_from(number.0 - 100).unwrap();
+    (tenant != 4).then(|| Arc::new(DataKey::new([tenant; 32])))
+}
+
+fn is_revocation(told: &Told) -> bool {
+    told.action == "key.revoked"
+}
+
+async fn stored() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let following = Following::begin(&Script::with(EVENTS), folder.path(), options());
+    following.stored(EVENTS).await;
+    following.stop().await;
+    folder
+}
+
+/// The tree of the first entries.
+fn tree(folder: &Path, size: u64) -> Frontier {
+    let reader = Store::open(folder, options()).unwrap().unwrap().reader;
+    let mut tree = Frontier::new();
+    while tree.size() < size {
+        let block = reader.block(tree.size()).unwrap().unwrap();
+        let left = usize::try_from(size - tree.size()).unwrap();
+        block.frames.iter().take(left).for_each(|frame| tree.push(frame.leaf));
+    }
+    tree
+}
+
+#[tokio::test]
+async fn what_came_after_a_state_is_told_and_counted() {
+    let folder = stored().await;
+    let before = tree(folder.path(), 100);
+    let told = later(folder.path(), CLUSTER, &before, key_but_of_tenant_4, is_revocation).unwrap();
+    assert_eq!(told.tree, tree(folder.path(), EVENTS), "the cluster goes on with the tree of the audit log");
+    assert_eq!((told.epoch, told.sealed), (1, 50), "a quarter is of a tenant that the state does not know");
+    assert_eq!(told.counts.values().sum::<u64>(), 150);
+    assert_eq!(told.kept.len() as u64, told.counts["key.revoked"]);
+    assert!(told.kept.iter().all(is_revocation) && told.kept.is_sorted_by_key(|one| one.at));
+    // Whoever knows all hears of nothing.
+    let all = later(folder.path(), CLUSTER, &told.tree, key_but_of_tenant_4, is_revocation).unwrap();
+    assert_eq!((all.epoch, all.counts.len(), all.tree.size()), (0, 0, EVENTS));
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_go_on_from_the_state_is_refused() {
+    let folder = stored().await;
+    let mut other = Frontier::new();
+    (0..100).for_each(|_| other.push(Hash::new([7; 32])));
+    let refused = later(folder.path(), CLUSTER, &other, key_but_of_tenant_4, is_revocation).unwrap_err();
+    assert!(matches!(refused, LaterError::OtherTree { size: 100, .. }), "{refused}");
+    let before = tree(folder.path(), 100);
+    let refused = later(folder.path(), ClusterId([1; 16]), &before, key_but_of_tenant_4, is_revocation).unwrap_err();
+    assert!(matches!(refused, LaterError::OtherCluster { .. }), "{refused}");
+    let refused = later(&folder.path().join("none"), CLUSTER, &before, key_but_of_tenant_4, is_revocation).unwrap_err();
+    assert!(matches!(refused, LaterError::Nothing { .. }), "{refused}");
+}
