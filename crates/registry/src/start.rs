@@ -20,6 +20,7 @@ use crate::state_machine::{self, StateMachine};
 use crate::types::Raft;
 use latchkey_crypto::draw;
 use latchkey_kms::{Kms, OsEntropy};
+use latchkey_state::FEATURE_LEVEL_NEWEST;
 use latchkey_storage::{Store, Word};
 use latchkey_telemetry::Clock;
 use latchkey_transport::{Dialer, Proof};
@@ -97,7 +98,19 @@ impl Registry {
     /// # Errors
     /// [`StartError`]
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { store, kms, clock, dialer, proof, timing, founding } = parts;
+        Self::start_at_most(parts, None).await
+    }
+
+    /// As [`Registry::start`], saying of itself that it knows no feature level above one, and founding at most at that.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn start_at_most(parts: Parts, feature_level: Option<u32>) -> Result<Self, StartError> {
+        let Parts { store, kms, clock, dialer, proof, timing, mut founding } = parts;
+        let feature_level_max = feature_level.unwrap_or(FEATURE_LEVEL_NEWEST).min(FEATURE_LEVEL_NEWEST);
+        if feature_level_max < FEATURE_LEVEL_NEWEST {
+            founding = founding.map(|founding| founding.at_feature_level(feature_level_max));
+        }
         if let Some(why) = store.word(Word::Fence) {
             return Err(StartError::Fenced { why: String::from_utf8_lossy(&why).into_owned() });
         }
@@ -128,6 +141,7 @@ impl Registry {
             rounds,
             incarnation: u64::from_be_bytes(draw(&mut OsEntropy)),
             interval: Duration::from_millis(timing.heartbeat_ms),
+            feature_level_max,
         });
         let reader = Reader { core: core.clone(), lease, renewal: renewal.clone() };
         let tasks = Mutex::new(vec![loading, applier]);

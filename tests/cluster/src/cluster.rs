@@ -1,18 +1,26 @@
-//! Three replicas and an issuance service, each a process with folders, ports and a log of its own.
+//! Replicas and an issuance service, each a process with folders, ports and a log of its own.
+
+mod founding;
+mod harm;
+mod node;
+
+pub(crate) use node::Node;
 
 use crate::binaries::Binaries;
 use crate::caller::{Caller, reason};
+use crate::links::Links;
 use crate::process::{Process, tail};
 use crate::replica::Fault;
 use crate::report::Trouble;
 use crate::settings::{of_replica, of_service};
+use crate::shape::Shape;
+use founding::write;
+use harm::Mounts;
 use latchkey_transport::ClusterSecret;
 use latchkey_wire::pb::internal::v1 as internal;
 use latchkey_wire::pb::v1;
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
@@ -20,11 +28,16 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-/// How many replicas there are.
+/// How many replicas there are, unless a scenario says otherwise.
 pub(crate) const REPLICAS: usize = 3;
 
 /// Each replica stands in a region of its own, so that an answer by region is one by replica.
-pub(crate) const REGIONS: [&str; REPLICAS] = ["north", "middle", "south"];
+const REGIONS: [&str; 9] = ["north", "middle", "south", "east", "west", "islands", "coast", "delta", "cape"];
+
+/// The region of a replica.
+pub(crate) fn region_of(id: u64) -> &'static str {
+    REGIONS[usize::try_from(id.saturating_sub(1)).expect("a small number") % REGIONS.len()]
+}
 
 /// Whatever takes longer than this is stuck, on the slowest of machines.
 pub(crate) const STUCK: Duration = Duration::from_secs(120);
@@ -41,158 +54,24 @@ const TENANT: &str = "tenants/acme";
 /// The keyspace of all keys. Its `staleness_max` is the default of its profile.
 pub(crate) const KEYSPACE: &str = "tenants/acme/keyspaces/live";
 
-/// Ports that were free a moment ago. All are held until all are drawn, so that none is drawn twice.
-struct Ports {
-    held: Vec<TcpListener>,
-}
-
-impl Ports {
-    fn draw(&mut self) -> Result<SocketAddr, Trouble> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Trouble::not_run)?;
-        let address = listener.local_addr().map_err(Trouble::not_run)?;
-        self.held.push(listener);
-        Ok(address)
-    }
-}
-
-/// One replica, running or not.
-#[derive(Debug)]
-pub(crate) struct Node {
-    /// Its number, from 1.
-    pub(crate) id: u64,
-    folder: PathBuf,
-    /// Where it serves.
-    pub(crate) api: SocketAddr,
-    /// Where it hears the others.
-    pub(crate) raft: SocketAddr,
-    process: Option<Process>,
-    /// What is wrong with its clocks.
-    fault: Fault,
-}
-
-impl Node {
-    fn settings(&self) -> PathBuf {
-        self.folder.join("settings.toml")
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.join("log")
-    }
-
-    /// Its key-encryption key.
-    pub(crate) fn kek(&self) -> PathBuf {
-        self.folder.join("kek")
-    }
-
-    /// Puts its key-encryption key where it does not look.
-    pub(crate) fn take_kek(&self) -> Result<(), Trouble> {
-        fs::rename(self.kek(), self.kek().with_extension("away")).map_err(Trouble::not_run)
-    }
-
-    /// Puts its key-encryption key back.
-    pub(crate) fn return_kek(&self) -> Result<(), Trouble> {
-        fs::rename(self.kek().with_extension("away"), self.kek()).map_err(Trouble::not_run)
-    }
-
-    /// What it writes.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.folder.join("data")
-    }
-
-    /// Whether its log has a line with `words`.
-    pub(crate) fn has_logged(&self, words: &str) -> bool {
-        fs::read_to_string(self.log()).is_ok_and(|log| log.contains(words))
-    }
-
-    fn process(&self) -> Result<&Process, Trouble> {
-        self.process.as_ref().ok_or_else(|| Trouble::not_run(format!("replica {} does not run", self.id)))
-    }
-}
-
 /// The cluster. Dropping it kills all of its processes and removes its folder.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     binaries: Binaries,
     nodes: Vec<Node>,
+    shape: Shape,
+    links: Option<Links>,
     issuance_at: SocketAddr,
     issuance: Option<Process>,
     audit: Option<Process>,
     secret: ClusterSecret,
     root: String,
+    mounts: Mounts,
     // Last: processes write in there.
     folder: TempDir,
 }
 
 impl Cluster {
-    /// Founds a cluster, and makes a tenant with a keyspace in it.
-    pub(crate) async fn found(binaries: &Binaries) -> Result<Self, Trouble> {
-        let mut cluster = Self::begin(binaries, [0; REPLICAS])?;
-        cluster.start_all()?;
-        cluster.finish().await
-    }
-
-    /// Founds a cluster of which one replica lacks its key-encryption key from the first start on. It is the last one.
-    pub(crate) async fn found_with_one_locked(binaries: &Binaries) -> Result<(Self, u64), Trouble> {
-        let mut cluster = Self::begin(binaries, [0; REPLICAS])?;
-        let locked = cluster.nodes.last().expect("a cluster has replicas").id;
-        for id in cluster.others(locked) {
-            cluster.start(id)?;
-        }
-        let mut cluster = cluster.finish().await?;
-        cluster.node(locked).take_kek()?;
-        cluster.start(locked)?;
-        Ok((cluster, locked))
-    }
-
-    /// Founds a cluster of replicas whose wall clocks are ahead of ours by so many milliseconds.
-    pub(crate) async fn found_by_clocks(binaries: &Binaries, offsets_ms: [i64; REPLICAS]) -> Result<Self, Trouble> {
-        let mut cluster = Self::begin(binaries, offsets_ms)?;
-        cluster.start_all()?;
-        cluster.finish().await
-    }
-
-    /// Makes all folders and settings; nothing runs yet.
-    fn begin(binaries: &Binaries, offsets_ms: [i64; REPLICAS]) -> Result<Self, Trouble> {
-        let folder = tempfile::Builder::new().prefix("latchkey-cluster-").tempdir().map_err(Trouble::not_run)?;
-        let mut ports = Ports { held: Vec::new() };
-        let mut nodes = Vec::with_capacity(REPLICAS);
-        for (id, clock_offset_ms) in (1..).zip(offsets_ms) {
-            let folder = folder.path().join(format!("replica-{id}"));
-            fs::create_dir(&folder).map_err(Trouble::not_run)?;
-            let (api, raft) = (ports.draw()?, ports.draw()?);
-            let fault = Fault { clock_offset_ms, ..Fault::default() };
-            nodes.push(Node { id, folder, api, raft, process: None, fault });
-        }
-        let issuance_at = ports.draw()?;
-        drop(ports);
-        let secret_file = folder.path().join("cluster.secret");
-        for node in &nodes {
-            write(&node.settings(), &of_replica(node, &nodes, &secret_file))?;
-        }
-        let (issuance_settings, kek) = (folder.path().join("issuance.toml"), nodes[0].kek());
-        write(&issuance_settings, &of_service(issuance_at, &nodes, &secret_file, &kek))?;
-        let root = initialise(binaries, &nodes, folder.path())?;
-        let secret = ClusterSecret::read(&secret_file, None).map_err(Trouble::wrong)?;
-        let binaries = binaries.clone();
-        Ok(Self { binaries, nodes, issuance_at, issuance: None, audit: None, secret, root, folder })
-    }
-
-    /// Starts issuance beside the replicas that run, and makes the keyspace.
-    async fn finish(mut self) -> Result<Self, Trouble> {
-        let begun = async {
-            self.start_issuance()?;
-            self.all_serve().await?;
-            self.make_keyspace().await
-        };
-        match begun.await {
-            Ok(()) => Ok(self),
-            Err(trouble) => {
-                println!("{}", self.last_words());
-                Err(trouble)
-            }
-        }
-    }
-
     /// The ids of all replicas.
     pub(crate) fn ids(&self) -> Vec<u64> {
         self.nodes.iter().map(|node| node.id).collect()
@@ -222,6 +101,21 @@ impl Cluster {
         Caller::new(self.issuance_at, &self.root, &self.secret)
     }
 
+    /// How long a replica answers for the keyspace after it last heard of a leader.
+    pub(crate) const fn bound(&self) -> Duration {
+        Duration::from_millis(self.shape.profile.bound_ms())
+    }
+
+    /// The links between the replicas.
+    pub(crate) fn links(&self) -> &Links {
+        self.links.as_ref().expect("a scenario about links founds a cluster with links")
+    }
+
+    /// Cuts a replica off from all others; callers beside it still reach it.
+    pub(crate) fn cut_off(&self, id: u64) {
+        self.others(id).into_iter().for_each(|other| self.links().cut(id, other));
+    }
+
     /// Starts a replica that does not run.
     pub(crate) fn start(&mut self, id: u64) -> Result<(), Trouble> {
         let binaries = self.binaries.clone();
@@ -229,15 +123,35 @@ impl Cluster {
         let settings = node.settings().display().to_string();
         let mut args = vec!["--config".to_owned(), settings];
         // Only a clock that is wrong needs another program; all else is what is shipped.
-        let program = if node.fault == Fault::default() {
+        let program = if node.fault == Fault::default() && !node.moving_clock {
             args.push("serve".to_owned());
-            binaries.validation
+            node.program.clone().unwrap_or(binaries.validation)
         } else {
             args.insert(0, "replica".to_owned());
             args.extend(node.fault.arguments());
+            if node.moving_clock {
+                args.push(format!("--clock-file={}", node.clock().display()));
+            }
             binaries.own
         };
-        node.process = Some(Process::start(&format!("replica {id}"), &program, &args, node.log())?);
+        let process = Process::start(&format!("replica {id}"), &program, &args, node.log())?;
+        let number = process.id();
+        node.process = Some(process);
+        if let Some(links) = &self.links {
+            links.belongs(id, number);
+        }
+        Ok(())
+    }
+
+    /// From its next start on a replica is of this build, or of the one that the cluster began with.
+    pub(crate) fn exchange(&mut self, id: u64, newer: bool) -> Result<(), Trouble> {
+        let mut shape = self.shape.clone();
+        if newer {
+            (shape.raft_lines, shape.program) = (Vec::new(), None);
+        }
+        let secret = self.folder.path().join("cluster.secret");
+        write(&self.node(id).settings(), &of_replica(self.node(id), &self.nodes, &secret, &shape))?;
+        self.node_mut(id).program = shape.program;
         Ok(())
     }
 
@@ -351,11 +265,16 @@ impl Cluster {
         watch(channel, probe, process.map(|process| (process, "a replica"))).await
     }
 
-    /// The leader, as most replicas that answer see it; waits until there is one that knows itself as such.
+    /// The leader; waits until there is one that knows itself as such.
     pub(crate) async fn leader(&self) -> Result<u64, Trouble> {
+        self.leader_among(&self.ids()).await
+    }
+
+    /// The leader among some replicas: another one may be cut off and still take itself for it.
+    pub(crate) async fn leader_among(&self, ids: &[u64]) -> Result<u64, Trouble> {
         let by = Instant::now() + STUCK;
         while Instant::now() < by {
-            for id in self.ids().into_iter().filter(|id| self.node(*id).process.is_some()) {
+            for id in ids.iter().copied().filter(|id| self.node(*id).process.is_some()) {
                 let mut registry = self.replica(id).registry();
                 let asked =
                     timeout(Duration::from_millis(500), registry.introduce(internal::IntroduceRequest {})).await;
@@ -401,61 +320,12 @@ impl Cluster {
         Err(Trouble::wrong("the replicas never reach one revision"))
     }
 
-    async fn make_keyspace(&self) -> Result<(), Trouble> {
-        let caller = self.issuance();
-        let wrong = |status: tonic::Status| Trouble::wrong(format!("the keyspace cannot be made: {status}"));
-        let tenant = v1::CreateTenantRequest {
-            tenant_id: TENANT.trim_start_matches("tenants/").to_owned(),
-            tenant: Some(v1::Tenant::default()),
-            ..Default::default()
-        };
-        caller.directory().create_tenant(caller.ask(tenant, CALL_MAX)).await.map_err(wrong)?;
-        let keyspace = v1::CreateKeyspaceRequest {
-            parent: TENANT.to_owned(),
-            keyspace_id: "live".to_owned(),
-            keyspace: Some(v1::Keyspace {
-                prefix: "acme_live".to_owned(),
-                environment: "production".to_owned(),
-                ..Default::default()
-            }),
-            ..Default::default()
-        };
-        caller.directory().create_keyspace(caller.ask(keyspace, CALL_MAX)).await.map_err(wrong)?;
-        Ok(())
-    }
-
     /// The last words of all processes, for whoever has to find out what went wrong.
     pub(crate) fn last_words(&self) -> String {
         let logs = self.nodes.iter().map(|node| (format!("replica {}", node.id), node.log()));
         let logs = logs.chain(self.issuance.iter().map(|process| ("issuance".to_owned(), process.log().to_owned())));
         logs.map(|(name, log)| format!("--- {name}\n{}\n", tail(&log, 25))).collect()
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Trouble> {
-    fs::write(path, text).map_err(Trouble::not_run)
-}
-
-/// Makes the data folders. Returns the text of the first key of root.
-fn initialise(binaries: &Binaries, nodes: &[Node], folder: &Path) -> Result<String, Trouble> {
-    let bootstrap = folder.join("root.key");
-    let init = |node: &Node, args: &[&str]| {
-        let made =
-            Command::new(&binaries.validation).arg("--config").arg(node.settings()).arg("init").args(args).output();
-        let made = made.map_err(Trouble::not_run)?;
-        if !made.status.success() {
-            return Err(Trouble::wrong(format!("init: {}", String::from_utf8_lossy(&made.stderr))));
-        }
-        Ok(String::from_utf8_lossy(&made.stdout).trim().to_owned())
-    };
-    let (first, others) = nodes.split_first().ok_or_else(|| Trouble::not_run("no replicas"))?;
-    let cluster = init(first, &["--bootstrap-file", &bootstrap.display().to_string()])?;
-    for node in others {
-        // The mode goes along.
-        fs::copy(first.kek(), node.kek()).map_err(Trouble::not_run)?;
-        init(node, &["--cluster", &cluster])?;
-    }
-    Ok(fs::read_to_string(bootstrap).map_err(Trouble::wrong)?.trim().to_owned())
 }
 
 /// Follows the health of a process until `probe` serves.

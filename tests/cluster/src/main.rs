@@ -10,12 +10,16 @@ mod caller;
 mod cluster;
 mod history;
 mod keys;
+mod links;
 mod process;
 mod random;
+mod record;
 mod replica;
 mod report;
+mod retry;
 mod scenarios;
 mod settings;
+mod shape;
 mod unkey;
 mod workload;
 
@@ -23,7 +27,10 @@ use crate::binaries::Binaries;
 use crate::random::Random;
 use crate::replica::Fault;
 use crate::report::{Report, Trouble};
-use crate::scenarios::{barrier, clocks, import, kills, locked, restart, snapshot};
+use crate::scenarios::{
+    barrier, clocks, drill, faults, import, kills, leaders, locked, regions, restart, snapshot, upgrade,
+};
+use crate::shape::Profile;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use latchkey_telemetry::{Clock as _, SystemClock};
 use std::path::PathBuf;
@@ -88,7 +95,68 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// All of these, as far as they fit.
+    /// Revoke through any of several regions, then with one of them cut off: every region is seen to stop, or named.
+    Regions {
+        /// How many revocations while all links are whole.
+        #[arg(long, default_value_t = 1_000)]
+        count: usize,
+        /// How many regions are cut off, one after the other.
+        #[arg(long, default_value_t = 6)]
+        cuts: u64,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Kill leaders, ask leaders to end, cut a leader off: for how long nobody writes, and that validations go on.
+    Leaders {
+        /// How many are killed.
+        #[arg(long, default_value_t = 30)]
+        kills: usize,
+        /// How many are asked to end.
+        #[arg(long, default_value_t = 10)]
+        stops: usize,
+        /// How many are cut off.
+        #[arg(long, default_value_t = 3)]
+        cuts: usize,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Lose quorum and get it back: each keyspace stops at its bound.
+    Drill {
+        /// How often.
+        #[arg(long, default_value_t = 4)]
+        rounds: u64,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Faults that overlap, drawn by the seed, under callers whose every word is recorded and checked.
+    Faults {
+        /// Only these kinds of faults.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        only: Vec<faults::FaultKind>,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Roll replicas to a newer build under load, and one of them back: the client sees no error.
+    Upgrade {
+        /// Requests a second.
+        #[arg(long, default_value_t = 500)]
+        rate: u64,
+        /// The older build. Without it, this one, held at an older feature level.
+        #[arg(long)]
+        other_binary: Option<PathBuf>,
+        /// That level.
+        #[arg(long, default_value_t = 3)]
+        held_at: u32,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// All that needs no links, as far as it fits.
     All {
         #[command(flatten)]
         common: Common,
@@ -100,6 +168,9 @@ enum Command {
         config: PathBuf,
         #[command(flatten)]
         fault: Fault,
+        /// A file that says how far the wall clock jumped since the start. Milliseconds.
+        #[arg(long)]
+        clock_file: Option<PathBuf>,
     },
 }
 
@@ -108,6 +179,16 @@ enum Command {
 enum Plant {
     /// The clocks of one replica run at a twentieth of their speed, so that its leases do not end in time.
     SlowClock,
+}
+
+#[derive(Args, Clone, Copy)]
+struct Place {
+    /// How many replicas, each in a region of its own.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(3..=7))]
+    replicas: u8,
+    /// Where they stand: on one site, or 80 ms apart with one piece of a hundred held for 200 ms.
+    #[arg(long, value_enum, default_value_t = Profile::Wan)]
+    profile: Profile,
 }
 
 #[derive(Args, Clone, Copy)]
@@ -123,8 +204,8 @@ struct Common {
 #[tokio::main]
 async fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    if let Command::Replica { config, fault } = command {
-        return match replica::serve(config, fault).await {
+    if let Command::Replica { config, fault, clock_file } = command {
+        return match replica::serve(config, fault, clock_file).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 println!("{error}");
@@ -164,6 +245,11 @@ async fn scenarios_of(binaries: &Binaries, command: Command, report: &mut Report
     | Command::Snapshot { common }
     | Command::Locked { common }
     | Command::Import { common, .. }
+    | Command::Regions { common, .. }
+    | Command::Leaders { common, .. }
+    | Command::Drill { common, .. }
+    | Command::Faults { common, .. }
+    | Command::Upgrade { common, .. }
     | Command::All { common }) = command
     else {
         return Ok(());
@@ -184,6 +270,24 @@ async fn scenarios_of(binaries: &Binaries, command: Command, report: &mut Report
         Command::Snapshot { .. } => snapshot::run(binaries, by, random, report).await,
         Command::Locked { .. } => locked::run(binaries, random, report).await,
         Command::Import { count, .. } => import::run(binaries, count, random, report).await,
+        Command::Regions { count, cuts, place: Place { replicas, profile }, .. } => {
+            let plan = regions::Plan { replicas: replicas.into(), profile, revocations: count, cuts, by };
+            regions::run(binaries, plan, random, report).await
+        }
+        Command::Leaders { kills, stops, cuts, place: Place { replicas, profile }, .. } => {
+            let plan = leaders::Plan { replicas: replicas.into(), profile, kills, stops, cuts, by };
+            leaders::run(binaries, plan, random, report).await
+        }
+        Command::Drill { rounds, .. } => drill::run(binaries, rounds, random, report).await,
+        Command::Faults { only, place: Place { replicas, profile }, .. } => {
+            let lasts = by.saturating_duration_since(Instant::now());
+            let plan = faults::Plan { replicas: replicas.into(), profile, only, lasts };
+            faults::run(binaries, plan, random, report).await
+        }
+        Command::Upgrade { rate, other_binary, held_at, .. } => {
+            let plan = upgrade::Plan { rate, other: other_binary, held_at };
+            upgrade::run(binaries, plan, random, report).await
+        }
         Command::All { .. } => all(binaries, by, random, report).await,
         Command::Replica { .. } => Ok(()),
     }

@@ -48,14 +48,35 @@ impl Process {
 
     /// `SIGTERM`, and waits.
     pub(crate) async fn stop(mut self) -> Result<(), Trouble> {
-        self.signal(Signal::TERM)?;
+        self.ask_to_end()?;
+        let status = self.ended().await?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Trouble::wrong(format!("{} ended with {status} when asked to", self.name)))
+    }
+
+    /// `SIGTERM`, and waits until it has ended, however that may be.
+    pub(crate) async fn stop_any(mut self) -> Result<(), Trouble> {
+        if self.exited().is_none() {
+            self.ask_to_end()?;
+            self.ended().await?;
+        }
+        Ok(())
+    }
+
+    /// `SIGTERM`.
+    pub(crate) fn ask_to_end(&self) -> Result<(), Trouble> {
+        self.signal(Signal::TERM)
+    }
+
+    async fn ended(&mut self) -> Result<ExitStatus, Trouble> {
         let by = Instant::now() + PEACE_MAX;
         while Instant::now() < by {
-            match self.exited() {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => return Err(Trouble::wrong(format!("{} ended with {status} when asked to", self.name))),
-                None => sleep(LOOK_INTERVAL).await,
+            if let Some(status) = self.exited() {
+                return Ok(status);
             }
+            sleep(LOOK_INTERVAL).await;
         }
         Err(Trouble::wrong(format!("{} does not end within {} s of SIGTERM", self.name, PEACE_MAX.as_secs())))
     }
@@ -68,6 +89,11 @@ impl Process {
     /// `SIGCONT`.
     pub(crate) fn resume(&self) -> Result<(), Trouble> {
         self.signal(Signal::CONT)
+    }
+
+    /// The id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// How it ended, if it did.

@@ -21,6 +21,11 @@ impl Random {
         self.next() % count.max(1)
     }
 
+    /// From 0 to 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        f64::from(u32::try_from(self.below(1 << 24)).expect("24 bits fit")) / f64::from(1_u32 << 24)
+    }
+
     /// One of `items`, unless there are none.
     pub(crate) fn one<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         let count = u64::try_from(items.len()).expect("a length fits");

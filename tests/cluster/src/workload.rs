@@ -32,8 +32,8 @@ const FINISH_MAX: Duration = Duration::from_secs(30);
 /// One creation is repeated on purpose in so many.
 const REPEATED_ONCE_IN: u64 = 8;
 
-/// After this long every replica that answers knows a key: longer than the bound of the keyspace, 5 s.
-const KNOWN_AFTER: Duration = Duration::from_secs(6);
+/// So much longer than the bound of the keyspace, and every replica that answers knows a key.
+const BEYOND_BOUND: Duration = Duration::from_secs(1);
 
 /// Keys that validators choose from; the newest push out others.
 const POOL_MAX: usize = 4_096;
@@ -71,6 +71,7 @@ pub(crate) struct Told {
 /// What the callers share.
 #[derive(Debug, Default)]
 struct Shared {
+    bound: Duration,
     told: Mutex<Told>,
     pool: Mutex<Vec<(Instant, Made)>>,
     down: Mutex<Vec<u64>>,
@@ -114,9 +115,15 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    /// Sets `creators` to work at issuance, and one validator at each replica.
-    pub(crate) fn start(issuance: &Caller, creators: u64, replicas: &[(u64, Caller)], random: &mut Random) -> Self {
-        let shared = Arc::new(Shared::default());
+    /// Sets `creators` to work at issuance, and one validator at each replica. The keyspace has this bound.
+    pub(crate) fn start(
+        issuance: &Caller,
+        creators: u64,
+        replicas: &[(u64, Caller)],
+        bound: Duration,
+        random: &mut Random,
+    ) -> Self {
+        let shared = Arc::new(Shared { bound, ..Shared::default() });
         let mut callers = JoinSet::new();
         // Two workloads on one cluster make keys of different names.
         let run = random.below(1 << 32);
@@ -242,7 +249,7 @@ async fn validate_on(shared: Arc<Shared>, replica: u64, caller: Caller, mut rand
             sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let waits = acknowledged.elapsed() < KNOWN_AFTER;
+        let waits = acknowledged.elapsed() < shared.bound + BEYOND_BOUND;
         let was_down = shared.is_down(replica);
         match validate(&caller, &key, waits, VALIDATE_MAX).await {
             Ok(v1::Outcome::Valid) => shared.told().validated += 1,

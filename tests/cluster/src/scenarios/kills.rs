@@ -1,14 +1,13 @@
 //! The leader is killed while callers make keys, again and again.
 
-use super::{LOOK_INTERVAL, work};
+use super::{work, written_again};
 use crate::binaries::Binaries;
-use crate::cluster::{Cluster, STUCK};
+use crate::cluster::Cluster;
 use crate::history;
 use crate::random::Random;
 use crate::report::{Report, Trouble, percentile};
-use crate::workload::Workload;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 /// Kills `count` leaders, or as many as fit before `by`; then everything has to be there.
 pub(crate) async fn run(
@@ -67,20 +66,6 @@ async fn kills(
     history::check_told(cluster, &told, report).await?;
     history::check_events(cluster, report).await?;
     history::check_states(cluster, report).await
-}
-
-/// How long it took until a creation was acknowledged that began after the kill.
-async fn written_again(workload: &Workload, killed: Instant) -> Result<Duration, Trouble> {
-    let acknowledged = async {
-        loop {
-            if let Some(at) = workload.first_after(killed) {
-                return at.duration_since(killed);
-            }
-            sleep(LOOK_INTERVAL).await;
-        }
-    };
-    let stuck = |_| Trouble::wrong(format!("no write was acknowledged for {} s after a kill", STUCK.as_secs()));
-    timeout(STUCK, acknowledged).await.map_err(stuck)
 }
 
 fn made_per_second(made: usize, lasted: Duration) -> f64 {
