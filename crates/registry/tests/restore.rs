@@ -5,13 +5,13 @@ mod support;
 
 use latchkey_domain::{DurationMillis, KeyId, KeyName, NodeId, ReasonText, Revision, RevocationReason};
 use latchkey_registry::{
-    After, BackupPlan, GoneOn, Member, NewEpoch, Remains, RestoreError, is_interrupted, store_folder,
+    After, BackupPlan, GoneOn, Member, NewEpoch, Registry, Remains, RestoreError, is_interrupted, store_folder,
 };
 use latchkey_state::{Expiry, Operation, RevokeKey, State};
 use latchkey_storage::{OpenError, Options, SledStore};
 use latchkey_telemetry::SystemClock;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use support::keys::{keyspace_name, make_keys, make_keyspace};
@@ -40,7 +40,7 @@ async fn backup(replica: &Replica, folder: &TempDir) -> PathBuf {
 async fn restore(
     ground: &mut Ground,
     node: NodeId,
-    backup: &PathBuf,
+    backup: &Path,
     after: Option<After>,
 ) -> Result<GoneOn, RestoreError> {
     let member = member(ground, node);
@@ -93,7 +93,7 @@ async fn what_was_backed_up_is_there_again_and_what_was_revoked_stays_revoked() 
     let other = restore(&mut ground, NodeId(8), &file, None).await.expect("the backup is whole");
     assert_eq!((other.from, other.revision.epoch), (was.revision(), 2));
     let alone = ground.start(NodeId(8)).await;
-    alone.until("it leads", |registry| registry.can_write()).await;
+    alone.until("it leads", Registry::can_write).await;
     let restored = alone.registry.core().state().clone();
     let same = |state: &State| {
         let rows = state.rows().filter(|row| !matches!(row.id().table(), PROGRESS | REPLICAS));
@@ -108,7 +108,7 @@ async fn what_was_backed_up_is_there_again_and_what_was_revoked_stays_revoked() 
     let gone_on = restore(&mut ground, NEW, &file, Some(after)).await.expect("the backup is whole");
     assert_eq!((gone_on.cluster, gone_on.taken_away, gone_on.left.len()), (ground.cluster, 1, 1));
     let back = ground.start(NEW).await;
-    let loaded = |registry: &latchkey_registry::Registry| registry.core().state().cluster().is_some();
+    let loaded = |registry: &Registry| registry.core().state().cluster().is_some();
     back.until("it is loaded", loaded).await;
     assert_eq!(back.registry.core().state().hash(), gone_on.hash, "what was written is what is served");
     let state = back.registry.core().state().clone();
@@ -116,7 +116,7 @@ async fn what_was_backed_up_is_there_again_and_what_was_revoked_stays_revoked() 
     assert_eq!(state.revision(), gone_on.revision);
     state.check_invariants().unwrap();
     // The audit log goes on where it stands, without a gap.
-    back.until("it leads", |registry| registry.can_write()).await;
+    back.until("it leads", Registry::can_write).await;
     assert!(propose(&[&back], &owner("afterwards")).await.answer.is_ok());
     let entries = back.registry.entries(tree.size()).await;
     assert_eq!(entries.first(), Some(&tree.size()));
@@ -180,7 +180,7 @@ async fn a_restore_that_is_interrupted_does_not_start_and_can_be_done_again() {
     let again = restore(&mut ground, NEW, &file, None).await.expect("what was half made is in nobody's way");
     assert!(!is_interrupted(&ground.data(NEW)));
     let back = ground.start(NEW).await;
-    back.until("it leads", |registry| registry.can_write()).await;
+    back.until("it leads", Registry::can_write).await;
     assert_eq!(back.registry.core().epoch(), again.revision.epoch);
     back.stop().await;
 }
@@ -215,7 +215,7 @@ async fn one_survivor_keeps_all_that_was_acknowledged_and_refuses_the_others_for
     assert!(ground.data(node).join("store.before-epoch-2").exists(), "what was there is kept");
 
     let alone = ground.start(node).await;
-    alone.until("it leads", |registry| registry.can_write()).await;
+    alone.until("it leads", Registry::can_write).await;
     let state = alone.registry.core().state().clone();
     let names: Vec<_> = state.owners().iter().map(|owner| owner.id.to_string()).collect();
     assert!(acknowledged.iter().all(|name| names.contains(name)), "{names:?}");
@@ -252,7 +252,7 @@ async fn a_recovery_that_is_interrupted_between_its_two_names_is_done_again() {
     let new = NewEpoch { epoch: None, node: NodeId(1), member: ground.members[&NodeId(1)].clone(), after: None };
     remains.go_on(&data, new).await.expect("it goes on");
     let alone = ground.start(NodeId(1)).await;
-    alone.until("it leads", |registry| registry.can_write()).await;
+    alone.until("it leads", Registry::can_write).await;
     assert_eq!(alone.registry.core().state().owners().iter().count(), 1);
     alone.stop().await;
 }

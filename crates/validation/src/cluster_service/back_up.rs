@@ -41,7 +41,6 @@ impl ClusterFace {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "used as a function of the error in `map_err`")]
 fn refused(error: BackupError) -> Status {
     match error {
         BackupError::Unavailable(unavailable) => unavailable.into_status(),
