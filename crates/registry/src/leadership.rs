@@ -193,7 +193,9 @@ impl Leadership {
         let has_said = term.states.get(&replica) == Some(&i32::from(ReplicaState::Removed));
         let now_ms = self.clock.boottime_millis();
         // No lease needs this record, so what counts is the last one that was granted.
-        has_said || term.ledger.standing(replica, u64::MAX, bound, now_ms) == Standing::LeaseEnded
+        has_said
+            || planted::is(Plant::LeaseIgnoredOnRemoval)
+            || term.ledger.standing(replica, u64::MAX, bound, now_ms) == Standing::LeaseEnded
     }
 
     /// Forgets a replica that has left: nobody waits for it any more.

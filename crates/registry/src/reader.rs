@@ -6,6 +6,7 @@ use crate::keyring::Peppers;
 use crate::lease::{Granted, Lease};
 use crate::renewal::Renewal;
 use latchkey_decision::Denials;
+use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{DurationMillis, Refusal, Revision, UnixMillis};
 use latchkey_state::State;
 use latchkey_transport::{Unavailable, status};
@@ -148,6 +149,9 @@ impl View {
     /// [`Unavailable::Starting`] before the first lease of this process life; [`Unavailable::NotFresh`] where it is
     /// void.
     pub fn age(&self) -> Result<DurationMillis, Unavailable> {
+        if self.lease.is_none() && planted::is(Plant::LastKnownAfterRestart) {
+            return Ok(DurationMillis::ZERO);
+        }
         self.lease.as_ref().ok_or(Unavailable::Starting)?.age(self.core.clock.as_ref())
     }
 }

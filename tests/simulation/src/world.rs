@@ -244,6 +244,14 @@ impl World {
         self.running().iter().find(|one| leads(one)).map(|(node, _)| *node)
     }
 
+    /// Whether one of these takes itself for the leader.
+    #[must_use]
+    pub fn leads_among(&self, nodes: &[NodeId]) -> bool {
+        let leads =
+            |(node, registry): &(NodeId, Registry)| nodes.contains(node) && registry.status().leader == Some(*node);
+        self.running().iter().any(leads)
+    }
+
     /// Everybody but these.
     #[must_use]
     pub fn others(&self, of: &[NodeId]) -> Vec<NodeId> {

@@ -1,11 +1,12 @@
 //! What the barrier says, while links and leaders come and go.
 
 use super::Scenario;
-use crate::furniture::Furniture;
+use crate::furniture::{Furniture, of_root, propose};
 use crate::ground::Profile;
 use crate::world::{Outcome, World};
 use latchkey_domain::NodeId;
 use latchkey_domain::planted::Plant;
+use latchkey_state::{Operation, ReplicaStep, StepReplica};
 use std::time::Duration;
 
 /// How long a revocation waits for all regions: longer than any bound here.
@@ -52,6 +53,22 @@ pub(super) const REPORT_IN_FLIGHT: Scenario = Scenario {
             committed. What it reports meanwhile is what its readers see.",
     finds: Plant::ReportBeforePublication,
     run: report_in_flight,
+};
+
+pub(super) const REMOVED: Scenario = Scenario {
+    name: "removed",
+    story: "A replica is cut off, and removed from the cluster. A key is revoked: whoever is no member any more and may still \
+            hold a lease is waited for.",
+    finds: Plant::LeaseIgnoredOnRemoval,
+    run: removed,
+};
+
+pub(super) const RESTARTED: Scenario = Scenario {
+    name: "restarted-alone",
+    story: "A replica is cut off, a key is revoked and confirmed, and the replica starts again, still cut off. It has a state, \
+            and no lease in this life: it answers nothing.",
+    finds: Plant::LastKnownAfterRestart,
+    run: restarted,
 };
 
 /// A world with keys that are known everywhere.
@@ -148,11 +165,47 @@ fn bound_lowered(seed: u64) -> Outcome {
     world.pass(Duration::from_secs(32))
 }
 
+fn removed(seed: u64) -> Outcome {
+    let profile = Profile { replicas: 5, ..Profile::ONE_SITE };
+    let (mut world, furniture) = furnished(profile, seed, 2, Some(20_000))?;
+    let leader = led(&mut world)?;
+    let away = world.others(&[leader])[0];
+    world.until(ELECTED, "the founding members are in the table", |world| {
+        world.running().iter().all(|(_, registry)| registry.core().state().replicas().count() == 5)
+    })?;
+    world.isolate(away);
+    let (ground, step) = (world.ground.clone(), StepReplica { node: away, step: ReplicaStep::Remove });
+    let command = of_root(Operation::StepReplica(step));
+    let removing = async move { propose(&ground, leader, &command, ELECTED).await.is_some() };
+    if !world.call("a removal", ELECTED, removing)? {
+        return Err(world.failure("liveness", "a removal was refused"));
+    }
+    world.pass(Duration::from_secs(2))?;
+    world.call("a revocation", WAIT * 2, furniture.revoke(leader, 0, WAIT))?;
+    world.pass(Duration::from_secs(22))
+}
+
+fn restarted(seed: u64) -> Outcome {
+    let (mut world, furniture) = furnished(Profile::ONE_SITE, seed, 2, None)?;
+    let leader = led(&mut world)?;
+    let away = world.others(&[leader])[0];
+    // What it knows is on its disk.
+    world.pass(Duration::from_secs(1))?;
+    world.isolate(away);
+    world.call("a revocation", WAIT * 2, furniture.revoke(leader, 0, WAIT))?;
+    world.crash(away, false);
+    world.restart(away);
+    world.pass(Duration::from_secs(10))
+}
+
 fn report_in_flight(seed: u64) -> Outcome {
     let (mut world, furniture) = furnished(Profile::WAN, seed, 20, None)?;
     for key in 0..20 {
         let leader = led(&mut world)?;
         let far = world.others(&[leader])[0];
+        // Else revocations and reports keep step.
+        let pause = world.random().below(500);
+        world.pass(Duration::from_millis(pause))?;
         let revoked = furniture.clone().revoke(leader, key, WAIT);
         world.spawn(revoked);
         // The record is with the replica, that it is committed is not; meanwhile it reports.

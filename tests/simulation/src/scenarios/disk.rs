@@ -137,9 +137,10 @@ fn vote_overtakes(seed: u64) -> Outcome {
     world.call("keys", WITHIN, furniture.clone().create(leader, 4))?;
     world.pass(Duration::from_millis(500))?;
     world.crash(leader, true);
-    world.pass(Duration::from_secs(3))?;
+    // The patient one gives its vote once it has not heard of a leader for as long as it waits.
+    world.pass(Duration::from_secs(9))?;
     world.crash(candidate, true);
-    // Without the first leader, so that its records are not asked for; the patient one still has them.
+    // Without the first leader; the patient one has all that was acknowledged.
     world.restart(candidate);
     world.pass(Duration::from_secs(4))?;
     world.restart(leader);

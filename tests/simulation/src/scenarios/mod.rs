@@ -25,12 +25,14 @@ pub struct Scenario {
 }
 
 /// Every scenario.
-pub const SCENARIOS: [Scenario; 18] = [
+pub const SCENARIOS: [Scenario; 20] = [
     barrier::LEFT_BEHIND,
     barrier::LATE_ANSWER,
     barrier::NEW_LEADER,
     barrier::BOUND_LOWERED,
     barrier::REPORT_IN_FLIGHT,
+    barrier::REMOVED,
+    barrier::RESTARTED,
     clocks::FROZEN,
     clocks::APART,
     clocks::IN_APPLY,
