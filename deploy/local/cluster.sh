@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-cluster.sh COMMAND [NAME] [--folder DIR] [--base PORT] [--bin DIR]
+cluster.sh COMMAND [NAME] [--folder DIR] [--base PORT] [--bin DIR] [--tls]
 
   start [NAME]        build, make secrets and data folders on the first time, start what does not run, wait until it serves,
                       and leave a file for shells, DIR/env, after which the command line speaks to this cluster as root
@@ -18,6 +18,7 @@ cluster.sh COMMAND [NAME] [--folder DIR] [--base PORT] [--bin DIR]
   --folder DIR   where secrets, settings, data, logs and process ids lie   (.latchkey-dev/cluster, or $CLUSTER_FOLDER)
   --base PORT    issuance; replica N at + 10 + 100 (N - 1), rotation at +20, audit at +30   (7710, or $CLUSTER_BASE)
   --bin DIR      where the binaries lie                                    (built by cargo, or $CLUSTER_BIN)
+  --tls          on the first start: a root and certificates, as between machines; DIR/pki and DIR/tls
 TEXT
 }
 
@@ -28,6 +29,9 @@ examples=deploy/local
 folder=${CLUSTER_FOLDER:-.latchkey-dev/cluster}
 base=${CLUSTER_BASE:-7710}
 bin=${CLUSTER_BIN:-}
+tls=
+# Within which the certificates name who shows them.
+trust_domain=latchkey.local
 seconds_max=30
 # How long the other services may take until they have found the leader.
 seconds_well_max=10
@@ -48,6 +52,30 @@ render() {
   mkdir -p "$folder/settings"
   perl -pe "s{\\.latchkey-dev/cluster}{$folder}g; s{127\\.0\\.0\\.1:(\\d+)}{'127.0.0.1:' . (\$1 + $base - 7710)}ge" \
     "$examples/$name.toml" >"$settings"
+  if [ -d "$folder/pki" ]; then
+    certify "$name"
+    printf '%s\n' "" "[tls]" "certificate_file = \"$folder/tls/$name.pem\"" "key_file = \"$folder/tls/$name.key\"" \
+      "trust_file = \"$folder/tls/trust.pem\"" "trust_domain = \"$trust_domain\"" >>"$settings"
+  fi
+}
+
+# A certificate for NAME: replica-2 is replica/2, all others are who they are.
+certify() {
+  local role=$1
+  [[ $role != replica-* ]] || role=replica/${role#replica-}
+  "$bin/latchkey" pki issue --folder "$folder/pki" --role "$role" --host 127.0.0.1 --out "$folder/tls" 2>>"$folder/pki.log" ||
+    die "no certificate for $1, see $folder/pki.log: $(tail -n 3 "$folder/pki.log")"
+}
+
+# The root, once, and what the command line shows.
+certificates() {
+  [ -n "$tls" ] && [ ! -d "$folder/pki" ] || return 0
+  [ ! -d "$folder/settings" ] || die "$folder was made without --tls; destroy it first"
+  [ -x "$bin/latchkey" ] || die "--tls needs latchkey in $bin"
+  mkdir -p "$folder/tls"
+  "$bin/latchkey" pki init --trust-domain "$trust_domain" --folder "$folder/pki" 2>>"$folder/pki.log" ||
+    die "no root, see $folder/pki.log: $(tail -n 3 "$folder/pki.log")"
+  certify client/operator
 }
 
 # The same of a replica that the cluster did not begin with: the example of the first, without members.
@@ -65,6 +93,10 @@ render_later() {
   # What stands behind the members.
   sed -n '/^\[telemetry\]/,$p' "$folder/settings/replica-1.toml" >>"$settings.part"
   mv "$settings.part" "$settings"
+  if [ -d "$folder/pki" ]; then
+    sed -i "s#tls/replica-1#tls/$name#" "$settings"
+    certify "$name"
+  fi
   echo "$settings"
 }
 
@@ -127,6 +159,7 @@ start() {
       --package latchkey-audit --package latchkey
     bin=${CARGO_TARGET_DIR:-target}/debug
   fi
+  certificates
   for name in "${names[@]}"; do render "$name"; done
   initialise
   mapfile -t which < <(all "${1:-}")
@@ -157,6 +190,11 @@ write_env() {
     echo "export LATCHKEY_ROTATION_ADDRESS=127.0.0.1:$((base + 20))"
     echo "export LATCHKEY_AUDIT_ADDRESS=127.0.0.1:$((base + 30))"
     echo "export LATCHKEY_KEY_FILE=$key_file"
+    if [ -d "$folder/pki" ]; then
+      printf -v path %q "$(realpath "$folder")/tls"
+      echo "export LATCHKEY_TLS_TRUST=$path/trust.pem LATCHKEY_TLS_CERTIFICATE=$path/client-operator.pem"
+      echo "export LATCHKEY_TLS_KEY=$path/client-operator.key"
+    fi
     if [ -x "$bin/latchkey" ]; then
       printf -v path %q "$(realpath "$bin")"
       # Once, however often a shell takes it.
@@ -240,6 +278,7 @@ while (($# > 0)); do
     --folder) folder=${2:?--folder needs a value} && shift 2 ;;
     --base) base=${2:?--base needs a value} && shift 2 ;;
     --bin) bin=${2:?--bin needs a value} && shift 2 ;;
+    --tls) tls=yes && shift ;;
     [a-z]*) if [ -z "$which" ]; then which=$1; else region=$1; fi && shift ;;
     *) usage >&2 && exit 2 ;;
   esac

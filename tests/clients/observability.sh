@@ -116,6 +116,7 @@ if have_prometheus; then
   check "promtool check config" 30 promtool check config "$OBSERVABILITY/prometheus.yml"
   check "promtool test rules: each objective" 240 promtool test rules "$OBSERVABILITY/tests/slo.yml"
   check "promtool test rules: each symptom" 240 promtool test rules "$OBSERVABILITY/tests/symptoms.yml"
+  check "promtool test rules: certificates" 240 promtool test rules "$OBSERVABILITY/tests/certificates.yml"
   check "promtool test rules: regions and backups" 240 promtool test rules "$OBSERVABILITY/tests/regions.yml"
   watched
 else

@@ -4,7 +4,7 @@ A runbook is a heading `### Runbook: NAME` with blocks of `sh`. Behind a command
 
     command            #: TEXT             its output contains TEXT
     command            #: exit N           it ends with N
-    command            #: within 30s TEXT  the same command, again and again, contains TEXT within so long
+    command            #: within 30s TEXT  the same command, again and again, contains TEXT within so long; or `exit N`
 
 A command that promises nothing has to end with 0. Before each runbook but the first one, the first one is run: it makes the
 cluster. The folder and the ports of the manual are replaced by others, and nothing else. Prints `ok`, `FAIL` or `not run`.
@@ -13,6 +13,7 @@ Usage: runbooks.py [--bin FOLDER] [--list] [NAME...]
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import random
@@ -23,6 +24,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -30,7 +32,11 @@ MANUAL = ROOT / "deploy/README.md"
 FOLDER = ".latchkey-dev/cluster"
 PORT = 7710
 # What one runbook may take. It is a bound, not a judgement.
-SECONDS_MAX = 150
+SECONDS_MAX = 200
+# They wait for leases and elections most of their time.
+AT_ONCE = 3
+# Ports that somebody of us looks for, or has.
+TAKEN, TAKING = set(), threading.Lock()
 
 # Runbooks that fill a disk get one of their own, in a namespace of mounts that goes with them.
 SMALL_DISK = {"Full disk": "700m"}
@@ -104,8 +110,8 @@ def script(lines, folder, base):
     made = []
     for number, command, promise in steps(lines):
         kind, what, seconds = "plain", "", ""
-        if match := re.fullmatch(r"exit (\d+)", promise):
-            kind, what = "exit", match[1]
+        if match := re.fullmatch(r"(?:within (\d+)s )?exit (\d+)", promise):
+            kind, seconds, what = "exit", match[1] or "", match[2]
         elif match := re.fullmatch(r"within (\d+)s (.+)", promise):
             kind, seconds, what = "within", match[1], match[2]
         elif promise:
@@ -117,7 +123,11 @@ def script(lines, folder, base):
 
 def free_base():
     while True:
-        base = random.randrange(20000, 40000)
+        base = random.randrange(20000, 40000, 500)
+        with TAKING:
+            if base in TAKEN:
+                continue
+            TAKEN.add(base)
         ports = [base + offset + port for offset in (0, 100, 200, 300, 400) for port in (0, 9, 10, 11, 19, 20, 29, 30, 39)]
         try:
             for port in ports:
@@ -160,15 +170,18 @@ def run(name, lines, binaries):
     except subprocess.TimeoutExpired as error:
         said, right = f"it took over {SECONDS_MAX} s\n{error.stdout or ''}", False
     finally:
+        # What each process said last, before it is gone.
+        found = sorted(folder.glob("*.log")) if folder.exists() else []
+        logs = {log: "; ".join(log.read_text(errors="replace").splitlines()[-3:]) for log in found}
         for task in ("stop", "destroy"):
             subprocess.run(["deploy/local/cluster.sh", task], cwd=ROOT, env=environment, capture_output=True, check=False)
     promises = sum(1 for _ in steps(lines))
-    print(f"{'ok  ' if right else 'FAIL'} runbook: {name} ({promises} commands, {time.monotonic() - began:.0f} s)", flush=True)
+    told = [f"{'ok  ' if right else 'FAIL'} runbook: {name} ({promises} commands, {time.monotonic() - began:.0f} s)"]
     if not right:
-        print("     " + said.strip().replace("\n", "\n     "))
-        logs = sorted(folder.glob("*.log")) if folder.exists() else []
+        told += ["     " + line for line in said.strip().splitlines()]
         for log in logs:
-            print(f"     {log.name}: " + "; ".join(log.read_text(errors="replace").splitlines()[-3:]))
+            told.append(f"     {log.name}: {logs[log]}")
+    print("\n".join(told), flush=True)
     shutil.rmtree(work, ignore_errors=True)
     return right
 
@@ -180,18 +193,18 @@ def main():
     arguments.add_argument("names", nargs="*")
     given = arguments.parse_args()
     found = runbooks()
-    first, *later = found
+    first = next(iter(found))
     unknown = [name for name in given.names if name not in found]
     if unknown:
         sys.exit(f"no runbook {unknown[0]!r}; there are: {', '.join(found)}")
     if given.list:
         print("\n".join(found))
         return
-    wrong = 0
-    for name in given.names or found:
-        lines = found[first] if name == first else found[first] + found[name]
-        wrong += not run(name, lines, given.bin.resolve())
-    sys.exit(wrong > 0)
+    binaries = given.bin.resolve()
+    commands = {name: found[first] if name == first else found[first] + found[name] for name in given.names or found}
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        right = list(pool.map(lambda name: run(name, commands[name], binaries), commands))
+    sys.exit(not all(right))
 
 
 main()

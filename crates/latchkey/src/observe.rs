@@ -34,9 +34,10 @@ const ASK_INTERVAL: Duration = Duration::from_millis(100);
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The rules, as they are deployed: file names and contents.
-const RULES: [(&str, &str); 3] = [
+const RULES: [(&str, &str); 4] = [
     ("slo.yml", include_str!("../../../deploy/observability/rules/slo.yml")),
     ("symptoms.yml", include_str!("../../../deploy/observability/rules/symptoms.yml")),
+    ("certificates.yml", include_str!("../../../deploy/observability/rules/certificates.yml")),
     ("regions.yml", include_str!("../../../deploy/observability/rules/regions.yml")),
 ];
 

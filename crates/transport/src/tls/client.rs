@@ -58,9 +58,18 @@ impl TlsClient {
         // What tonic would connect itself it must not: the connector does, and tells the other end the truth about it.
         let Ok(origin) = format!("https://{address}").parse::<Uri>() else { return dialer::unreachable_channel() };
         let (address, told) = (address.into(), Arc::default());
-        let connector = Connector { config: config::client(self.current.clone(), expected), address, told };
+        let connector = Connector { config: config::client(self.current.clone(), expected, config::H2), address, told };
         let endpoint = endpoint.origin(origin).connect_timeout(dialer::CONNECT_MAX + HANDSHAKE_MAX);
         endpoint.connect_with_connector_lazy(connector)
+    }
+
+    /// One connection that speaks HTTP/1.1, as metrics and health do.
+    /// # Errors
+    /// Whoever is there does not accept it, or is not whom we expect.
+    pub async fn connect_http1(&self, address: &str, expected: Peer) -> io::Result<TlsStream<TcpStream>> {
+        let config = config::client(self.current.clone(), expected, config::HTTP_1);
+        let connector = Connector { config, address: address.into(), told: Arc::default() };
+        Ok(connector.connect(dialer::CONNECT_MAX).await?.into_inner())
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn server(
 }
 
 /// Of a dialer.
-pub(super) fn client(current: Current, expected: Peer) -> Arc<ClientConfig> {
+pub(super) fn client(current: Current, expected: Peer, protocol: &[u8]) -> Arc<ClientConfig> {
     let verifier = Verifier::new(current.clone(), expected, ClientCertificates::Required);
     let builder = ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13]);
     let mut config = builder
@@ -58,7 +58,7 @@ pub(super) fn client(current: Current, expected: Peer) -> Arc<ClientConfig> {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(Shown { current }));
-    config.alpn_protocols = vec![H2.to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     config.resumption = Resumption::disabled();
     Arc::new(config)
 }

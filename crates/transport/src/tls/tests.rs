@@ -135,7 +135,7 @@ async fn told_to(client: &Issued, trust: &str, listener: &Place) -> Result<Optio
             // Dropped here, so that the client hears of it.
             acceptor.accept(ours, PEER).await.map(|secured| secured.workload.as_deref().cloned())
         },
-        shake(config::client(client, Peer::Any), theirs)
+        shake(config::client(client, Peer::Any, config::H2), theirs)
     );
     accepted
 }
@@ -145,7 +145,7 @@ async fn said_of(server: &Issued, trust: &str, dialer: &Place) -> Option<Handsha
     let server =
         config::server(Place::new(server, trust).forged(), Peer::Any, ClientCertificates::Required, config::H2);
     let (ours, theirs) = duplex(64 * 1024);
-    let client = config::client(dialer.current(), Peer::Replica(NodeId(3)));
+    let client = config::client(dialer.current(), Peer::Replica(NodeId(3)), config::H2);
     let (_, shaken) =
         tokio::join!(async { TlsAcceptor::from(server).accept(ours).await.map(drop) }, shake(client, theirs));
     match shaken {
@@ -194,7 +194,7 @@ async fn without_a_certificate_only_those_come_in_who_need_none() {
         let acceptor = acceptor(&ours.current(), Peer::Any, certificates);
         let (accepted, _) = tokio::join!(
             async { acceptor.accept(near, PEER).await.map(|secured| secured.workload) },
-            shake(config::client(stranger, Peer::Any), far)
+            shake(config::client(stranger, Peer::Any, config::H2), far)
         );
         assert_eq!(accepted, expected);
     }

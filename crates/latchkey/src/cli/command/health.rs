@@ -4,9 +4,15 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use clap::Args;
-use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use latchkey_transport::Peer;
+use latchkey_transport::tls::TlsClient;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// An answer is two lines of headers and one of text.
 const ANSWER_BYTES_MAX: u64 = 4 << 10;
@@ -25,15 +31,18 @@ pub(crate) struct Health {
     address: SocketAddr,
     /// A name of the health service: `latchkey.validate` or `latchkey.write`; the process itself where none is given.
     name: Option<String>,
+    /// The roots to trust, where it listens off loopback too and so speaks TLS. It asks for no certificate of ours.
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
     /// How long it may take. Milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     within_ms: u64,
 }
 
 impl Health {
-    pub(crate) fn run(&self) -> Result<Exit, CliError> {
+    pub(crate) async fn run(&self) -> Result<Exit, CliError> {
         let what = self.name.as_deref().unwrap_or("the process");
-        let status = self.ask().unwrap_or_else(|error| {
+        let status = self.status().await.unwrap_or_else(|error| {
             output::note(&format!("{} cannot be asked: {error}", self.address));
             0
         });
@@ -47,17 +56,35 @@ impl Health {
         Ok(exit)
     }
 
-    /// The status of the answer.
-    fn ask(&self) -> io::Result<u16> {
-        let within = Duration::from_millis(self.within_ms);
-        let mut stream = TcpStream::connect_timeout(&self.address, within)?;
-        stream.set_read_timeout(Some(within))?;
-        stream.set_write_timeout(Some(within))?;
+    /// The status of the answer, in its time.
+    async fn status(&self) -> io::Result<u16> {
+        let asked = timeout(Duration::from_millis(self.within_ms), async {
+            match &self.trust {
+                None => self.ask(TcpStream::connect(self.address).await?).await,
+                Some(trust) => {
+                    let client = TlsClient::without_certificate(trust).map_err(io::Error::other)?;
+                    self.ask(client.connect_http1(&self.address.to_string(), Peer::Any).await?).await
+                }
+            }
+        });
+        asked.await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time"))?
+    }
+
+    async fn ask(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<u16> {
         let name = self.name.iter().map(|name| format!("/{name}")).collect::<String>();
-        write!(stream, "GET /health{name} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address)?;
+        let request = format!("GET /health{name} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
+        stream.write_all(request.as_bytes()).await?;
+        stream.flush().await?;
         let mut answer = Vec::new();
-        stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-        status(&answer).ok_or_else(|| io::Error::other("it answers, and not in HTTP: is this its metrics_listen?"))
+        // Whoever answers and then breaks off has answered.
+        let read = stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await;
+        match (status(&answer), read) {
+            (Some(status), _) => Ok(status),
+            (None, Err(error)) => Err(error),
+            (None, Ok(_)) => {
+                Err(io::Error::other("it answers, and not in HTTP: is this its metrics_listen, and is it TLS?"))
+            }
+        }
     }
 }
 
@@ -70,29 +97,29 @@ fn status(answer: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
-    use std::thread;
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
 
     /// Answers one request, and tells what it was.
-    fn answering(answer: &'static [u8]) -> (SocketAddr, thread::JoinHandle<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    async fn answering(answer: &'static [u8]) -> (SocketAddr, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 1_024];
-            let read = stream.read(&mut request).unwrap();
-            stream.write_all(answer).unwrap();
+            let read = stream.read(&mut request).await.unwrap();
+            stream.write_all(answer).await.unwrap();
             String::from_utf8_lossy(&request[..read]).into_owned()
         });
         (address, asked)
     }
 
     fn health(address: SocketAddr, name: Option<&str>) -> Health {
-        Health { address, name: name.map(str::to_owned), within_ms: 2_000 }
+        Health { address, name: name.map(str::to_owned), trust: None, within_ms: 2_000 }
     }
 
-    #[test]
-    fn each_answer_has_its_exit_code() {
+    #[tokio::test]
+    async fn each_answer_has_its_exit_code() {
         let answers: [(&[u8], Exit); 4] = [
             (b"HTTP/1.1 200 OK\r\n\r\nserving\n", Exit::Done),
             (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", Exit::No),
@@ -100,15 +127,15 @@ mod tests {
             (b"\x00\x00\x12\x04\x00", Exit::Unavailable),
         ];
         for (answer, exit) in answers {
-            let (address, asked) = answering(answer);
-            assert_eq!(health(address, Some("latchkey.write")).run().unwrap(), exit);
-            assert!(asked.join().unwrap().starts_with("GET /health/latchkey.write HTTP/1.1\r\n"));
+            let (address, asked) = answering(answer).await;
+            assert_eq!(health(address, Some("latchkey.write")).run().await.unwrap(), exit);
+            assert!(asked.await.unwrap().starts_with("GET /health/latchkey.write HTTP/1.1\r\n"));
         }
     }
 
-    #[test]
-    fn a_process_that_is_away_is_unavailable() {
-        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert_eq!(health(gone, None).run().unwrap(), Exit::Unavailable);
+    #[tokio::test]
+    async fn a_process_that_is_away_is_unavailable() {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        assert_eq!(health(gone, None).run().await.unwrap(), Exit::Unavailable);
     }
 }

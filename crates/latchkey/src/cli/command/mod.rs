@@ -108,7 +108,7 @@ impl Task {
             Self::Logout(logout) => logout.run(global),
             Self::Doctor(doctor) => doctor.run(global, printer).await,
             Self::Pki(task) => task.run(printer),
-            Self::Health(health) => health.run(),
+            Self::Health(health) => health.run().await,
             Self::Plan(plan) => plan.run(printer),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
