@@ -51,7 +51,7 @@ impl Dial {
                 return Err(CliError::usage(what).remedy("name the missing file, or set its variable"));
             }
         };
-        Ok(Self { tls: Some(Dialer::tls(client.map_err(refused)?)) })
+        Ok(Self { tls: Some(Dialer::tls(client.map_err(|error| refused(&error))?)) })
     }
 
     /// A channel to a service that connects with the first call.
@@ -85,7 +85,7 @@ impl Dial {
     }
 }
 
-fn refused(error: FilesError) -> CliError {
+fn refused(error: &FilesError) -> CliError {
     let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
     CliError::usage(format!("{error}{cause}"))
 }

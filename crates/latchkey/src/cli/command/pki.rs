@@ -263,3 +263,67 @@ impl From<PkiError> for CliError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::definition;
+    use clap::FromArgMatches as _;
+
+    /// Carries out a command line.
+    fn run(arguments: &[&str]) -> Result<Exit, CliError> {
+        let words = ["latchkey", "pki"].iter().chain(arguments);
+        let matches = definition().try_get_matches_from(words).map_err(|error| CliError::usage(error.to_string()))?;
+        let matches = matches.subcommand_matches("pki").unwrap();
+        let task = PkiTask::from_arg_matches(matches).unwrap();
+        task.run(Printer::new(output::Format::Table, false, None))
+    }
+
+    #[test]
+    fn a_certificate_is_issued_once_renewed_when_it_is_due_and_keeps_its_id_and_hosts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let (pki, out) = (path("pki"), path("out"));
+        run(&["init", "--trust-domain", "latchkey.example", "--folder", &pki]).unwrap();
+        let issue = ["issue", "--folder", &pki, "--role", "replica/3", "--host", "replica-3.example", "--out", &out];
+        run(&issue).unwrap();
+        let certificate = path("out/replica-3.pem");
+        let told = run(&issue).unwrap_err().text();
+        assert!(told.contains("is there already") && told.contains("latchkey pki renew"), "{told}");
+
+        let before = describe(&fs::read_to_string(&certificate).unwrap()).remove(0);
+        run(&["renew", &certificate, "--folder", &pki, "--if-due"]).unwrap();
+        assert_eq!(describe(&fs::read_to_string(&certificate).unwrap()), [before], "most of its time is left");
+
+        let before = describe(&fs::read_to_string(&certificate).unwrap()).remove(0);
+        let trust = path("out/trust.pem");
+        run(&["renew", &certificate, &trust, "--folder", &pki, "--days", "60"]).unwrap();
+        let after = describe(&fs::read_to_string(&certificate).unwrap()).remove(0);
+        assert_eq!((&after.uris, &after.hosts), (&before.uris, &before.hosts));
+        assert!(after.sha256 != before.sha256 && after.not_after > before.not_after);
+        assert!(describe(&fs::read_to_string(&trust).unwrap())[0].is_root, "what is none of ours was passed over");
+        run(&["show", &certificate, &trust]).unwrap();
+    }
+
+    #[test]
+    fn a_role_that_is_none_is_refused_with_those_that_are() {
+        let told = run(&["issue", "--folder", "f", "--role", "replica/0"]).unwrap_err().text();
+        assert!(told.contains("replica/ID, issuance, rotation, audit or client/NAME"), "{told}");
+    }
+
+    #[test]
+    fn a_certificate_is_due_with_a_third_of_its_time_left() {
+        let now = unix_seconds();
+        let described = |before, after| Described {
+            subject: String::new(),
+            issuer: String::new(),
+            uris: Vec::new(),
+            hosts: Vec::new(),
+            is_root: false,
+            not_before: now + before,
+            not_after: now + after,
+            sha256: String::new(),
+        };
+        assert!(is_due(&described(-70, 20)) && !is_due(&described(-20, 70)));
+    }
+}
