@@ -44,7 +44,7 @@ replica_settings() {
   local id=$1
   cat <<END
 listen = "$(at "${id}0")"
-metrics_listen = "$(at "${id}9")"
+metrics_listen = "0.0.0.0:$((base + id * 10 + 9))"
 kek_file = "$work/kek"
 [node]
 id = $id
@@ -253,7 +253,26 @@ grpcurl_validates() {
   grep -q '"outcome": "VALID"\|OUTCOME_VALID' <<<"$told" || { echo "$told" && return 1; }
 }
 
-# load NAME CERTIFICATE: validations, each with a connection of its own, until $work/stop is there. Prints `asked failed`.
+# scrape PATH OPTION...: the status of a GET at the port of replica 1's metrics, which is not on loopback.
+scrape() {
+  local path=$1
+  shift
+  curl --silent --max-time 5 --output /dev/null --write-out '%{http_code}' --cacert "$own/trust.pem" "$@" \
+    "https://localhost:$((base + 19))$path"
+}
+
+# Numbers need a certificate of the trust domain, whether it serves needs none, and plain text gets nothing.
+metrics_are_guarded() {
+  local own_pair=(--cert "$own/client-me.pem" --key "$own/client-me.key")
+  [ "$(scrape /metrics "${own_pair[@]}")" = 200 ] || { echo "no metrics with a certificate" && return 1; }
+  [ "$(scrape /metrics)" = 403 ] || { echo "metrics without a certificate" && return 1; }
+  [ "$(scrape /health)" = 200 ] || { echo "no health without a certificate" && return 1; }
+  ! curl --silent --max-time 5 "http://localhost:$((base + 19))/metrics" >/dev/null || { echo "metrics in plain text" && return 1; }
+  curl --silent --cacert "$own/trust.pem" "${own_pair[@]}" "https://localhost:$((base + 19))/metrics" |
+    grep 'latchkey_tls_certificate_ends_seconds{certificate="own"}'
+}
+
+# load NAME: validations, each with a connection of its own, until $work/stop is there. Prints `asked failed`.
 load() {
   local asked=0 failed=0
   while [ ! -e "$work/stop" ]; do
@@ -329,6 +348,11 @@ if [ -s "$work/tenant.log" ] && call tenant list >/dev/null 2>&1; then
     passes "a client's certificate does not open the internal service" internal_is_closed
   else
     not_run "grpcurl, which cannot be installed"
+  fi
+  if command -v curl >/dev/null; then
+    passes "off loopback the metrics need a certificate, and health needs none" metrics_are_guarded
+  else
+    not_run "metrics over TLS, for want of curl"
   fi
   passes "certificates are replaced every two seconds under load and no call fails" replaced_under_load
 else
