@@ -147,6 +147,40 @@ firewall() {
   fi
 }
 
+# Our programs read the settings that compose and the chart give them: they get as far as to look for their certificates.
+settings() {
+  [ -x "$built/latchkey-validation" ] || { not_run "the settings: nothing is built"; return; }
+  local file program
+  mkdir -p "$work/settings"
+  cp deploy/compose/settings/*.toml "$work/settings/"
+  for file in three-zones north-of-three-regions; do
+    [ ! -s "$work/$file.yaml" ] || "$tools/python/bin/python" - "$work/$file.yaml" "$work/settings/$file" <<'PYTHON'
+import sys, yaml
+with open(sys.argv[1], encoding="utf-8") as file:
+    for one in yaml.safe_load_all(file):
+        if one and one["kind"] == "ConfigMap":
+            name = one["metadata"]["name"].removeprefix("prod-latchkey-")
+            with open(f"{sys.argv[2]}-{name}.toml", "w", encoding="utf-8") as settings:
+                settings.write(one["data"]["settings.toml"])
+PYTHON
+  done
+  for file in "$work"/settings/*.toml; do
+    case $file in
+      *replica*) program=latchkey-validation ;;
+      *issuance*) program=latchkey-issuance ;;
+      *rotation*) program=latchkey-rotation ;;
+      *) program=latchkey-audit ;;
+    esac
+    timeout 10 "$built/$program" --config "$file" >"$work/check.log" 2>&1
+    if grep -q 'the certificates cannot be had' "$work/check.log"; then
+      passed=$((passed + 1))
+      echo "ok   $program takes the settings $(basename "$file")"
+    else
+      fail "$program takes the settings $(basename "$file")" "$work/check.log"
+    fi
+  done
+}
+
 # The runbooks of deploy/README.md, as they stand there, against clusters of our binaries.
 runbooks() {
   if [ ! -x "$built/latchkey-validation" ] || [ ! -x "$built/latchkey" ]; then
@@ -168,6 +202,7 @@ compose
 units
 container
 firewall
+settings
 runbooks
 
 echo "$passed passed, $failed failed"
