@@ -60,6 +60,8 @@ impl Policy {
         let mut pause = self.first;
         for attempt in 0.. {
             match call(attempt).await {
+                // It never left the client: gRPC's own libraries send it anew by themselves, tonic leaves that to us.
+                Err(status) if never_left(&status) => _ = again.fetch_add(1, Ordering::Relaxed),
                 Err(status) if status.code() == Code::Unavailable && attempt + 1 < self.attempts_max => {
                     again.fetch_add(1, Ordering::Relaxed);
                     // gRPC clients draw each pause from 0.8 to 1.2 of what is written.
@@ -71,6 +73,11 @@ impl Policy {
         }
         unreachable!("attempts are counted without an end")
     }
+}
+
+/// Whether the connection was gone before the call was written to it, as hyper words it.
+fn never_left(status: &Status) -> bool {
+    status.code() == Code::Cancelled && status.message() == "operation was canceled"
 }
 
 #[cfg(test)]
