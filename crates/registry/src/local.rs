@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 
 impl latchkey_link::Registry for Registry {
     async fn cluster(&self, _: Instant) -> Result<ClusterId, Status> {
@@ -56,7 +56,37 @@ impl latchkey_link::Registry for Registry {
     }
 
     async fn confirm(&self, barrier: Barrier, by: Instant) -> Result<Vec<pb::ReplicaConfirmation>, Status> {
-        let wait = barrier.wait.min(left(by));
+        // A leader that is lost meanwhile does not cost the caller what the next one knows.
+        let ends = Instant::now() + barrier.wait.min(left(by));
+        loop {
+            match self.confirm_once(&barrier, left(ends), by).await {
+                Ok(replicas) => return Ok(replicas),
+                Err(status) if status.code() == Code::Unavailable && left(ends) > CONFIRM_PAUSE => {
+                    tracing::debug!(code = %status.code(), "nobody confirms a write yet");
+                    tokio::time::sleep(CONFIRM_PAUSE).await;
+                }
+                Err(status) => return Err(status),
+            }
+        }
+    }
+
+    async fn authenticate(&self, key_text: &str, client: Option<IpAddr>, _: Instant) -> Result<ProvenIdentity, Status> {
+        let answer = authenticate(self, key_text, client)?;
+        ProvenIdentity::read(&answer).map_err(status::bug)
+    }
+}
+
+/// Between two times of asking who leads what each replica knows.
+const CONFIRM_PAUSE: Duration = Duration::from_millis(100);
+
+impl Registry {
+    /// Asks the leader, which may be this replica, how everyone stands towards a revision.
+    async fn confirm_once(
+        &self,
+        barrier: &Barrier,
+        wait: Duration,
+        by: Instant,
+    ) -> Result<Vec<pb::ReplicaConfirmation>, Status> {
         match confirm(self, barrier.revision, barrier.bound, wait).await {
             Ok(replicas) => Ok(replicas),
             Err(ProposeError::Elsewhere(leader, member)) => {
@@ -73,13 +103,6 @@ impl latchkey_link::Registry for Registry {
         }
     }
 
-    async fn authenticate(&self, key_text: &str, client: Option<IpAddr>, _: Instant) -> Result<ProvenIdentity, Status> {
-        let answer = authenticate(self, key_text, client)?;
-        ProvenIdentity::read(&answer).map_err(status::bug)
-    }
-}
-
-impl Registry {
     /// Answers a query from a state that is as recent as asked.
     pub(crate) async fn answer(
         &self,

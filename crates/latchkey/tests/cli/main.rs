@@ -75,7 +75,13 @@ fn directory(world: &World) {
 
     world.done("keyspace create initech/api --prefix init --environment staging --default-lifetime 30d");
     world.done("keyspace update initech/api --display-name API --clear default_lifetime");
+    world.done("keyspace update initech/api --staleness-policy last-known --last-known-max 5m");
     let keyspace = world.json("keyspace show initech/api");
+    assert_eq!((&keyspace["stalenessPolicy"], &keyspace["lastKnownMax"]), (&"LAST_KNOWN".into(), &"300s".into()));
+    world.ended("keyspace update initech/api --last-known-max 5m", 2);
+    world.done("keyspace update initech/api --staleness-policy refuse");
+    let keyspace = world.json("keyspace show initech/api");
+    assert_eq!((&keyspace["stalenessPolicy"], keyspace.get("lastKnownMax")), (&"REFUSE".into(), None));
     assert_eq!((&keyspace["displayName"], keyspace.get("defaultLifetime")), (&Value::from("API"), None));
     assert!(world.done("keyspace list initech").contains("init"));
     world.ended("keyspace create initech/second --prefix init2 --environment staging", 1);
@@ -208,6 +214,21 @@ fn revoking(world: &World, key: &str) {
     let told = world.run_with("key revoke --key-text-file FOLDER/own.key", &[("LATCHKEY_KEY_FILE", "")], "");
     assert_eq!(told.code, 0, "{}", told.err);
     world.ended("validate FOLDER/own.key --fully-consistent", 3);
+
+    // On one replica alone, for the day without a quorum; with one, the audit log has it at once.
+    let made = world.json("key create acme/orders --key-text-file FOLDER/local.key");
+    let local = made["key"]["name"].as_str().expect("it has a name").to_owned();
+    let deny = format!("key deny-locally {local} --reason compromised --then nothing");
+    assert!(world.ended(&deny, 2).err.contains("--yes"));
+    assert_eq!(world.json(&format!("{deny} --yes"))["recorded"], true);
+    assert_eq!(world.json("key local-denials")["denials"][0]["name"], local.as_str());
+    assert!(world.done("key local-denials").contains("COMPROMISED"));
+    let denied = world.ended("validate FOLDER/local.key --output json", 3).out;
+    assert!(denied.contains("SUSPENDED"), "{denied}");
+    assert!(world.ended("doctor", 3).out.contains("deny"), "doctor does not forget it");
+    assert_eq!(world.json(&format!("key allow-locally {local}"))["wasDenied"], true);
+    world.done("validate FOLDER/local.key");
+    assert!(world.done("key local-denials").contains("denies no key"));
 
     for _ in 0..3 {
         world.done("key create acme/billing --owner warehouse --key-text-file FOLDER/many.key --force");

@@ -90,6 +90,13 @@ pub(super) struct Policy {
     /// How old the state of a replica may be that validates its keys: within that a revocation holds everywhere.
     #[arg(long, value_name = "SPAN", value_parser = span::parse)]
     staleness_max: Option<Duration>,
+    /// What a replica does that is older than that and hears of no leader: refuse, or answer from what it knew last
+    /// [default: refuse].
+    #[arg(long, value_name = "WHAT", value_parser = words("StalenessPolicy"))]
+    staleness_policy: Option<i32>,
+    /// With last-known: for how much longer it answers, 1s to 15m. A revocation holds everywhere within both.
+    #[arg(long, value_name = "SPAN", value_parser = span::parse, requires = "staleness_policy")]
+    last_known_max: Option<Duration>,
     /// How long a dead key stays listed [default: 90d].
     #[arg(long, value_name = "SPAN", value_parser = span::parse)]
     dead_retention: Option<Duration>,
@@ -120,6 +127,8 @@ impl Policy {
             maximum_lifetime: self.maximum_lifetime.map(span::to_wire),
             networks: self.networks.clone(),
             staleness_max: self.staleness_max.map(span::to_wire),
+            staleness_policy: self.staleness_policy.unwrap_or_default(),
+            last_known_max: self.last_known_max.map(span::to_wire),
             dead_retention: self.dead_retention.map(span::to_wire),
             quotas: self.quotas(),
             allowed_roles: self.allowed_roles.clone(),
@@ -139,7 +148,7 @@ impl Policy {
     }
 
     /// Which fields are given.
-    fn given(&self) -> [(&'static str, bool); 11] {
+    fn given(&self) -> [(&'static str, bool); 13] {
         [
             ("display_name", self.display_name.is_some()),
             ("allowed_permissions", !self.allowed_permissions.is_empty()),
@@ -148,6 +157,8 @@ impl Policy {
             ("maximum_lifetime", self.maximum_lifetime.is_some()),
             ("networks", !self.networks.is_empty()),
             ("staleness_max", self.staleness_max.is_some()),
+            ("staleness_policy", self.staleness_policy.is_some()),
+            ("last_known_max", self.last_known_max.is_some()),
             ("dead_retention", self.dead_retention.is_some()),
             ("quotas", self.quotas().is_some()),
             ("self_revocation", self.self_revocation.is_some()),
@@ -191,6 +202,7 @@ pub(crate) struct Show {
 #[command(after_help = "Examples:
   latchkey keyspace update acme/orders --maximum-lifetime 90d --self-revocation off
   latchkey keyspace update acme/orders --import-format 'old=sk_live_{base58:17-24}'
+  latchkey keyspace update acme/orders --staleness-policy last-known --last-known-max 5m
   latchkey keyspace update acme/orders --clear networks --clear quotas")]
 pub(crate) struct Update {
     /// Its name.
@@ -201,7 +213,7 @@ pub(crate) struct Update {
     /// A field to empty; again for more.
     #[arg(long, value_name = "FIELD", value_parser = [
         "display_name", "allowed_permissions", "allowed_roles", "default_lifetime", "maximum_lifetime", "networks",
-        "staleness_max", "dead_retention", "quotas", "self_revocation", "import_formats",
+        "staleness_max", "staleness_policy", "last_known_max", "dead_retention", "quotas", "self_revocation", "import_formats",
     ])]
     clear: Vec<String>,
     #[command(flatten)]

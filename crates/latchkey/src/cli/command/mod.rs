@@ -137,7 +137,8 @@ mod tests {
     use prost_reflect::Kind;
 
     /// Every table, with the message that a row of it shows.
-    const VIEWS: [(&str, &View); 11] = [
+    const VIEWS: [(&str, &View); 12] = [
+        ("LocalDenial", &key::DENIALS),
         ("Key", &key::VIEW),
         ("Tenant", &tenant::VIEW),
         ("Keyspace", &keyspace::VIEW),

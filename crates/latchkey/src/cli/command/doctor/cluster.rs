@@ -40,6 +40,33 @@ pub(super) async fn look(context: &Context, findings: &mut Vec<Finding>) {
         }
         findings.push(finding);
     }
+    denials(context, &cluster, findings).await;
+}
+
+/// What a replica denies on its own is meant for an hour without a leader, and forgotten easily. Who may not see it is not
+/// told of it, and a replica that does not answer is told of above.
+async fn denials(context: &Context, cluster: &pb::Cluster, findings: &mut Vec<Finding>) {
+    for replica in cluster.replicas.iter().filter(|replica| replica.role() != Role::Retired) {
+        let api = match replica.id == cluster.answered_by {
+            true => Ok(context.api.clone()),
+            false => context.api.at_replica(&replica.address),
+        };
+        let Ok(api) = api.map(|api| api.within(checks::PROBE_MAX)) else { continue };
+        let Ok(answer) = api.list_local_denials(pb::ListLocalDenialsRequest {}).await else { continue };
+        findings.extend(denied(replica, answer.message.denials.len()));
+    }
+}
+
+fn denied(replica: &pb::Replica, count: usize) -> Option<Finding> {
+    let keys = if count == 1 { "1 key".to_owned() } else { format!("{count} keys") };
+    let at = &replica.address;
+    (count > 0).then(|| {
+        Finding::wrong(
+            format!("replica {} in {}", replica.id, replica.region),
+            format!("it denies {keys} that the others accept as the state says"),
+            format!("latchkey key local-denials --at {at}; suspend or revoke them, or latchkey key allow-locally --at {at}"),
+        )
+    })
 }
 
 /// A follower knows of the others only who they are: its leader is asked, if it answers.
@@ -125,6 +152,13 @@ mod tests {
     use super::super::Health;
     use super::*;
 
+    #[test]
+    fn what_is_denied_on_one_replica_is_not_forgotten() {
+        assert_eq!(denied(&replica(State::Serving, 0), 0), None);
+        let finding = denied(&replica(State::Serving, 0), 2).expect("it is told");
+        assert!(finding.health == Health::Wrong && finding.found.contains("2 keys"), "{finding:?}");
+    }
+
     fn replica(state: State, offset_ms: i32) -> pb::Replica {
         pb::Replica {
             id: 2,
@@ -166,7 +200,7 @@ mod tests {
 
     #[test]
     fn without_a_leader_a_majority_is_named() {
-        let voter = pb::Replica { role: pb::replica::Role::Voter.into(), ..replica(State::Unknown, 0) };
+        let voter = pb::Replica { role: Role::Voter.into(), ..replica(State::Unknown, 0) };
         let cluster = pb::Cluster { replicas: vec![voter.clone(), voter.clone(), voter], ..pb::Cluster::default() };
         assert!(leader(&cluster).remedy.contains("2 of the 3 voters"));
     }

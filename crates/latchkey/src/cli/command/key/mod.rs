@@ -4,6 +4,7 @@ mod create;
 mod export;
 mod import;
 mod list;
+mod local;
 mod restrict;
 mod revoke;
 mod revoke_all;
@@ -15,6 +16,8 @@ mod update;
 pub(super) use create::KeyFields;
 #[cfg(test)]
 pub(super) use list::VIEW;
+#[cfg(test)]
+pub(super) use local::DENIALS;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -48,6 +51,12 @@ pub(crate) enum KeyTask {
     Revoke(revoke::Revoke),
     /// Revokes many keys, by scope or by filter: shows how many first, and asks.
     RevokeAll(revoke_all::RevokeAll),
+    /// Stops a key on one replica alone: for when there is no quorum that could revoke it.
+    DenyLocally(local::DenyLocally),
+    /// Takes a denial back, on one replica.
+    AllowLocally(local::AllowLocally),
+    /// Lists what one replica denies.
+    LocalDenials(local::LocalDenials),
     /// Gives a key a new version, and prints its key text; the old one is accepted for an overlap.
     Rotate(rotate::Rotate),
 }
@@ -66,6 +75,9 @@ impl KeyTask {
             Self::Restrict(task) => task.run(context).await?,
             Self::Revoke(task) => task.run(context).await?,
             Self::RevokeAll(task) => return task.run(context).await,
+            Self::DenyLocally(task) => task.run(context).await?,
+            Self::AllowLocally(task) => task.run(context).await?,
+            Self::LocalDenials(task) => task.run(context).await?,
             Self::Rotate(task) => task.run(context).await?,
         }
         Ok(Exit::Done)
