@@ -12,6 +12,7 @@ use latchkey_registry::{After, GoneOn, Member, NewEpoch, Remains, RestoreError a
 use latchkey_state::{Cut, CutScope, Operation, RevokeKey, SuspendKey};
 use latchkey_telemetry::SystemClock;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,6 +41,14 @@ pub enum RestoreError {
     /// The audit log.
     #[error("the audit log cannot tell what was taken away since")]
     Audit(#[from] LaterError),
+    /// Nobody could dial where it listens.
+    #[error(
+        "this replica listens on {listen}, where nobody can dial it; name it in members, with the addresses that others reach it by"
+    )]
+    NoAddress {
+        /// Where it listens.
+        listen: SocketAddr,
+    },
     /// The rest.
     #[error(transparent)]
     GoOn(#[from] GoOnError),
@@ -91,6 +100,7 @@ async fn go_on(
     remains: Remains,
     options: &RestoreOptions,
 ) -> Result<Restored, RestoreError> {
+    let member = own_member(settings)?;
     let later = match &options.audit_folder {
         Some(folder) => Some(read_later(&remains, folder.clone()).await?),
         None => None,
@@ -102,16 +112,22 @@ async fn go_on(
         taken_away: taken_away(&later.kept, later.at, options.suspend_changed),
         tree: later.tree,
     });
-    let (node, member) = (NodeId(settings.node.id), own_member(settings));
+    let node = NodeId(settings.node.id);
     let new = NewEpoch { epoch: options.epoch, node, member, after };
     let gone_on = remains.go_on(&settings.node.data_folder, new).await?;
     Ok(Restored { gone_on, later: counts, sealed })
 }
 
 /// How this replica is reached: as the first members say, or where it listens.
-fn own_member(settings: &ValidationSettings) -> Member {
-    let own = settings.members.iter().find(|member| member.id == settings.node.id);
-    own.map(member_of).unwrap_or_else(|| Member {
+fn own_member(settings: &ValidationSettings) -> Result<Member, RestoreError> {
+    if let Some(own) = settings.members.iter().find(|member| member.id == settings.node.id) {
+        return Ok(member_of(own));
+    }
+    let listeners = [settings.listen, settings.raft.listen];
+    if let Some(listen) = listeners.into_iter().find(|listen| listen.ip().is_unspecified()) {
+        return Err(RestoreError::NoAddress { listen });
+    }
+    Ok(Member {
         region: settings.node.region.to_string(),
         raft_address: settings.raft.listen.to_string(),
         address: settings.listen.to_string(),
