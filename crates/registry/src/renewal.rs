@@ -48,9 +48,16 @@ impl Renewal {
         let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut published = self.core.watch_revision();
+        let mut leaders = self.raft.server_metrics();
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
+                // A new leader grants nothing and stamps nothing before it has heard of a majority.
+                changed = leaders.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
                 changed = published.changed() => {
                     if changed.is_err() {
                         return;
@@ -114,7 +121,11 @@ impl Renewal {
                 hash: hashed.hash.bytes().to_vec(),
             }),
         };
-        let asked = tokio::time::timeout(self.interval * 4, client.renew_lease(request)).await;
+        let asked = tokio::select! {
+            asked = tokio::time::timeout(self.interval * 4, client.renew_lease(request)) => asked,
+            // One that died answers nobody, and the next waits to be heard.
+            () = self.another_leads(leader) => return Err(no_leader),
+        };
         let answer = asked.map_err(|_| no_leader)?.map_err(|status| self.refused(&status))?.into_inner();
         Ok(Answer {
             read_index: answer.read_index,
@@ -131,6 +142,17 @@ impl Renewal {
     /// That this replica knows of no leader that answers.
     fn no_leader(&self) -> Unavailable {
         Unavailable::NoLeader { node: Some(self.core.node()) }
+    }
+
+    /// Returns once raft knows of another leader.
+    async fn another_leads(&self, before: NodeId) {
+        let mut leaders = self.raft.server_metrics();
+        // What it gives holds a lock, which must be gone before anything is waited for.
+        let stops = leaders.wait_for(|now| now.current_leader.is_some_and(|leader| leader != before.0)).await.is_err();
+        if stops {
+            // This replica stops, and so does who asks.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The leader as raft knows it.
