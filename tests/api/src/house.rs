@@ -130,13 +130,16 @@ impl House {
     /// # Panics
     /// If nobody tells.
     pub async fn entry_count(&self) -> u64 {
-        // What audit has stored may be gone from the replica, so it is followed from there.
-        let stored = self.root().audit.list_entries(v1::ListEntriesRequest::default()).await.expect("root may");
-        let mut stream = self.follow(stored.into_inner().next_sequence).await;
         loop {
-            let message = stream.message().await.expect("the stream goes on").expect("the stream has no end");
-            if let Item::Progress(progress) = message.item.expect("an item is required") {
-                return progress.next_sequence;
+            // What audit has stored may be gone from the replica, so it is followed from there.
+            let stored = self.root().audit.list_entries(v1::ListEntriesRequest::default()).await.expect("root may");
+            let mut stream = self.follow(stored.into_inner().next_sequence).await;
+            // Audit may store more meanwhile, and what it was asked for is gone then: once more from there.
+            while let Ok(message) = stream.message().await {
+                let message = message.expect("the stream has no end");
+                if let Item::Progress(progress) = message.item.expect("an item is required") {
+                    return progress.next_sequence;
+                }
             }
         }
     }
