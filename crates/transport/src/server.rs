@@ -218,7 +218,8 @@ where
     ended
 }
 
-/// As [`converse`], once the peer has shaken hands. It ends with the peer's certificate at the latest.
+/// As [`converse`], once the peer has shaken hands. It ends with the peer's certificate, and [`limits::DRAIN_MAX`] after it
+/// whatever is still in progress.
 async fn secure<S>(
     tls: Acceptor,
     stream: TcpStream,
@@ -237,7 +238,10 @@ where
         _ = draining.changed() => None,
     };
     let Some(Secured { stream, workload, left }) = secured else { return Ok(()) };
-    converse(stream, stack(workload), limits.at_most(left), draining, slot).await
+    let conversing = converse(stream, stack(workload), limits.at_most(left), draining, slot);
+    let Some(left) = left else { return conversing.await };
+    // Its peer was asked to go when the certificate ended. A stream need not: it is cut.
+    tokio::time::timeout(left.saturating_add(limits::DRAIN_MAX), conversing).await.unwrap_or(Ok(()))
 }
 
 /// How a connection ended concerns its peer, and us only where it was a bug.

@@ -72,8 +72,24 @@ impl Service<Request<Body>> for TestService {
             "/test.v1.TestService/Panic" => Box::pin(async { panic!("on purpose") }),
             "/test.v1.TestService/Hang" => Box::pin(pending()),
             "/test.v1.TestService/Nothing" => Box::pin(ready(Ok(Response::new(Body::empty())))),
+            "/test.v1.TestService/Stream" => Box::pin(ready(Ok(Response::new(Body::new(Endless))))),
             _ => Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
         }
+    }
+}
+
+/// A stream that neither says anything nor ends.
+struct Endless;
+
+impl http_body::Body for Endless {
+    type Data = bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Status>>> {
+        Poll::Pending
     }
 }
 

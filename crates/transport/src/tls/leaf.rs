@@ -5,6 +5,9 @@ use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+/// What marks a URI among the names of a certificate. Source: RFC 5280, section 4.2.1.6.
+const URI_TAG: u32 = 6;
+
 /// What is read from a certificate. Whether its issuer is to be believed is another question, and comes first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
@@ -56,7 +59,11 @@ impl Leaf {
         let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| LeafError::Form)?;
         let names = certificate.subject_alternative_name().map_err(|_| LeafError::Form)?;
         let names = names.map(|names| names.value.general_names.as_slice()).unwrap_or_default();
-        let uris = names.iter().filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None });
+        let uris = names.iter().filter_map(|name| match name {
+            GeneralName::URI(uri) => Some(*uri),
+            GeneralName::Invalid(tag, _) if tag.0 == URI_TAG => Some("what is no text"),
+            _ => None,
+        });
         let uris: Vec<&str> = uris.collect();
         let [uri] = uris[..] else { return Err(LeafError::Ids { count: uris.len() }) };
         let unknown = || LeafError::Id { found: uri.chars().take(SPIFFE_ID_BYTES_MAX).collect() };

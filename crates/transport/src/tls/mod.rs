@@ -48,11 +48,11 @@ impl Tls {
     /// # Errors
     /// [`FilesError`], with what to do about it.
     pub fn open(files: TlsFiles) -> Result<Self, FilesError> {
-        let (material, stamp) = watch::read(&files)?;
+        let (material, seen) = watch::read(&files)?;
         material.tell_time();
         tracing::info!(workload = %material.own_workload(), "shows a certificate");
         let current = Arc::new(ArcSwap::from_pointee(material));
-        tokio::spawn(watch::follow(files, stamp, Arc::downgrade(&current)));
+        tokio::spawn(watch::follow(files, seen, Arc::downgrade(&current)));
         Ok(Self { current })
     }
 

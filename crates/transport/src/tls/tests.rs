@@ -1,4 +1,5 @@
 use std::fs;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +12,7 @@ use http::Request;
 use latchkey_domain::{NodeId, TrustDomain, Workload};
 use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
-use time::{Duration as Days, OffsetDateTime};
+use time::{Duration as Time, OffsetDateTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tonic::body::Body;
@@ -46,11 +47,15 @@ impl Authority {
 
     /// For these URIs, from and until so many days from now.
     fn issue(&self, uris: &[&str], from: i64, until: i64) -> Issued {
+        self.issue_within(uris, Time::days(from), Time::days(until))
+    }
+
+    fn issue_within(&self, uris: &[&str], from: Time, until: Time) -> Issued {
         let mut params = CertificateParams::default();
         params.subject_alt_names = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())).collect();
         #[expect(clippy::disallowed_methods, reason = "a certificate is valid by the machine's clock")]
         let now = OffsetDateTime::from(std::time::SystemTime::now());
-        (params.not_before, params.not_after) = (now + Days::days(from), now + Days::days(until));
+        (params.not_before, params.not_after) = (now + from, now + until);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
@@ -182,6 +187,18 @@ async fn a_peer_is_who_its_one_id_says_and_every_other_is_refused_on_both_sides(
     assert_eq!(said_of(&root.issue_to("replica/4"), &trust, &ours).await, Some(HandshakeRefusal::Role), "another node");
 }
 
+#[test]
+fn a_uri_that_cannot_be_read_is_not_passed_over() {
+    let id = format!("spiffe://{DOMAIN}/replica/3");
+    // Two URIs (context 6), the second of which is no text.
+    let names = [&[0x86, u8::try_from(id.len()).unwrap()], id.as_bytes(), &[0x86, 0x01, 0xff]].concat();
+    let content = [&[0x30, u8::try_from(names.len()).unwrap()], &names[..]].concat();
+    let mut params = CertificateParams::default();
+    params.custom_extensions = vec![rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 17], content)];
+    let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    assert_eq!(Leaf::read(certificate.der()), Err(LeafError::Ids { count: 2 }));
+}
+
 #[tokio::test]
 async fn without_a_certificate_only_those_come_in_who_need_none() {
     let root = Authority::new();
@@ -297,6 +314,26 @@ async fn a_call_over_tls_reaches_its_handler_where_the_caller_is_one_of_ours() {
     server.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_that_goes_on_is_cut_soon_after_the_certificate_of_its_caller_has_ended() {
+    let root = Authority::new();
+    let ours = Place::new(&root.issue_to("replica/1"), &root.pem());
+    let server = serve(&ours.current(), Peer::Any).await;
+    let id = format!("spiffe://{DOMAIN}/audit");
+    let theirs = root.issue_within(&[&id], Time::days(-1), Time::seconds(60));
+    let client = TlsClient::once(&Place::new(&theirs, &root.pem()).files).unwrap();
+    let mut channel = Dialer::tls(client).channel(&server.address.to_string(), Peer::Replica(NodeId(1)));
+    let request = Request::post("/test.v1.TestService/Stream").body(Body::empty()).unwrap();
+    let began = tokio::time::Instant::now();
+    let mut answers = channel.ready().await.unwrap().call(request).await.unwrap().into_body();
+    let next = poll_fn(|context| http_body::Body::poll_frame(std::pin::Pin::new(&mut answers), context));
+    let ended = tokio::time::timeout(Duration::from_secs(3_600), next).await.expect("it does not go on");
+    assert!(ended.is_none_or(|frame| frame.is_err()));
+    let lasted = began.elapsed().as_secs();
+    assert!((50..=66).contains(&lasted), "{lasted} s");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_message_is_believed_only_from_the_replica_that_it_names() {
     let mut extensions = tonic::Extensions::default();
@@ -308,8 +345,8 @@ async fn a_message_is_believed_only_from_the_replica_that_it_names() {
 }
 
 /// Takes up what lies in the files now.
-async fn reload(place: &Place, stamp: watch::Stamp, current: &Current) -> watch::Stamp {
-    watch::look(&Arc::new(place.files.clone()), stamp, current).await
+async fn reload(place: &Place, seen: watch::Seen, current: &Current) -> watch::Seen {
+    watch::look(&Arc::new(place.files.clone()), seen, current).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -317,7 +354,7 @@ async fn certificates_are_replaced_many_times_under_load_and_no_call_fails() {
     const ROUNDS: usize = 50;
     let root = Authority::new();
     let place = Place::new(&root.issue_to("replica/1"), &root.pem());
-    let (material, mut stamp) = watch::read(&place.files).unwrap();
+    let (material, mut seen) = watch::read(&place.files).unwrap();
     let current: Current = Arc::new(ArcSwap::from_pointee(material));
     let server = serve(&current, Peer::AnyReplica).await;
     let dialer = Dialer::tls(TlsClient::new(current.clone()));
@@ -342,7 +379,7 @@ async fn certificates_are_replaced_many_times_under_load_and_no_call_fails() {
     for round in 1..=ROUNDS {
         let before = current.load_full();
         place.put(&root.issue_to("replica/1"), &root.pem());
-        stamp = reload(&place, stamp, &current).await;
+        seen = reload(&place, seen, &current).await;
         assert!(!Arc::ptr_eq(&before, &current.load_full()), "round {round} was taken up");
         let seen = calls.load(Ordering::Relaxed);
         while calls.load(Ordering::Relaxed) < seen + 4 && !callers.is_empty() {
@@ -383,7 +420,7 @@ async fn files_that_cannot_be_used_change_nothing_and_say_why() {
     let good = root.issue_to("replica/1");
     let mut place = Place::new(&good, &root.pem());
     place.files.workload = Some(Workload::Replica(NodeId(1)));
-    let (material, mut stamp) = watch::read(&place.files).unwrap();
+    let (material, mut seen) = watch::read(&place.files).unwrap();
     let current: Current = Arc::new(ArcSwap::from_pointee(material));
     let before = current.load_full();
 
@@ -397,7 +434,7 @@ async fn files_that_cannot_be_used_change_nothing_and_say_why() {
     ] {
         let issued = Issued { certificate: certificate.to_owned(), key: key.to_owned() };
         place.put(&issued, &trust);
-        stamp = reload(&place, stamp, &current).await;
+        seen = reload(&place, seen, &current).await;
         assert!(Arc::ptr_eq(&before, &current.load_full()), "the old ones go on");
         refused.push(watch::read(&place.files).unwrap_err().to_string());
     }
@@ -411,8 +448,25 @@ async fn files_that_cannot_be_used_change_nothing_and_say_why() {
         assert!(told.contains(expected), "{told}");
     }
     place.put(&root.issue_to("replica/1"), &root.pem());
-    reload(&place, stamp, &current).await;
+    reload(&place, seen, &current).await;
     assert!(!Arc::ptr_eq(&before, &current.load_full()), "what can be used is taken up again");
+}
+
+#[tokio::test]
+async fn files_that_could_not_be_used_are_taken_up_as_soon_as_they_can() {
+    let root = Authority::new();
+    let place = Place::new(&root.issue_to("replica/1"), &root.pem());
+    let (material, seen) = watch::read(&place.files).unwrap();
+    let current: Current = Arc::new(ArcSwap::from_pointee(material));
+    let before = current.load_full();
+    place.put(&root.issue_to("replica/1"), &root.pem());
+    fs::set_permissions(&place.files.key, fs::Permissions::from_mode(0o644)).unwrap();
+    let seen = reload(&place, seen, &current).await;
+    assert!(Arc::ptr_eq(&before, &current.load_full()), "others may read the key");
+    // As the refusal says: the file stays the same, and its mode is another.
+    fs::set_permissions(&place.files.key, fs::Permissions::from_mode(0o600)).unwrap();
+    reload(&place, seen, &current).await;
+    assert!(!Arc::ptr_eq(&before, &current.load_full()), "it is taken up");
 }
 
 #[tokio::test]

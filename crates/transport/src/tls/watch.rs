@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::mem::{Discriminant, discriminant};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -23,7 +24,16 @@ const REMIND_SECONDS: i64 = 6 * 3_600;
 
 /// What tells one state of the files from another; a file that is away is a state as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp([Option<FileStamp>; 3]);
+struct Stamp([Option<FileStamp>; 3]);
+
+/// What was seen of the files the last time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    stamp: Stamp,
+    /// Why they could not be used, where they could not. They are read again until they can: a certificate begins, and a
+    /// mode is mended, without any file being another.
+    refused: Option<Discriminant<FilesError>>,
+}
 
 /// A new file has another inode, a changed one another time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +57,13 @@ fn stamp(path: &Path) -> io::Result<FileStamp> {
 }
 
 /// Reads the files. The stamp is older than what was read, so that a change in between is seen the next time.
-pub(super) fn read(files: &TlsFiles) -> Result<(Material, Stamp), FilesError> {
+pub(super) fn read(files: &TlsFiles) -> Result<(Material, Seen), FilesError> {
     let stamp = Stamp::of(files);
-    Ok((Material::read(files)?, stamp))
+    Ok((Material::read(files)?, Seen { stamp, refused: None }))
 }
 
 /// Looks at the files for as long as anybody needs what they hold.
-pub(super) async fn follow(files: TlsFiles, mut stamp: Stamp, current: Weak<ArcSwap<Material>>) {
+pub(super) async fn follow(files: TlsFiles, mut seen: Seen, current: Weak<ArcSwap<Material>>) {
     let files = Arc::new(files);
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,7 +71,7 @@ pub(super) async fn follow(files: TlsFiles, mut stamp: Stamp, current: Weak<ArcS
     loop {
         ticks.tick().await;
         let Some(current) = current.upgrade() else { return };
-        stamp = look(&files, stamp, &current).await;
+        seen = look(&files, seen, &current).await;
         let material = current.load();
         material.tell_time();
         remind(&material, &mut reminded);
@@ -69,30 +79,36 @@ pub(super) async fn follow(files: TlsFiles, mut stamp: Stamp, current: Weak<ArcS
 }
 
 /// Takes up what has changed. What cannot be used changes nothing, and is told once.
-pub(super) async fn look(files: &Arc<TlsFiles>, before: Stamp, current: &ArcSwap<Material>) -> Stamp {
+pub(super) async fn look(files: &Arc<TlsFiles>, before: Seen, current: &ArcSwap<Material>) -> Seen {
     let looking = {
         let files = files.clone();
         // A disk that does not answer must not hold up a thread that answers calls.
         tokio::task::spawn_blocking(move || {
-            let now = Stamp::of(&files);
-            if now == before { (before, None) } else { (now, Some(Material::read(&files))) }
+            let stamp = Stamp::of(&files);
+            let is_known = stamp == before.stamp && before.refused.is_none();
+            (stamp, (!is_known).then(|| Material::read(&files)))
         })
     };
-    let Ok((now, read)) = looking.await else { return before };
-    match read {
-        None => {}
+    let Ok((stamp, read)) = looking.await else { return before };
+    let refused = match read {
+        None => None,
         Some(Ok(material)) => {
             counter!(names::TLS_RELOADS_TOTAL, "result" => "loaded").increment(1);
             tracing::info!(workload = %material.own_workload(), "shows a new certificate");
             current.store(Arc::new(material));
+            None
         }
         Some(Err(error)) => {
-            counter!(names::TLS_RELOADS_TOTAL, "result" => "refused").increment(1);
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "new certificate files cannot be used; the ones from before go on");
+            let refused = Some(discriminant(&error));
+            if stamp != before.stamp || refused != before.refused {
+                counter!(names::TLS_RELOADS_TOTAL, "result" => "refused").increment(1);
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "new certificate files cannot be used; the ones from before go on");
+            }
+            refused
         }
-    }
-    now
+    };
+    Seen { stamp, refused }
 }
 
 /// Says that our certificate ends soon: with a third of its time left, and again.
