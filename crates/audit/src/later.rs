@@ -63,9 +63,40 @@ pub enum LaterError {
         /// How many entries the state knows.
         size: u64,
     },
+    /// It is older than the state: what came after that is not in it.
+    #[error(
+        "the audit log in {path} ends before entry {size}, and the service had {had} when the state was taken; it is an old copy, name the newest"
+    )]
+    TooOld {
+        /// The folder.
+        path: PathBuf,
+        /// How many entries it holds.
+        size: u64,
+        /// How many the state knows that the service had.
+        had: u64,
+    },
+    /// An entry whose key is at hand is not what was written: it may be a revocation.
+    #[error(
+        "entry {sequence} of the audit log in {path} does not open, or is of a newer build; take another copy of the folder"
+    )]
+    Entry {
+        /// The folder.
+        path: PathBuf,
+        /// Which.
+        sequence: u64,
+    },
 }
 
-/// Reads the entries after those that a state knows, whose tree is `before`. `key` gives the keys that open them, as far as
+/// What a state knows of the audit log.
+#[derive(Clone, Debug, Default)]
+pub struct Before {
+    /// The tree of all its entries.
+    pub tree: Frontier,
+    /// How many of them the audit service had.
+    pub had: u64,
+}
+
+/// Reads the entries after those that a state knows, which is `before`. `key` gives the keys that open them, as far as
 /// they are known; `keep` says which are wanted. Holds the folder meanwhile.
 ///
 /// # Errors
@@ -73,7 +104,7 @@ pub enum LaterError {
 pub fn later(
     folder: &Path,
     cluster: ClusterId,
-    before: &Frontier,
+    before: &Before,
     mut key: impl FnMut(RingNumber) -> Option<Arc<DataKey>>,
     keep: impl Fn(&Told) -> bool,
 ) -> Result<Later, LaterError> {
@@ -87,7 +118,7 @@ pub fn later(
     if found != cluster {
         return Err(LaterError::OtherCluster { path, found, expected: cluster });
     }
-    let (mut tree, mut later) = (Frontier::new(), Later::nothing());
+    let (Before { tree: before, had }, mut tree, mut later) = (before, Frontier::new(), Later::nothing());
     let check = |tree: &Frontier| match tree.size() == before.size() && tree != before {
         true => Err(LaterError::OtherTree { path: path.clone(), size: before.size() }),
         false => Ok(()),
@@ -104,13 +135,18 @@ pub fn later(
             let number = envelope::ring_number(&frame.sealed).ok();
             let tenant = frame.tenant.unwrap_or(TenantNumber(0));
             let key = number.and_then(|number| Some(AuditKey { number, key: key(number)?, tenant, name: None }));
-            let event = key.and_then(|key| entry::open(cluster, Sequence(sequence), &key, frame).ok());
-            let told = event.as_ref().and_then(|event| Told::read(&event.bytes).ok());
-            match (event, told) {
-                (Some(event), Some(told)) => later.add(event.revision.epoch, told, &keep),
-                _ => later.sealed += 1,
-            }
+            let Some(key) = key else {
+                later.sealed += 1;
+                continue;
+            };
+            let unreadable = || LaterError::Entry { path: path.clone(), sequence };
+            let event = entry::open(cluster, Sequence(sequence), &key, frame).map_err(|_| unreadable())?;
+            let told = Told::read(&event.bytes).map_err(|_| unreadable())?;
+            later.add(event.revision.epoch, told, &keep);
         }
+    }
+    if tree.size() < *had {
+        return Err(LaterError::TooOld { path, size: tree.size(), had: *had });
     }
     Ok(Later { tree, ..later })
 }

@@ -41,7 +41,7 @@ pub use archive::{Archive, Found};
 pub use cluster::{AuditKey, Cluster, Event, Events, Followed};
 pub use follow::{Follower, Halt, trim};
 pub use handlers::{Handlers, Opened};
-pub use later::{Later, LaterError, later};
+pub use later::{Before, Later, LaterError, later};
 pub use list::{Cursor, Page, SCAN_ENTRIES_MAX};
 pub use over_registry::OverRegistry;
 pub use search::{Search, Visible};

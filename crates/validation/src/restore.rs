@@ -1,7 +1,7 @@
 //! Going on from a backup or from this replica alone, by the settings of the replica that is to go on.
 
 use crate::init::member_of;
-use latchkey_audit::{Later, LaterError, Told, later};
+use latchkey_audit::{Before, Later, LaterError, Told, later};
 use latchkey_config::ValidationSettings;
 use latchkey_domain::{
     KeyName, KeyspaceName, NodeId, OwnerName, ReasonText, RevocationReason, RingNumber, RoleName, RotationName,
@@ -141,7 +141,8 @@ async fn read_later(remains: &Remains, folder: PathBuf) -> Result<Later, Restore
     for number in audit_keys {
         keys.extend(remains.key(number).await?.map(|key| (number, key)));
     }
-    let (cluster, before) = (remains.cluster(), remains.state().progress().frontier.clone());
+    let (cluster, progress) = (remains.cluster(), remains.state().progress());
+    let before = Before { tree: progress.frontier.clone(), had: progress.trimmed.map_or(0, |trimmed| trimmed.next.0) };
     let read = move || later(&folder, cluster, &before, |number| keys.get(&number).cloned(), is_about_a_key);
     let read = tokio::task::spawn_blocking(read).await;
     Ok(read.expect("reading the audit log does not panic")?)
@@ -149,8 +150,9 @@ async fn read_later(remains: &Remains, folder: PathBuf) -> Result<Later, Restore
 
 /// What may take something away from a key, or change which secret is accepted.
 fn is_about_a_key(told: &Told) -> bool {
-    const ACTIONS: [&str; 8] = [
+    const ACTIONS: [&str; 9] = [
         "key.revoked",
+        "key.removed",
         "version.revoked",
         "scope.revoked",
         "key.suspended",
@@ -168,7 +170,8 @@ fn taken_away(told: &[Told], at: UnixMillis, suspend_changed: bool) -> Vec<Opera
     let (mut operations, mut suspended, mut seen) = (Vec::new(), Vec::<(KeyName, String)>::new(), HashSet::new());
     for one in told {
         match one.action.as_str() {
-            "key.revoked" | "version.revoked" => operations.extend(revocation(one, at)),
+            // What was removed was dead, of whatever: its end may have been moved, or its parent gone.
+            "key.revoked" | "version.revoked" | "key.removed" => operations.extend(revocation(one, at)),
             "scope.revoked" => operations.extend(cut(one)),
             "key.resumed" => suspended
                 .retain(|(key, action)| action.starts_with("rotation.") || Some(key) != key_of(&one.subject).as_ref()),
@@ -291,6 +294,15 @@ mod tests {
         let suspend = |key| format!("suspend {}", name(key));
         assert_eq!(words(&entries, false), [suspend(1), suspend(3)]);
         assert_eq!(words(&entries, true), [suspend(1), suspend(3), suspend(4)]);
+    }
+
+    #[test]
+    fn a_key_that_died_without_a_revocation_and_was_removed_does_not_come_back() {
+        // Its end was moved, it passed, and its retention ended: nobody ever revoked it.
+        let removed = Told { reason: None, facts: Vec::new(), ..told("key.removed", 1, "") };
+        let entries = [told("key.updated", 1, ""), removed];
+        assert!(entries.iter().all(is_about_a_key));
+        assert_eq!(words(&entries, false), [format!("revoke {} 0", name(1))]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::script::{CLUSTER, Script};
 use crate::setting::{Following, options};
 use latchkey_audit::store::Store;
-use latchkey_audit::{LaterError, Told, later};
+use latchkey_audit::{Before, LaterError, Told, later};
 use latchkey_crypto::DataKey;
 use latchkey_domain::{ClusterId, RingNumber};
 use latchkey_transparency::{Frontier, Hash};
@@ -32,6 +32,11 @@ async fn stored() -> TempDir {
     folder
 }
 
+/// A state that knows this tree, all of which the audit service had.
+fn knows(tree: &Frontier) -> Before {
+    Before { tree: tree.clone(), had: tree.size() }
+}
+
 /// The tree of the first entries.
 fn tree(folder: &Path, size: u64) -> Frontier {
     let reader = Store::open(folder, options()).unwrap().unwrap().reader;
@@ -47,7 +52,7 @@ fn tree(folder: &Path, size: u64) -> Frontier {
 #[tokio::test]
 async fn what_came_after_a_state_is_told_and_counted() {
     let folder = stored().await;
-    let before = tree(folder.path(), 100);
+    let before = knows(&tree(folder.path(), 100));
     let told = later(folder.path(), CLUSTER, &before, key_but_of_tenant_4, is_revocation).unwrap();
     assert_eq!(told.tree, tree(folder.path(), EVENTS), "the cluster goes on with the tree of the audit log");
     assert_eq!((told.epoch, told.sealed), (1, 50), "a quarter is of a tenant that the state does not know");
@@ -55,7 +60,7 @@ async fn what_came_after_a_state_is_told_and_counted() {
     assert_eq!(told.kept.len() as u64, told.counts["key.revoked"]);
     assert!(told.kept.iter().all(is_revocation) && told.kept.is_sorted_by_key(|one| one.at));
     // Whoever knows all hears of nothing.
-    let all = later(folder.path(), CLUSTER, &told.tree, key_but_of_tenant_4, is_revocation).unwrap();
+    let all = later(folder.path(), CLUSTER, &knows(&told.tree), key_but_of_tenant_4, is_revocation).unwrap();
     assert_eq!((all.epoch, all.counts.len(), all.tree.size()), (0, 0, EVENTS));
 }
 
@@ -64,11 +69,36 @@ async fn a_log_that_does_not_go_on_from_the_state_is_refused() {
     let folder = stored().await;
     let mut other = Frontier::new();
     (0..100).for_each(|_| other.push(Hash::new([7; 32])));
-    let refused = later(folder.path(), CLUSTER, &other, key_but_of_tenant_4, is_revocation).unwrap_err();
+    let refused = later(folder.path(), CLUSTER, &knows(&other), key_but_of_tenant_4, is_revocation).unwrap_err();
     assert!(matches!(refused, LaterError::OtherTree { size: 100, .. }), "{refused}");
-    let before = tree(folder.path(), 100);
+    let before = knows(&tree(folder.path(), 100));
     let refused = later(folder.path(), ClusterId([1; 16]), &before, key_but_of_tenant_4, is_revocation).unwrap_err();
     assert!(matches!(refused, LaterError::OtherCluster { .. }), "{refused}");
     let refused = later(&folder.path().join("none"), CLUSTER, &before, key_but_of_tenant_4, is_revocation).unwrap_err();
     assert!(matches!(refused, LaterError::Nothing { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_log_that_is_older_than_the_state_cannot_tell_what_came_after_it() {
+    let folder = stored().await;
+    let mut newer = tree(folder.path(), EVENTS);
+    newer.push(Hash::new([7; 32]));
+    // The last entry had not come yet: the state has it itself, and nothing is missing.
+    let before = Before { tree: newer.clone(), had: EVENTS };
+    assert!(later(folder.path(), CLUSTER, &before, key_but_of_tenant_4, is_revocation).unwrap().kept.is_empty());
+    // It had come: this is a copy from before, and what it lacks may be revocations.
+    let refused = later(folder.path(), CLUSTER, &knows(&newer), key_but_of_tenant_4, is_revocation).unwrap_err();
+    assert!(matches!(refused, LaterError::TooOld { size: EVENTS, had: 301, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn an_entry_that_does_not_open_by_its_key_is_no_entry_of_somebody_else() {
+    let folder = stored().await;
+    let before = knows(&tree(folder.path(), 100));
+    let wrong = |number: RingNumber| match number.0 {
+        102 => Some(Arc::new(DataKey::new([9; 32]))),
+        _ => key_but_of_tenant_4(number),
+    };
+    let refused = later(folder.path(), CLUSTER, &before, wrong, is_revocation).unwrap_err();
+    assert!(matches!(refused, LaterError::Entry { .. }), "{refused}");
 }
