@@ -61,6 +61,22 @@ impl BackupFile {
     }
 }
 
+/// What a file says that it is a backup of; `None` where it is none. Nothing is compared, so only what lies in a folder is
+/// told apart by it.
+pub(super) fn peek(path: &Path) -> Option<BackupHeader> {
+    if !std::fs::symlink_metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut reader = std::io::BufReader::new(File::open(path).ok()?);
+    let mut begin = [0; 1 + MAGIC.len()];
+    reader.read_exact(&mut begin).ok()?;
+    if begin[1..] != *MAGIC {
+        return None;
+    }
+    let header = pb::BackupHeader::decode(&take(&mut reader).ok()??[..]).ok()?;
+    BackupHeader::read(&header).ok()
+}
+
 fn open(path: &Path) -> Result<(BackupHeader, Frames<SnapshotReader>), BackupError> {
     let foreign =
         |(expected, found): (&'static str, String)| BackupError::Foreign { path: path.into(), expected, found };

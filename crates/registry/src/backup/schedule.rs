@@ -2,12 +2,12 @@
 
 use super::error::BackupError;
 use super::pace::{Paced, in_background};
-use super::read::BackupFile;
+use super::read::{self, BackupFile};
 use super::write::Cut;
 use crate::core::Core;
 use crate::registry::Registry;
 use crate::state_machine::chain;
-use latchkey_domain::Revision;
+use latchkey_domain::{ClusterId, Revision};
 use latchkey_telemetry::names;
 use metrics::{counter, gauge};
 use std::fs::{self, File, OpenOptions};
@@ -54,13 +54,22 @@ async fn run(registry: Registry, plan: BackupPlan) {
         looks.tick().await;
         let writes = writes(&registry);
         gauge!(names::BACKUP_WRITER).set(f64::from(u8::from(writes)));
-        let newest = show(&plan.folder);
-        let age = newest.map(|newest| registry.core().clock.unix_millis().millis().saturating_sub(newest));
-        let is_due = age.is_none_or(|age| u128::from(age) >= plan.interval.as_millis());
-        if writes && is_due && Instant::now() >= rests_until && registry.write_backup(&plan).await.is_err() {
+        let newest = show(&plan.folder, registry.core().cluster());
+        let now = registry.core().clock.unix_millis().millis();
+        if writes
+            && is_due(newest, now, plan.interval)
+            && Instant::now() >= rests_until
+            && registry.write_backup(&plan).await.is_err()
+        {
             rests_until = Instant::now() + FAILED_PAUSE;
         }
     }
+}
+
+/// Whether the next one is due, by when the newest was written, in milliseconds since 1970. One from the future is of a
+/// clock that was wrong: it may not put off the next for as long as that was.
+fn is_due(newest: Option<u64>, now: u64, interval: Duration) -> bool {
+    newest.is_none_or(|newest| u128::from(now.abs_diff(newest)) >= interval.as_millis())
 }
 
 impl Registry {
@@ -82,7 +91,7 @@ impl Registry {
                 #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
                 gauge!(names::BACKUP_BYTES).set(backup.bytes() as f64);
                 gauge!(names::BACKUP_DURATION_SECONDS).set(begun.elapsed().as_secs_f64());
-                show(&plan.folder);
+                show(&plan.folder, backup.header().cluster);
                 let (path, revision) = (backup.path().display(), backup.header().revision);
                 info!(%path, %revision, keys = backup.header().keys, bytes = backup.bytes(), "backup written and verified");
             }
@@ -104,7 +113,8 @@ impl Registry {
             BackupFile::open(&part)?.verify_beside(&core.sealer)?;
             fs::rename(&part, &path).map_err(BackupError::io("rename", &part))?;
             File::open(&folder).and_then(|folder| folder.sync_all()).map_err(BackupError::io("sync", &folder))?;
-            prune(&folder, plan.keep.max(1)).map_err(BackupError::io("remove old backups in", &folder))?;
+            prune(&folder, cut.header.cluster, plan.keep.max(1))
+                .map_err(BackupError::io("remove old backups in", &folder))?;
             BackupFile::open(&path)
         };
         in_background("backup", write).await.map_err(BackupError::io("write a backup to", &plan.folder))?
@@ -173,27 +183,35 @@ fn name(revision: Revision) -> String {
     format!("{PREFIX}{:06}-{:020}{SUFFIX}", revision.epoch, revision.index)
 }
 
-/// The backups of a folder that were verified, the oldest first.
-fn verified(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let is_one = |name: &&str| name.starts_with(PREFIX) && name.ends_with(SUFFIX);
-        found.extend(name.to_str().filter(is_one).map(|name| folder.join(name)));
-    }
-    found.sort_unstable();
-    Ok(found)
+/// The revision in a name that a backup by the clock has; `None` for whatever else lies in the folder.
+fn revision_of(file: &str) -> Option<Revision> {
+    let (epoch, index) = file.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.split_once('-')?;
+    let revision = Revision::new(epoch.parse().ok()?, index.parse().ok()?);
+    (name(revision) == file).then_some(revision)
 }
 
-fn prune(folder: &Path, keep: usize) -> io::Result<()> {
-    let found = verified(folder)?;
+/// The backups of a folder that were verified, the oldest first. Those of other clusters are theirs.
+fn verified(folder: &Path, cluster: ClusterId) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let revision = entry.file_name().to_str().and_then(revision_of);
+        found.extend(revision.map(|revision| (revision, entry.path())));
+    }
+    found.sort_unstable();
+    found.retain(|(_, path)| read::peek(path).is_some_and(|header| header.cluster == cluster));
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+fn prune(folder: &Path, cluster: ClusterId, keep: usize) -> io::Result<()> {
+    let found = verified(folder, cluster)?;
     let old = found.len().saturating_sub(keep);
     found.iter().take(old).try_for_each(fs::remove_file)
 }
 
 /// Shows when the newest verified backup was written, in milliseconds since 1970.
-fn show(folder: &Path) -> Option<u64> {
-    let newest = verified(folder).ok()?.pop().and_then(|path| fs::metadata(path).ok()?.modified().ok());
+fn show(folder: &Path, cluster: ClusterId) -> Option<u64> {
+    let newest = verified(folder, cluster).ok()?.pop().and_then(|path| fs::metadata(path).ok()?.modified().ok());
     let since = newest.and_then(|newest: SystemTime| newest.duration_since(UNIX_EPOCH).ok());
     gauge!(names::BACKUP_TIME_SECONDS).set(since.unwrap_or_default().as_secs_f64().floor());
     since.map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
@@ -201,26 +219,85 @@ fn show(folder: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::header::BackupHeader;
+    use super::super::read::MAGIC;
     use super::*;
+    use latchkey_domain::{NodeId, Sequence, UnixMillis};
+    use latchkey_state::StateHash;
+    use prost::Message as _;
+
+    const OURS: ClusterId = ClusterId([1; 16]);
+
+    /// The beginning of a backup.
+    fn write(folder: &Path, name: &str, cluster: ClusterId) {
+        let header = BackupHeader {
+            cluster,
+            revision: Revision::new(1, 1),
+            taken_at: UnixMillis::default(),
+            clock: UnixMillis::default(),
+            next: Sequence(0),
+            hash: StateHash::default(),
+            feature_level: 4,
+            keys: 0,
+            node: NodeId(1),
+        };
+        let bytes = [&[1][..], MAGIC, &header.write().encode_length_delimited_to_vec()].concat();
+        fs::write(folder.join(name), bytes).unwrap();
+    }
 
     #[test]
     fn the_newest_are_kept_and_nothing_else_is_touched() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str| fs::write(folder.path().join(name), b"").unwrap();
-        for index in [7, 1_000, 30] {
-            write(&name(Revision::new(1, index)));
+        let folder = folder.path();
+        let newest = Revision::new(20_261_123, 5);
+        for revision in [Revision::new(1, 7), Revision::new(1, 1_000), Revision::new(2_000_000, 30), newest] {
+            write(folder, &name(revision), OURS);
         }
-        write(&name(Revision::new(2, 5)));
-        for other in ["backup-old.tar", "notes", "backup-000001-00000000000000000001.latchkey.part"] {
-            write(other);
+        // An operator's own, one that is not finished, and something of that name that is no backup.
+        let mut others = ["backup-monday.latchkey", "notes", "backup-000001-00000000000000000001.latchkey.part"]
+            .map(String::from)
+            .to_vec();
+        others.iter().for_each(|other| write(folder, other, OURS));
+        others.push(name(Revision::new(1, 3)));
+        fs::write(folder.join(&others[3]), b"").unwrap();
+        prune(folder, OURS, 2).unwrap();
+        let expected = [Revision::new(2_000_000, 30), newest].map(|revision| folder.join(name(revision)));
+        assert_eq!(
+            verified(folder, OURS).unwrap(),
+            expected,
+            "a later epoch is newer, whatever its index and its digits"
+        );
+        assert!(others.iter().all(|other| folder.join(other).exists()));
+        assert_eq!(fs::read_dir(folder).unwrap().count(), 2 + others.len());
+        prune(folder, OURS, 2).unwrap();
+        assert_eq!(verified(folder, OURS).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_backups_of_another_cluster_are_left_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let theirs = ClusterId([2; 16]);
+        for index in [1, 900] {
+            write(folder, &name(Revision::new(1, index)), theirs);
         }
-        prune(folder.path(), 2).unwrap();
-        let kept: Vec<_> = verified(folder.path()).unwrap();
-        let expected =
-            [Revision::new(1, 1_000), Revision::new(2, 5)].map(|revision| folder.path().join(name(revision)));
-        assert_eq!(kept, expected, "a later epoch is newer, whatever its index");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2 + 3);
-        prune(folder.path(), 2).unwrap();
-        assert_eq!(verified(folder.path()).unwrap().len(), 2);
+        assert_eq!(show(folder, OURS), None, "none of ours is there, so one is due");
+        write(folder, &name(Revision::new(1, 30)), OURS);
+        prune(folder, OURS, 1).unwrap();
+        assert_eq!(
+            verified(folder, OURS).unwrap(),
+            [folder.join(name(Revision::new(1, 30)))],
+            "it is not the oldest of three"
+        );
+        assert_eq!(verified(folder, theirs).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn one_that_is_dated_in_the_future_does_not_put_off_the_next_until_then() {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        let (now, hour, year) = (1_700_000_000_000, 3_600_000, 365 * 86_400_000);
+        assert!(is_due(None, now, HOUR) && is_due(Some(now - hour), now, HOUR));
+        assert!(!is_due(Some(now - 1), now, HOUR) && !is_due(Some(now + 1), now, HOUR));
+        assert!(is_due(Some(now + year), now, HOUR));
     }
 }
