@@ -34,10 +34,11 @@ pub(super) fn begin(data_folder: &Path) -> Result<PathBuf, RestoreError> {
     }
 }
 
-/// The storage of a survivor. Where an earlier attempt had moved it away, it is moved back.
+/// The storage of a survivor. Where an earlier attempt had moved it away, it is moved back. Without such an attempt what
+/// lies there is of an epoch that is over, and whatever became of the storage since is not in it.
 pub(super) fn survivor(data_folder: &Path) -> Result<PathBuf, RestoreError> {
     let store = store_folder(data_folder);
-    if store.exists() {
+    if !is_interrupted(data_folder) {
         return Ok(store);
     }
     let mut before = Vec::new();
@@ -72,4 +73,23 @@ pub(super) fn finish(data_folder: &Path, epoch: u64) -> Result<(), RestoreError>
 
 fn sync(folder: &Path) -> Result<(), RestoreError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(RestoreError::io("sync", folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_recovery_left_behind_is_no_survivor() {
+        let data = tempfile::tempdir().unwrap();
+        let before = data.path().join("store.before-epoch-2");
+        fs::create_dir(&before).unwrap();
+        // The storage is gone, and nobody was about to exchange it.
+        survivor(data.path()).unwrap();
+        assert!(before.exists() && !is_made(data.path()), "a state of an epoch that is over must not come back");
+        // One that was interrupted between its two names.
+        fs::create_dir(data.path().join(NEW)).unwrap();
+        survivor(data.path()).unwrap();
+        assert!(!before.exists() && is_made(data.path()));
+    }
 }
