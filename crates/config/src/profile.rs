@@ -5,10 +5,10 @@ use crate::field::Field;
 /// Where the replicas stand. It gives the defaults of all raft times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Profile {
-    /// Replicas on one site: writes are back 1.9 to 2.6 s after a leader's death.
+    /// Replicas on one site: writes are back 1.5 to 2 s after a leader's death.
     #[default]
     OneSite,
-    /// Replicas in regions up to 100 ms apart: writes are back after 5.1 to 6.8 s.
+    /// Replicas in regions up to 100 ms apart: writes are back after 4 to 5.1 s.
     Wan,
 }
 

@@ -15,10 +15,11 @@ settings! {
         value profile: Profile = "one-site";
         /// How often the leader speaks to each follower. Milliseconds. Default 150 (`one-site`), 500 (`wan`). Since 0.1.
         value heartbeat_ms: u64 = profile.unwrap_or_default().times().heartbeat_ms;
-        /// The shortest silence of a leader after which a follower stands for election. Milliseconds.
-        /// Default 600 (`one-site`), 1500 (`wan`). Since 0.1.
+        /// How far the patience of two followers lies apart: beyond `election_max_ms`, each waits for what it draws anew for
+        /// every silence, up to `election_max_ms` less this. Milliseconds. Default 600 (`one-site`), 1500 (`wan`). Since 0.1.
         value election_min_ms: u64 = profile.unwrap_or_default().times().election_min_ms;
-        /// The longest such silence. Milliseconds. Default 1200 (`one-site`), 3000 (`wan`). Since 0.1.
+        /// The silence of a leader before which no follower grants a vote or stands for election. Milliseconds.
+        /// Default 1200 (`one-site`), 3000 (`wan`). Since 0.1.
         value election_max_ms: u64 = profile.unwrap_or_default().times().election_max_ms;
         /// The round trip between the replicas that are farthest apart, as its slowest hundredth takes. Milliseconds.
         /// Default 5 (`one-site`), 100 (`wan`). Since 0.1.

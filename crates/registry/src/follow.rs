@@ -58,7 +58,7 @@ impl Registry {
             revision.borrow_and_update();
             let founded = self.inner.core.state().cluster().is_some();
             let may_lead = founded || self.inner.founding_key.is_some();
-            self.inner.raft.runtime_config().elect(now == Condition::Ready && may_lead);
+            self.inner.elections.allow(now == Condition::Ready && may_lead);
             if now == Condition::Fenced {
                 warn!("fenced: raft stops");
                 drop(self.inner.raft.shutdown().await);

@@ -21,6 +21,7 @@ mod core;
 mod denials;
 mod durable;
 mod duties;
+mod elections;
 mod follow;
 mod gauges;
 mod init;

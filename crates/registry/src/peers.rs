@@ -2,7 +2,8 @@
 //! and shared: two for each replica, one for raft and one for the registry.
 
 use crate::types::Member;
-use latchkey_domain::{ClusterId, NodeId};
+use latchkey_domain::{ClusterId, NodeId, Workload};
+use latchkey_state::Actor;
 use latchkey_transport::{AttachProof, Dialer, INTERNAL_MESSAGE_BYTES_MAX, Peer, Proof, Rejection};
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::raft_service_client::RaftServiceClient;
@@ -53,6 +54,25 @@ impl Peers {
         Err(Rejection::IdentityUnknown.into())
     }
 
+    /// That whoever sends a command may send it in this name: audit has no business in anybody's, and no service in that of
+    /// another or of a replica.
+    pub(crate) fn check_actor(&self, extensions: &Extensions, actor: &Actor) -> Result<(), Status> {
+        if self.proof.bears_where(extensions, |workload| may_act_as(workload, actor)) {
+            return Ok(());
+        }
+        tracing::warn!(?actor, "a command was refused: the certificate of its sender does not speak for its actor");
+        Err(Rejection::IdentityUnknown.into())
+    }
+
+    /// That a call comes from a replica, whichever.
+    pub(crate) fn check_replica(&self, extensions: &Extensions) -> Result<(), Status> {
+        if self.proof.bears_where(extensions, |workload| Peer::AnyReplica.admits(workload)) {
+            return Ok(());
+        }
+        tracing::warn!("a call was refused: only replicas make it, and its sender has shown the certificate of none");
+        Err(Rejection::IdentityUnknown.into())
+    }
+
     pub(crate) fn raft(&self, node: NodeId, member: &Member) -> RaftServiceClient<GuardedChannel> {
         let client = RaftServiceClient::new(self.guarded(node, &member.raft_address));
         client.max_decoding_message_size(INTERNAL_MESSAGE_BYTES_MAX)
@@ -68,5 +88,21 @@ impl Peers {
         let dial = || self.dialer.channel(address, Peer::Replica(node));
         let channel = channels.entry((node, address.to_owned())).or_insert_with(dial).clone();
         InterceptedService::new(channel, self.proof.attach())
+    }
+}
+
+/// In whose name a process proposes. Those that serve people do so in theirs, and a replica that does not lead passes on
+/// what it proposes itself.
+fn may_act_as(workload: &Workload, actor: &Actor) -> bool {
+    match actor {
+        Actor::Identity(_) | Actor::Key(_) => {
+            matches!(workload, Workload::Replica(_) | Workload::Issuance | Workload::Rotation)
+        }
+        Actor::Replica(node) => *workload == Workload::Replica(*node),
+        Actor::Service(word) => match workload {
+            Workload::Replica(_) => word.as_str() == "validation",
+            Workload::Issuance | Workload::Rotation | Workload::Audit => word.as_str() == workload.to_string(),
+            Workload::Client(_) => false,
+        },
     }
 }

@@ -1,7 +1,9 @@
 //! Raft's calls from the other replicas. Whoever was meant to reach somebody else is refused before raft sees anything.
 
 use crate::core::{Condition, Core};
+use crate::elections::Elections;
 use crate::peers::Peers;
+use crate::registry::Inner;
 use crate::state_machine::snapshot_name;
 use crate::types::{Raft, Snapshot, SnapshotData, SnapshotMeta, TypeConfig};
 use crate::words::{log_id_from_pb, log_id_to_pb, record_from_pb, stored_membership_from_pb, vote_from_pb, vote_to_pb};
@@ -26,11 +28,13 @@ pub struct RaftFace {
     core: Arc<Core>,
     raft: Raft,
     peers: Arc<Peers>,
+    elections: Arc<Elections>,
 }
 
 impl RaftFace {
-    pub(crate) const fn new(core: Arc<Core>, raft: Raft, peers: Arc<Peers>) -> Self {
-        Self { core, raft, peers }
+    pub(crate) fn new(inner: &Inner) -> Self {
+        let Inner { core, raft, peers, elections, .. } = inner;
+        Self { core: core.clone(), raft: raft.clone(), peers: peers.clone(), elections: elections.clone() }
     }
 
     fn check(&self, target: Option<&pb::Target>) -> Result<(), Status> {
@@ -92,6 +96,9 @@ impl RaftService for RaftFace {
         use pb::append_response::{Conflict, PartialSuccess, Result as Answer, Success};
         let through = rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
         let answer = self.raft.append_entries(rpc).await.map_err(|error| raft_stopped(&error))?;
+        if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+            self.elections.hear();
+        }
         let acknowledged = match answer {
             AppendEntriesResponse::Success => through,
             AppendEntriesResponse::PartialSuccess(matching) => matching,
@@ -123,6 +130,9 @@ impl RaftService for RaftFace {
         }
         let rpc = VoteRequest { vote, last_log_id: request.last_log_id.as_ref().map(log_id_from_pb) };
         let answer = self.raft.vote(rpc).await.map_err(|error| raft_stopped(&error))?;
+        if answer.vote_granted {
+            self.elections.grant();
+        }
         Ok(Response::new(pb::VoteResponse {
             vote: Some(vote_to_pb(&answer.vote)),
             granted: answer.vote_granted,
@@ -165,6 +175,7 @@ impl RaftService for RaftFace {
         let answer = self.raft.install_full_snapshot(vote, snapshot).await;
         let answer = answer.map_err(|error: Fatal<u64>| raft_stopped(&RaftError::Fatal(error)))?;
         if answer.vote == vote {
+            self.elections.hear();
             // raft answers a snapshot that is being installed already at once, and the leader counts on this disk.
             self.vouch(through).await?;
         }

@@ -79,10 +79,11 @@ impl Reader {
         if let Some(unavailable) = self.core.unavailable() {
             return Err(ViewError::Unavailable(unavailable));
         }
-        // The lease first: it promises what the state loaded after it holds.
+        // The lease first: it promises what the state loaded after it holds. Then the denials: one goes when the state
+        // holds what it led to, and a state from before that must not be seen without it.
         let lease = self.lease.current();
-        let state = arc_swap::Guard::into_inner(self.core.state());
         let denials = self.core.denials.in_force();
+        let state = arc_swap::Guard::into_inner(self.core.state());
         Ok(View { state, peppers: self.core.peppers(), lease, denials, core: self.core.clone() })
     }
 

@@ -1,6 +1,7 @@
 //! One replica of the registry, as its neighbours hold it.
 
 use crate::core::{Condition, Core};
+use crate::elections::Elections;
 use crate::leadership::{Known, Leadership};
 use crate::peers::Peers;
 use crate::propose::ProposeError;
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) raft: Raft,
     pub(crate) kms: Arc<dyn Kms>,
     pub(crate) peers: Arc<Peers>,
+    pub(crate) elections: Arc<Elections>,
     pub(crate) proof: Proof,
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) reader: Reader,
@@ -108,7 +110,7 @@ impl Registry {
     /// Raft's calls, for the raft listener.
     #[must_use]
     pub fn raft_service(&self) -> Proven<RaftServiceServer<RaftFace>> {
-        let face = RaftFace::new(self.inner.core.clone(), self.inner.raft.clone(), self.inner.peers.clone());
+        let face = RaftFace::new(&self.inner);
         let limit = latchkey_transport::INTERNAL_MESSAGE_BYTES_MAX;
         self.inner.proof.guard(RaftServiceServer::new(face).max_decoding_message_size(limit))
     }
@@ -199,10 +201,10 @@ impl Registry {
         warn!(node = %self.node(), "this leader stands down");
         self.inner.leadership.stand_down(true);
         self.inner.raft.runtime_config().heartbeat(false);
-        self.inner.raft.runtime_config().elect(false);
+        self.inner.elections.allow(false);
         tokio::time::sleep(self.inner.stand_down).await;
         self.inner.raft.runtime_config().heartbeat(true);
-        self.inner.raft.runtime_config().elect(self.condition() == Condition::Ready);
+        self.inner.elections.allow(self.condition() == Condition::Ready);
         self.inner.leadership.stand_down(false);
     }
 

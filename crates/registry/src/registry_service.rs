@@ -95,7 +95,7 @@ impl RegistryService for RegistryFace {
 
     async fn propose(&self, request: Request<pb::ProposeRequest>) -> Result<Response<pb::ProposeResponse>, Status> {
         let left = within(&request);
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
         self.check(request.target.as_ref())?;
         let command = request.command.as_ref().ok_or_else(|| Status::invalid_argument("expected a command"))?;
         let command = read_command(command).map_err(|error| Status::invalid_argument(error.to_string()))?;
@@ -103,6 +103,7 @@ impl RegistryService for RegistryFace {
             // Only the leader itself asks for these, in its own process.
             return Err(Rejection::NotServedHere.into());
         }
+        self.registry.peers().check_actor(&extensions, &command.actor)?;
         let applied = self.registry.propose(command, left).await;
         let applied = applied.map_err(|error| propose_status(&self.registry, &error))?;
         Ok(Response::new(pb::ProposeResponse { applied: Some(told(&self.registry, &applied)) }))
@@ -215,8 +216,9 @@ impl RegistryService for RegistryFace {
         &self,
         request: Request<pb::StandForElectionRequest>,
     ) -> Result<Response<pb::StandForElectionResponse>, Status> {
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
         self.check(request.target.as_ref())?;
+        self.registry.peers().check_replica(&extensions)?;
         self.registry.stand_for_election(request.term).await?;
         Ok(Response::new(pb::StandForElectionResponse {}))
     }

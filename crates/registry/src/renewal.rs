@@ -7,7 +7,7 @@ use crate::peers::Peers;
 use crate::read_index::ReadIndex;
 use crate::types::{Member, Raft};
 use latchkey_domain::planted::{self, Plant};
-use latchkey_domain::{NodeId, UnixMillis};
+use latchkey_domain::{NodeId, ReplicaRole, UnixMillis};
 use latchkey_transport::Unavailable;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::v1::Revision;
@@ -192,6 +192,10 @@ impl Renewal {
         let no_leader = self.no_leader();
         if self.leadership.stands_down() {
             return Err(no_leader);
+        }
+        // One that has left may still ask whom it took for the leader. It decides on nothing, and nobody may wait for it.
+        if self.core.state().replica(report.replica).is_some_and(|replica| replica.role == ReplicaRole::Retired) {
+            return Err(Unavailable::Removed { node: report.replica });
         }
         let differs = self.leadership.report(report);
         if differs {

@@ -2,6 +2,7 @@
 
 use crate::core::Core;
 use crate::duties;
+use crate::elections::Elections;
 use crate::gauges;
 use crate::init::PendingFounding;
 use crate::leadership::Leadership;
@@ -51,9 +52,9 @@ const SEARCH_INTERVAL: Duration = Duration::from_secs(3_600);
 pub struct Timing {
     /// How often the leader speaks. Milliseconds.
     pub heartbeat_ms: u64,
-    /// The shortest silence after which a follower stands for election. Milliseconds.
+    /// Beyond `election_max_ms`, a follower waits for up to that less this. Milliseconds.
     pub election_min_ms: u64,
-    /// The longest. Milliseconds.
+    /// The silence of a leader before which no follower grants a vote. Milliseconds.
     pub election_max_ms: u64,
 }
 
@@ -154,6 +155,7 @@ impl Registry {
             raft,
             kms,
             peers,
+            elections: Arc::new(Elections::new(timing)),
             proof,
             leadership,
             reader,
@@ -172,6 +174,7 @@ impl Registry {
         registry.own(registry.clone().follow_condition());
         registry.own(registry.clone().follow_keyring());
         registry.own(registry.clone().follow_removal());
+        registry.own(registry.clone().follow_silence());
         if let Some(pending) = &founding {
             registry.core().keyring.add_introduced(&pending.log_key);
             registry.found(pending).await?;
@@ -199,7 +202,7 @@ fn config(timing: Timing) -> Config {
         max_payload_entries: APPEND_RECORDS_MAX,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_INTERVAL_RECORDS),
         max_in_snapshot_log_to_keep: LOG_KEPT_RECORDS,
-        // Until the state is loaded nobody stands for election; see `follow_condition`.
+        // When to stand is ours to say: `elections`.
         enable_elect: false,
         ..Config::default()
     }

@@ -86,7 +86,11 @@ impl Registry {
             }
             Change::Retire(node) => {
                 self.leadership().forget(*node);
-                self.write_down(Operation::StepReplica(StepReplica { node: *node, step: ReplicaStep::Retire })).await
+                let retire = Operation::StepReplica(StepReplica { node: *node, step: ReplicaStep::Retire });
+                let written = self.write_down(retire).await;
+                // Until that is applied it may have asked once more.
+                self.leadership().forget(*node);
+                written
             }
         }
     }

@@ -45,7 +45,7 @@ impl Registry {
         }
         let handed_over = self.fall_silent(term, next, &member).await;
         self.inner.raft.runtime_config().heartbeat(true);
-        self.inner.raft.runtime_config().elect(self.condition() == Condition::Ready);
+        self.inner.elections.allow(self.condition() == Condition::Ready);
         self.leadership().stand_down(false);
         let gap_ms = begun.elapsed().as_millis();
         if handed_over {
@@ -60,9 +60,8 @@ impl Registry {
         if !self.until_caught_up(next).await {
             return false;
         }
-        let raft = self.inner.raft.runtime_config();
-        raft.heartbeat(false);
-        raft.elect(false);
+        self.inner.raft.runtime_config().heartbeat(false);
+        self.inner.elections.allow(false);
         // An append that is on its way renews their patience, so it counts from when nothing is.
         tokio::time::sleep(self.inner.election_max + SILENCE_MARGIN).await;
         let deadline = Instant::now() + self.inner.stand_down;

@@ -60,8 +60,8 @@ impl Times {
     /// How long a validation may go on without a leader, at least; and how long writes stop at a leader's death. Seconds.
     const fn bounds(self) -> (f64, &'static str) {
         match self {
-            Self::OneSite => (5.0, "1.9 to 2.6"),
-            Self::Wan => (10.0, "5.1 to 6.8"),
+            Self::OneSite => (5.0, "1.5 to 2.0"),
+            Self::Wan => (10.0, "4.1 to 5.1"),
         }
     }
 }
