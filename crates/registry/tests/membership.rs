@@ -142,6 +142,16 @@ async fn a_replica_that_is_away_is_removed_only_when_its_lease_has_ended() {
     let back = ground.start(node).await;
     back.until("it learns that it was removed", |registry| registry.condition() == Condition::Removed).await;
     assert!(matches!(back.registry.core().unavailable(), Some(Unavailable::Removed { .. })));
+    // It still asks whom it took for the leader, and gets no lease that the barrier would wait for.
+    let asked_anew = Instant::now() + Duration::from_millis(8 * TIMING.heartbeat_ms);
+    for number in 0.. {
+        let applied = propose(&rest, &owner(&format!("anew-{number}"))).await;
+        let standings = leading.registry.confirm(applied.revision.index, BOUND, WITHIN).await.unwrap();
+        assert!(standings.iter().all(|one| one.replica.node != node), "{standings:?}");
+        if Instant::now() > asked_anew {
+            break;
+        }
+    }
     assert!(replicas.iter().any(|replica| leads(&replica.registry)), "nobody was disturbed");
     back.stop().await;
     stop_all(replicas).await;
