@@ -209,8 +209,12 @@ impl CallError {
                 "keep the format as it is, and declare another under another id: latchkey keyspace update".to_owned()
             }
             Reason::ReplicaState => "latchkey cluster show tells what each replica is".to_owned(),
-            Reason::MembershipUnsafe => "latchkey cluster show tells who is behind or away; wait, or mend it first".to_owned(),
-            Reason::ReplicaRemoved => "name another replica in your profile: latchkey cluster show lists them".to_owned(),
+            Reason::MembershipUnsafe => {
+                "latchkey cluster show tells who is behind or away; wait, or mend it first".to_owned()
+            }
+            Reason::ReplicaRemoved => {
+                "name another replica in your profile: latchkey cluster show lists them".to_owned()
+            }
             Reason::TooManyAttempts => "wait a minute".to_owned(),
             Reason::AuditStopped => "look at the log of audit: its disk is full, or an operator has to act".to_owned(),
             Reason::AuditBehind => {

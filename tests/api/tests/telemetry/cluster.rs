@@ -49,7 +49,13 @@ impl Cluster {
             let (secret, kms) = open_files(&path.join("secret"), &path.join("kek")).unwrap();
             let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let replicas = apis.iter().copied().map(Into::into).collect();
-            service::Options { listen: anywhere, metrics_listen: Some(anywhere), replicas, security: secret.into(), kms }
+            service::Options {
+                listen: anywhere,
+                metrics_listen: Some(anywhere),
+                replicas,
+                security: secret.into(),
+                kms,
+            }
         };
         let issuance = Issuance::start(options()).await.unwrap();
         let audit = latchkey_audit::Options {
