@@ -3,7 +3,8 @@
 /// How much room a store has beside its reserve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Space {
-    /// Under [`SpaceLimits::full_bytes`]: appends are refused, the reserve is released for purging and snapshots.
+    /// Under [`SpaceLimits::full_bytes`]: refuse everybody. The reserve is released for purging and snapshots; half of it
+    /// takes the appends that were on their way, and then those fail.
     Full,
     /// Under [`SpaceLimits::low_bytes`]: refuse callers; what other replicas append still fits.
     Low,
@@ -18,7 +19,7 @@ pub struct SpaceLimits {
     pub reserve_bytes: u64,
     /// Below this, callers are to be refused. Default 256 MiB.
     pub low_bytes: u64,
-    /// Below this, appends fail. Default 64 MiB.
+    /// Below this, appends of others are to be refused too. Default 64 MiB.
     pub full_bytes: u64,
 }
 

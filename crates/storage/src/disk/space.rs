@@ -15,6 +15,8 @@ use crate::space::{Space, SpaceLimits};
 const LOOK_APPENDS: u32 = 64;
 /// Bytes appended between two looks: an eighth of the default room that appends leave.
 const LOOK_BYTES: usize = 8 << 20;
+/// This part of the reserve stays for purging and snapshots.
+const RESERVE_KEPT_PARTS: u64 = 2;
 
 pub(super) struct Gate {
     limits: SpaceLimits,
@@ -26,6 +28,8 @@ pub(super) struct Gate {
 
 struct Watch {
     space: Space,
+    /// Free, the reserve among it once it is released.
+    free_bytes: u64,
     beside_bytes: u64,
     reserved: bool,
     appends: u32,
@@ -36,6 +40,7 @@ impl Gate {
     pub(super) fn open(folder: PathBuf, reserve: PathBuf, options: &Options) -> Self {
         let watch = Watch {
             space: Space::Enough,
+            free_bytes: u64::MAX,
             beside_bytes: u64::MAX,
             reserved: fs::metadata(&reserve).is_ok_and(|file| file.len() >= options.space.reserve_bytes),
             appends: 0,
@@ -61,7 +66,9 @@ impl Gate {
         watch.space
     }
 
-    /// Whether `bytes` more may be appended.
+    /// Whether `bytes` more may be appended. What was on its way when the disk filled up still goes into the reserve, and
+    /// so does the little that raft writes by itself: above us an append that fails ends the replica, and whoever brings
+    /// more is refused before it gets here.
     pub(super) fn admit(&self, bytes: usize) -> Result<(), StoreError> {
         let mut watch = self.lock();
         watch.appends += 1;
@@ -69,12 +76,11 @@ impl Gate {
         if watch.space != Space::Enough || watch.appends >= LOOK_APPENDS || watch.bytes >= LOOK_BYTES {
             self.look(&mut watch);
         }
-        match watch.space {
-            Space::Enough | Space::Low => Ok(()),
-            Space::Full => {
-                Err(StoreError::DiskFull { free_bytes: watch.beside_bytes, needed_bytes: self.limits.full_bytes })
-            }
+        let kept_bytes = self.limits.reserve_bytes / RESERVE_KEPT_PARTS;
+        if watch.space == Space::Full && watch.free_bytes < kept_bytes {
+            return Err(StoreError::DiskFull { free_bytes: watch.free_bytes, needed_bytes: kept_bytes });
         }
+        Ok(())
     }
 
     fn look(&self, watch: &mut Watch) {
@@ -84,9 +90,13 @@ impl Gate {
             Err(error) => return tracing::warn!(%error, "cannot ask for the free space"),
         };
         let before = watch.space;
+        watch.free_bytes = free_bytes;
         (watch.space, watch.beside_bytes) = self.limits.judge(free_bytes, watch.reserved);
         match watch.space {
-            Space::Full if watch.reserved => watch.reserved = !self.release(),
+            Space::Full if watch.reserved => {
+                watch.reserved = !self.release();
+                watch.free_bytes = (self.free_space)(&self.folder).unwrap_or(free_bytes);
+            }
             Space::Enough if !watch.reserved => watch.reserved = self.refill(),
             _ => {}
         }

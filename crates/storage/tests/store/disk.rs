@@ -110,8 +110,15 @@ fn a_full_disk_refuses_appends_gives_the_reserve_back_and_recovers() {
     let reserve = folder.path().join("reserve");
     assert!(reserve.exists());
 
+    // One disk that filled up between two looks ended raft by what was on its way, and the replica for good.
     free_bytes.store((1 << 20) - 1, Ordering::Relaxed);
-    let refused = (0..100).find_map(|index| append(&store, index, "x").err());
+    for index in 0..100 {
+        append(&store, index, "x").expect("what was on its way goes into the reserve");
+    }
+    assert_eq!(store.space(), Space::Full);
+
+    free_bytes.store((1 << 19) - 1, Ordering::Relaxed);
+    let refused = (100..200).find_map(|index| append(&store, index, "x").err());
     assert!(matches!(refused, Some(StoreError::DiskFull { .. })), "{refused:?}");
     assert_eq!(store.space(), Space::Full);
     assert!(!reserve.exists());
