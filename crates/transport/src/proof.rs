@@ -46,11 +46,17 @@ impl Proof {
     /// Whether a call comes from the replica that its message names. A secret is the same for all, and says nothing.
     #[must_use]
     pub fn bears(&self, extensions: &Extensions, node: NodeId) -> bool {
+        self.bears_where(extensions, |workload| *workload == Workload::Replica(node))
+    }
+
+    /// Whether a call comes from one of those who may make it, where certificates tell who it comes from.
+    #[must_use]
+    pub fn bears_where(&self, extensions: &Extensions, may: impl FnOnce(&Workload) -> bool) -> bool {
         match self {
             Self::Secret(_) => true,
             Self::Certificate => {
                 let workload = extensions.get::<Caller>().and_then(|caller| caller.workload.as_deref());
-                workload.is_some_and(|workload| *workload == Workload::Replica(node))
+                workload.is_some_and(may)
             }
         }
     }
