@@ -64,7 +64,9 @@ fn denied(replica: &pb::Replica, count: usize) -> Option<Finding> {
         Finding::wrong(
             format!("replica {} in {}", replica.id, replica.region),
             format!("it denies {keys} that the others accept as the state says"),
-            format!("latchkey key local-denials --at {at}; suspend or revoke them, or latchkey key allow-locally --at {at}"),
+            format!(
+                "latchkey key local-denials --at {at}; suspend or revoke them, or latchkey key allow-locally --at {at}"
+            ),
         )
     })
 }
