@@ -61,6 +61,12 @@ async fn once_safe(replicas: &[&Replica], operation: Operation) {
     tokio::time::timeout(WITHIN, asking).await.expect("it is safe in the end");
 }
 
+/// Whether a leader has heard nothing of a replica for longer than the bound.
+fn is_unheard(registry: &Registry, node: NodeId) -> bool {
+    let known = registry.status().replicas.into_iter().find(|replica| replica.node == node).and_then(|one| one.known);
+    known.and_then(|known| known.lease_age).is_none_or(|age| age > BOUND)
+}
+
 async fn stop_all(replicas: Vec<Replica>) {
     for replica in replicas {
         replica.stop().await;
@@ -286,14 +292,54 @@ async fn a_removal_that_would_cost_the_quorum_is_refused() {
     away.stop().await;
     let rest: Vec<_> = replicas.iter().collect();
     let other = rest.iter().find(|one| !leads(&one.registry)).unwrap().registry.node();
-    let unheard = |registry: &Registry| {
-        let known = registry.status().replicas.into_iter().find(|replica| replica.node == away_node).unwrap().known;
-        known.and_then(|known| known.lease_age).is_none_or(|age| age > BOUND)
-    };
-    rest[leading].until("the one that is away is not heard", unheard).await;
+    rest[leading].until("the one that is away is not heard", |registry| is_unheard(registry, away_node)).await;
     let applied = propose(&rest, &of_root(step(other, ReplicaStep::Remove))).await;
     let Err(Refusal::MembershipUnsafe { problem, .. }) = &applied.answer else { panic!("{:?}", applied.answer) };
     assert!(problem.contains(&format!("not heard: {away_node}")), "{problem}");
     assert_eq!(role(&rest[0].registry, other), Some(ReplicaRole::Voter));
+    stop_all(replicas).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removals_that_are_asked_for_at_once_do_not_cost_the_quorum() {
+    let (mut ground, mut replicas) = three_admitted().await;
+    let fourth = NodeId(4);
+    let admit_fourth = admit(&mut ground, 4);
+    carry_out(&replicas.iter().collect::<Vec<_>>(), admit_fourth).await;
+    let away = ground.start(fourth).await;
+    away.until("it is fresh", |registry| registry.reader().is_fresh()).await;
+    once_safe(&replicas.iter().collect::<Vec<_>>(), step(fourth, ReplicaStep::Promote)).await;
+    away.until("it votes", |registry| place(registry, fourth) == Some(true)).await;
+    away.stop().await;
+    let leading = replicas.remove(leader(&replicas));
+    leading.until("the one that is away is not heard", |registry| is_unheard(registry, fourth)).await;
+
+    // Either is safe alone. Both would leave two voters, of which one is away.
+    let remove = |replica: &Replica| of_root(step(replica.registry.node(), ReplicaStep::Remove));
+    let registry = &leading.registry;
+    let (first, second) =
+        tokio::join!(registry.propose(remove(&replicas[0]), WITHIN), registry.propose(remove(&replicas[1]), WITHIN));
+    assert!(first.unwrap().answer.is_ok() && second.unwrap().answer.is_ok(), "neither has seen the other");
+    for replica in &replicas {
+        replica.until("it answers no more", |registry| registry.condition() == Condition::Removed).await;
+    }
+    let waits = Instant::now() + Duration::from_secs(2);
+    for number in 0.. {
+        let written = registry.propose(owner(&format!("meanwhile-{number}")), Duration::from_secs(5)).await;
+        assert!(written.as_ref().is_ok_and(|applied| applied.answer.is_ok()), "{written:?}");
+        if Instant::now() > waits {
+            break;
+        }
+    }
+    // Once the other is back they leave.
+    let back = ground.start(fourth).await;
+    for replica in &replicas {
+        let node = replica.registry.node();
+        leading.until("it is gone", |registry| role(registry, node) == Some(ReplicaRole::Retired)).await;
+    }
+    assert!(propose(&[&leading, &back], &owner("after")).await.answer.is_ok());
+    for replica in [leading, back] {
+        replica.stop().await;
+    }
     stop_all(replicas).await;
 }

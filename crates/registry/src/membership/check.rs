@@ -91,22 +91,26 @@ fn check_caught_up(state: &State, roster: &Roster, node: NodeId) -> Result<(), R
     Ok(())
 }
 
-/// Of the voters that there would be, a majority has to be heard now, or nothing could be written afterwards.
 fn check_quorum(state: &State, roster: &Roster, node: NodeId, voters: &BTreeSet<NodeId>) -> Result<(), Refusal> {
+    quorum_missing(state, roster, voters).map_or(Ok(()), |problem| Err(unsafe_for(node, problem)))
+}
+
+/// Of the voters that there would be, a majority has to be heard now, or nothing could be written afterwards. `None`
+/// where it is.
+pub(super) fn quorum_missing(state: &State, roster: &Roster, voters: &BTreeSet<NodeId>) -> Option<String> {
     let heard = |id: &NodeId| {
         *id == roster.leader || roster.replicas.iter().any(|replica| replica.node == *id && is_heard(state, replica))
     };
     let (needed, found) = (voters.len() / 2 + 1, voters.iter().filter(|id| heard(id)).count());
     if found >= needed {
-        return Ok(());
+        return None;
     }
     let away: Vec<_> = voters.iter().filter(|id| !heard(id)).map(ToString::to_string).collect();
-    let problem = format!(
+    Some(format!(
         "of the {} voters that there would be the leader hears {found}, expected at least {needed}; not heard: {}",
         voters.len(),
         away.join(", ")
-    );
-    Err(unsafe_for(node, problem))
+    ))
 }
 
 /// Whether a replica has renewed its lease within what the cluster allows.

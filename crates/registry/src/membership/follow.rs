@@ -1,5 +1,6 @@
 //! The leader's duty: one change of raft's membership after another, until it is what the table says.
 
+use super::check::quorum_missing;
 use super::plan::{self, Change, Membership};
 use crate::duties::own;
 use crate::propose::ProposeError;
@@ -44,20 +45,32 @@ impl Following {
 impl Registry {
     /// What is due, by the table and raft's membership as they are now.
     fn next_change(&self) -> Option<Change> {
-        let membership = {
-            let metrics = self.inner.raft.metrics();
-            let metrics = metrics.borrow();
-            let membership = metrics.membership_config.membership();
-            Membership {
-                nodes: membership.nodes().map(|(id, _)| NodeId(*id)).collect(),
-                voters: membership.voter_ids().map(NodeId).collect(),
-                joint: membership.get_joint_config().len() > 1,
-            }
-        };
+        let membership = self.membership();
         let table: BTreeMap<NodeId, ReplicaRole> =
             self.core().state().replicas().map(|replica| (replica.node, replica.role)).collect();
         let stopped = self.stopped(&table);
         plan::next(self.node(), &membership, &table, &stopped)
+    }
+
+    fn membership(&self) -> Membership {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        Membership {
+            nodes: membership.nodes().map(|(id, _)| NodeId(*id)).collect(),
+            voters: membership.voter_ids().map(NodeId).collect(),
+            joint: membership.get_joint_config().len() > 1,
+        }
+    }
+
+    /// Changes that were each safe when they were asked for may together leave nobody who could write, and voters may have
+    /// died since. There is no way back from half a change of voters, so it is not begun then; one that was, is finished.
+    fn check_voters(&self, voters: &BTreeSet<NodeId>) -> Result<(), String> {
+        if self.membership().joint {
+            return Ok(());
+        }
+        let roster = self.own_roster().ok_or("another leads")?;
+        quorum_missing(&self.core().state(), &roster, voters).map_or(Ok(()), Err)
     }
 
     async fn carry_out(&self, change: &Change) -> Result<(), String> {
@@ -72,6 +85,7 @@ impl Registry {
                 Ok(())
             }
             Change::SetVoters(voters) => {
+                self.check_voters(voters)?;
                 let ids: BTreeSet<u64> = voters.iter().map(|node| node.0).collect();
                 self.change_membership(ChangeMembers::ReplaceAllVoters(ids.clone())).await?;
                 info!(voters = ?ids, "the voters changed");
