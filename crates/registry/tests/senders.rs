@@ -25,9 +25,9 @@ async fn start(ground: &Ground) -> Registry {
         dialer: Dialer::plain(),
         proof: Proof::Certificate,
         timing: TIMING,
-        founding: pending_founding(&ground.data(NODE)).unwrap(),
+        founding: pending_founding(&ground.data(NODE)).expect("readable"),
     };
-    let registry = Registry::start(parts).await.unwrap();
+    let registry = Registry::start(parts).await.expect("a replica that starts");
     let leads = async {
         while !(registry.can_write() && registry.core().state().cluster().is_some()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -40,7 +40,7 @@ async fn start(ground: &Ground) -> Registry {
 /// A call by whoever has shown the certificate of `workload`.
 fn by<T>(workload: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    let workload = Some(Arc::new(Workload::parse(workload).unwrap()));
+    let workload = Some(Arc::new(Workload::parse(workload).expect("a workload")));
     request.extensions_mut().insert(Caller { workload, ..Caller::default() });
     request
 }

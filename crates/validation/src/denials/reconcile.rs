@@ -56,16 +56,24 @@ async fn reconcile(registry: &Registry) -> Result<(), Status> {
         return Ok(());
     }
     let _turn = registry.core().carry_denials().await;
-    tell(registry, &registry.core().local_denials().await).await?;
+    // What audit has no room for, and what is refused of one key, holds up nothing that ends the others.
+    let mut carried = tell(registry, &registry.core().local_denials().await).await;
     let denials = registry.core().local_denials().await;
     for denial in denials.iter().filter(|denial| denial.is_in_force() && denial.then != FollowUp::Nothing) {
-        let view = registry.reader().now()?;
-        if holds(view.state(), view.now(), denial) {
-            forget(registry, |one| one.id == denial.id && one.told).await;
-            info!(key = %denial.key, "what was denied here holds everywhere");
-        } else {
-            follow_up(registry, denial).await?;
-        }
+        carried = carried.and(carry_on(registry, denial).await);
+    }
+    carried
+}
+
+/// Carries one denial on, and drops it once what it led to holds here and the audit log has it.
+async fn carry_on(registry: &Registry, denial: &LocalDenial) -> Result<(), Status> {
+    let view = registry.reader().now()?;
+    if !holds(view.state(), view.now(), denial) {
+        return follow_up(registry, denial).await;
+    }
+    if denial.told {
+        forget(registry, |one| one.id == denial.id).await;
+        info!(key = %denial.key, "what was denied here holds everywhere");
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 mod auditing;
+mod denying;
 mod explaining;
 mod house;
 mod revoking;
