@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use latchkey_api::requests::{self, seconds};
 use latchkey_wire::pb::v1;
-use std::time::Instant;
+use tokio::time::Instant;
 use v1::region_status::Acceptance;
 use v1::replica_status::State;
 

@@ -88,7 +88,7 @@ async fn a_key_is_stopped_without_a_quorum_and_everywhere_when_it_is_back() {
     // Again: nothing changes.
     let again = operator.cluster.deny_key_locally(suspend(&key)).await.unwrap().into_inner();
     assert_eq!(again, answer);
-    assert_eq!(denied(&mut operator).await, [answer.clone()]);
+    assert_eq!(denied(&mut operator).await, std::slice::from_ref(&answer));
     assert!(denied(&mut rival).await.is_empty());
     let undone = v1::AllowKeyLocallyRequest { name: key.clone() };
     assert_eq!(rival.cluster.allow_key_locally(undone.clone()).await.unwrap_err().code(), Code::NotFound);

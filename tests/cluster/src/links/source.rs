@@ -16,7 +16,7 @@ pub(super) fn of(peer: SocketAddr, here: SocketAddr, processes: &[(u64, u32)]) -
 }
 
 /// The inode of the socket that has these ends, seen from the other side.
-fn inode<'a>(table: &'a str, local: SocketAddr, remote: SocketAddr) -> Option<&'a str> {
+fn inode(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<&str> {
     let (local, remote) = (in_hex(local)?, in_hex(remote)?);
     let mut rows = table.lines().skip(1).map(|row| row.split_whitespace());
     rows.find_map(|mut row| {

@@ -19,8 +19,8 @@ pub(super) fn check(record: &Record) -> Vec<String> {
 
 /// What a read may find: the last acknowledged write at or below its revision, or one whose outcome nobody knows.
 fn allowed(writes: &[&Write], read: &Read) -> Vec<Outcome> {
-    let below = writes.iter().filter(|write| write.told.is_some_and(|(_, at)| at <= read.at));
-    let last = below.last().map(|write| write.kind);
+    let mut below = writes.iter().filter(|write| write.told.is_some_and(|(_, at)| at <= read.at));
+    let last = below.next_back().map(|write| write.kind);
     let mut allowed = vec![last.map_or(Outcome::NotFound, Kind::outcome)];
     // What is dead stays dead, whatever lands later.
     if last != Some(Kind::Revoke) {

@@ -196,7 +196,7 @@ impl Client {
             }
             let number = self.seen.sent.fetch_add(1, Ordering::Relaxed);
             let (client, random, known) = (self.clone(), random.fork(), random.one(&sent.made).cloned());
-            match known.filter(|_| number % CREATION_ONCE_IN != 0) {
+            match known.filter(|_| !number.is_multiple_of(CREATION_ONCE_IN)) {
                 Some(key) => calls.spawn(client.validate(key, random)),
                 None => calls.spawn(client.create(number, random)),
             };

@@ -153,14 +153,14 @@ impl Injuries {
                 let jump = i64::try_from(self.random.below(2 * JUMP_MS_MAX)).expect("a small number")
                     - i64::try_from(JUMP_MS_MAX).expect("a small number");
                 cluster.move_clock(id, jump)?;
-                self.say(format!("the clock of {id} jumps by {jump} ms"));
+                self.say(&format!("the clock of {id} jumps by {jump} ms"));
             }
             Kind::SlowDisk => injury.tracer = Some(trace(cluster, id, "delay_enter=50000")?),
             Kind::FailingDisk => injury.tracer = Some(trace(cluster, id, "error=EIO")?),
             Kind::FullDisk => cluster.fill_disk(id, LEFT_BYTES)?,
         }
         *self.counts.entry(kind).or_default() += 1;
-        self.say(format!("{kind:?} of {id}, {other} for {lasts:?}"));
+        self.say(&format!("{kind:?} of {id}, {other} for {lasts:?}"));
         self.current.push(injury);
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Injuries {
 
     async fn mend(&mut self, cluster: &mut Cluster, injury: Injury) -> Result<(), Trouble> {
         let Injury { kind, at: (id, other), tracer, .. } = injury;
-        self.say(format!("{kind:?} of {id}, {other} ends"));
+        self.say(&format!("{kind:?} of {id}, {other} ends"));
         match kind {
             Kind::Kill => cluster.start(id)?,
             Kind::End => {
@@ -221,7 +221,7 @@ impl Injuries {
     async fn see_it_end(&mut self, cluster: &mut Cluster, id: u64, tracer: Option<&(Process, PathBuf)>) {
         let failed = |log: &Path| fs::read_to_string(log).is_ok_and(|log| log.contains("INJECTED"));
         if !tracer.is_some_and(|(_, log)| failed(log)) {
-            self.say(format!("replica {id} made no sync meanwhile"));
+            self.say(&format!("replica {id} made no sync meanwhile"));
             return;
         }
         let by = Instant::now() + ENDS_WITHIN;
@@ -243,7 +243,7 @@ impl Injuries {
                 continue;
             }
             let Some(status) = cluster.exited(id) else { continue };
-            self.say(format!("replica {id} has ended with {status}, and is started"));
+            self.say(&format!("replica {id} has ended with {status}, and is started"));
             if !self.counts.contains_key(&Kind::FailingDisk) && !self.counts.contains_key(&Kind::FullDisk) {
                 return Err(Trouble::wrong(format!("replica {id} ended by itself with {status}")));
             }
@@ -253,7 +253,7 @@ impl Injuries {
         Ok(())
     }
 
-    fn say(&mut self, what: String) {
+    fn say(&mut self, what: &str) {
         self.log.push(format!("   {:>7} ms  {what}", self.began.elapsed().as_millis()));
     }
 }
