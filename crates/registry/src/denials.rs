@@ -23,6 +23,10 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 /// replica out of service.
 pub const LOCAL_DENIALS_MAX: usize = 64;
 
+/// As many are kept besides until the audit log has heard of them: whoever is cut off and takes some back has room for
+/// others, and can always take back.
+const KEPT_DENIALS_MAX: usize = 2 * LOCAL_DENIALS_MAX;
+
 /// Why what is denied did not change.
 #[derive(Debug, thiserror::Error)]
 pub enum DenialError {
@@ -108,7 +112,9 @@ impl Core {
         if changed == *all {
             return Ok(changing);
         }
-        if changed.len() > LOCAL_DENIALS_MAX.max(all.len()) {
+        let in_force = |list: &[LocalDenial]| list.iter().filter(|one| one.is_in_force()).count();
+        if in_force(&changed) > LOCAL_DENIALS_MAX.max(in_force(&all)) || changed.len() > KEPT_DENIALS_MAX.max(all.len())
+        {
             let limit = LOCAL_DENIALS_MAX as u64;
             return Err(DenialError::Refused(Refusal::QuotaExceeded { quota: Quota::LocalDenials, limit }));
         }

@@ -107,20 +107,24 @@ pub(crate) async fn list(
     Ok(Response::new(v1::ListLocalDenialsResponse { denials, replica: replica.0 }))
 }
 
-/// A second denial of the same key changes why, and what is to become of it.
+/// A second denial of the same key takes the place of the first: why, and what is to become of it. The audit log hears of
+/// the first all the same.
 fn put(all: &mut Vec<LocalDenial>, denial: LocalDenial) -> LocalDenial {
-    let same = |one: &&mut LocalDenial| one.is_in_force() && one.is_of(&denial.key, denial.version);
-    match all.iter_mut().find(same) {
-        Some(one) if (one.reason, &one.text, one.then) == (denial.reason, &denial.text, denial.then) => one.clone(),
-        Some(one) => {
-            *one = denial;
-            one.clone()
+    let same = |one: &LocalDenial| one.is_in_force() && one.is_of(&denial.key, denial.version);
+    let before = all.iter().position(same);
+    if let Some(before) = before {
+        let one = &mut all[before];
+        if (one.reason, &one.text, one.then) == (denial.reason, &denial.text, denial.then) {
+            return one.clone();
         }
-        None => {
-            all.push(denial.clone());
-            denial
+        if one.told {
+            all.remove(before);
+        } else {
+            one.lifted = Some((denial.by.clone(), denial.at));
         }
     }
+    all.push(denial.clone());
+    denial
 }
 
 /// Who holds none of these duties anywhere learns nothing at all.
@@ -160,5 +164,48 @@ fn refused(error: DenialError) -> Halt {
     match error {
         DenialError::Refused(refusal) => Halt::Refused(refusal),
         DenialError::Unavailable(unavailable) => Halt::Unavailable(unavailable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchkey_domain::{IdentityName, NodeId, ReasonText, RevocationReason, UnixMillis};
+    use latchkey_state::{DenialStep, FollowUp};
+
+    fn denial(by: &str, then: FollowUp) -> LocalDenial {
+        LocalDenial {
+            id: [then as u8; 16],
+            key: KeyName::parse("tenants/acme/keyspaces/live/keys/0123456789abcdef").unwrap(),
+            version: None,
+            reason: RevocationReason::Compromised,
+            text: ReasonText::default(),
+            then,
+            by: IdentityName::parse(&format!("tenants/acme/identities/{by}")).unwrap(),
+            at: UnixMillis::new(1_000),
+            told: false,
+            lifted: None,
+        }
+    }
+
+    #[test]
+    fn the_audit_log_hears_of_a_denial_whose_place_another_took() {
+        let mut all = Vec::new();
+        put(&mut all, denial("ann", FollowUp::Revoke));
+        let again = put(&mut all, denial("bob", FollowUp::Revoke));
+        assert_eq!((all.len(), again.by.identity.as_str()), (1, "ann"), "nothing new");
+
+        put(&mut all, denial("bob", FollowUp::Nothing));
+        let in_force: Vec<_> = all.iter().filter(|one| one.is_in_force()).collect();
+        assert_eq!((in_force.len(), in_force[0].then), (1, FollowUp::Nothing));
+        let told: Vec<_> = all.iter().flat_map(|one| one.untold(NodeId(1))).collect();
+        let told: Vec<_> = told.iter().map(|one| (one.step, one.by.identity.as_str())).collect();
+        let expected = [(DenialStep::Denied, "ann"), (DenialStep::Allowed, "bob"), (DenialStep::Denied, "bob")];
+        assert_eq!(told, expected);
+
+        // What the audit log has needs no place.
+        all = vec![LocalDenial { told: true, ..denial("ann", FollowUp::Revoke) }];
+        put(&mut all, denial("bob", FollowUp::Nothing));
+        assert_eq!(all, [denial("bob", FollowUp::Nothing)]);
     }
 }
