@@ -33,6 +33,7 @@ pub(super) fn begin_epoch(transaction: &mut Transaction<'_>, operation: &BeginEp
     if let Some(audit) = operation.audit.as_ref().filter(|audit| audit.size() >= transaction.progress().frontier.size())
     {
         let trimmed = Trimmed { next: Sequence(audit.size()), at: transaction.now() };
+        transaction.skip_numbers(audit.size() - transaction.progress().frontier.size());
         transaction.set_frontier(audit.clone());
         transaction.set_trimmed(trimmed);
     }

@@ -86,6 +86,17 @@ impl<'a> Transaction<'a> {
         Ok(*next)
     }
 
+    /// Passes over every number that may have been given in `entries` that this state lacks; each that is given has an entry
+    /// of its own. The audit log tells of who had them, sealed by keys that are lost, and a new tenant must not be taken for
+    /// one of those.
+    pub(super) fn skip_numbers(&mut self, entries: u64) {
+        let given = u32::try_from(entries).unwrap_or(u32::MAX);
+        let NextNumbers { tenant, keyspace, owner, identity, role, ring } = &mut self.progress.next;
+        for next in [tenant, keyspace, owner, identity, role, ring] {
+            *next = next.saturating_add(given);
+        }
+    }
+
     pub(super) const fn set_trimmed(&mut self, trimmed: Trimmed) {
         self.progress.trimmed = Some(trimmed);
     }

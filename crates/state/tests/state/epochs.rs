@@ -1,10 +1,12 @@
 //! A new epoch: begun once, from outside, with everybody else left behind, and the audit tree going on.
 
 use crate::replicas::admit;
-use crate::support::{START, World, as_request, by_replica, by_root, create_owner, key_name, stamped};
+use crate::support::{
+    START, World, as_request, by_replica, by_root, create_owner, create_tenant, key_name, slug, stamped,
+};
 use latchkey_domain::{
     DurationMillis, NodeId, ReasonText, Refusal, ReplicaPlace, ReplicaRole, Revision, RevocationReason, Sequence,
-    UnixMillis,
+    TenantName, UnixMillis,
 };
 use latchkey_state::{Actor, BeginEpoch, Command, EpochOrigin, Operation, RevokeKey};
 use latchkey_transparency::{Frontier, Hash};
@@ -81,6 +83,24 @@ fn the_tree_goes_on_where_the_audit_log_stands() {
     let applied = state.apply(revision, &begin(2, 9, EpochOrigin::Backup, Some(audit.clone())));
     assert_eq!(applied.entries[0].sequence, Sequence(audit.size()));
     assert_eq!(state.progress().trimmed.map(|trimmed| trimmed.next), Some(Sequence(audit.size())));
+    state.check_invariants().unwrap();
+}
+
+#[test]
+fn no_number_that_the_audit_log_tells_of_is_given_again() {
+    let mut world = world();
+    let (mut state, known) = (world.state.clone(), world.state.progress().frontier.size());
+    // After the backup a tenant came, whose entries lie in the audit log for good.
+    world.done(by_root(create_tenant("late")));
+    let late = world.state.tenant(&TenantName::new(slug("late"))).unwrap().clone();
+    let audit = world.state.progress().frontier.clone();
+    assert!(audit.size() > known);
+    let index = state.revision().index + 1;
+    state.apply(Revision::new(2, index), &begin(2, 9, EpochOrigin::Backup, Some(audit))).answer.unwrap();
+    let fresh = stamped(by_root(create_tenant("fresh")), START);
+    state.apply(Revision::new(2, index + 1), &fresh).answer.unwrap();
+    let fresh = state.tenant(&TenantName::new(slug("fresh"))).unwrap();
+    assert!(fresh.number > late.number && fresh.audit_key > late.audit_key && fresh.tenant_key > late.audit_key);
     state.check_invariants().unwrap();
 }
 

@@ -5,11 +5,13 @@ use latchkey_api::requests;
 use latchkey_api::{Clients, Furniture, House, why};
 use latchkey_audit::{Audit, store::StoreOptions};
 use latchkey_config::{Sources, ValidationSettings};
+use latchkey_issuance::Issuance;
 use latchkey_link::service::{self, open_files};
 use latchkey_validation::{BackupFile, RestoreOptions, Running, Validation, restore};
 use latchkey_wire::pb::v1::create_backup_response::Part;
 use latchkey_wire::pb::v1::{self, Outcome};
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,14 +51,17 @@ fn settings(house: &House, node: u64, data: &Path) -> ValidationSettings {
     ValidationSettings::load(&Sources { flags, ..Sources::default() }).unwrap()
 }
 
-async fn audit(house: &House) -> latchkey_audit::Running {
+fn service(house: &House, listen: SocketAddr) -> service::Options {
     let layout = house.layout();
     let (secret, kms) = open_files(&layout.cluster_secret(), &layout.kek()).unwrap();
     let replicas = vec![house.ports().validation().into()];
-    let listen = house.ports().audit();
-    let service = service::Options { listen, metrics_listen: None, replicas, security: secret.into(), kms };
-    let options = latchkey_audit::Options { service, data_folder: layout.audit(), store: StoreOptions::default() };
-    Audit::start(options).await.unwrap()
+    service::Options { listen, metrics_listen: None, replicas, security: secret.into(), kms }
+}
+
+async fn audit(house: &House) -> latchkey_audit::Running {
+    let service = service(house, house.ports().audit());
+    let (data_folder, store) = (house.layout().audit(), StoreOptions::default());
+    Audit::start(latchkey_audit::Options { service, data_folder, store }).await.unwrap()
 }
 
 async fn until_it_writes(running: &Running) {
@@ -133,6 +138,7 @@ async fn what_was_taken_away_after_a_backup_does_not_come_back_with_it() {
     let running = Validation::start(&settings).await.unwrap();
     let audit = audit(&house).await;
     until_it_writes(&running).await;
+    let issuance = Issuance::start(service(&house, house.ports().issuance())).await.unwrap();
     let mut root = house.root();
     for (what, text, expected) in [
         ("revoked before the backup", &before.1, Outcome::Revoked),
@@ -158,11 +164,13 @@ async fn what_was_taken_away_after_a_backup_does_not_come_back_with_it() {
     let sequences: Vec<_> = entries.iter().map(|entry| entry.sequence).collect();
     let mut sorted = sequences.clone();
     sorted.sort_unstable();
-    // That of the tenant that is lost does not open any more: it came last before the new epoch.
-    let readable = (0..=*sorted.last().unwrap()).filter(|sequence| *sequence != known as u64 - 1);
+    // Those of the tenant that is lost do not open any more: it and its two keys came last before the new epoch.
+    let unreadable = known as u64 - 3..known as u64;
+    let readable = (0..=*sorted.last().unwrap()).filter(|sequence| !unreadable.contains(sequence));
     assert_eq!(sorted, readable.collect::<Vec<_>>(), "one tree without a gap");
     let began = entries.iter().find(|entry| entry.action == "epoch.began").unwrap();
     assert_eq!(began.sequence, known as u64, "right after all that audit knew");
     audit.stop().await.unwrap();
+    issuance.stop().await.unwrap();
     running.shutdown().await.unwrap();
 }
