@@ -3,6 +3,7 @@
 
 use super::roster::Roster;
 use crate::registry::{Registry, ReplicaStatus};
+use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{DurationMillis, NodeId, Refusal, ReplicaRole, ResourceKind};
 use latchkey_state::{AdmitReplica, Operation, ReplicaStep, State, StepReplica};
 use latchkey_transport::Unavailable;
@@ -101,7 +102,12 @@ pub(super) fn quorum_missing(state: &State, roster: &Roster, voters: &BTreeSet<N
     let heard = |id: &NodeId| {
         *id == roster.leader || roster.replicas.iter().any(|replica| replica.node == *id && is_heard(state, replica))
     };
-    let (needed, found) = (voters.len() / 2 + 1, voters.iter().filter(|id| heard(id)).count());
+    let needed = voters.len() / 2 + 1;
+    let found = if planted::is(Plant::LearnerCounted) {
+        roster.replicas.iter().filter(|replica| heard(&replica.node)).count()
+    } else {
+        voters.iter().filter(|id| heard(id)).count()
+    };
     if found >= needed {
         return None;
     }

@@ -91,7 +91,8 @@ pub(crate) fn keys_everywhere(world: &mut World, furniture: &Furniture, count: u
     Ok(())
 }
 
-fn led(world: &mut World) -> Outcome<NodeId> {
+/// The leader, once there is one.
+pub(super) fn led(world: &mut World) -> Outcome<NodeId> {
     let mut leader = None;
     world.until(ELECTED, "a leader", |world| {
         leader = world.leader();

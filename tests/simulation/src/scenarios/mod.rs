@@ -4,6 +4,7 @@ mod barrier;
 mod clocks;
 mod commands;
 mod disk;
+mod members;
 mod reads;
 
 pub(crate) use barrier::keys_everywhere;
@@ -25,7 +26,7 @@ pub struct Scenario {
 }
 
 /// Every scenario.
-pub const SCENARIOS: [Scenario; 20] = [
+pub const SCENARIOS: [Scenario; 21] = [
     barrier::LEFT_BEHIND,
     barrier::LATE_ANSWER,
     barrier::NEW_LEADER,
@@ -46,6 +47,7 @@ pub const SCENARIOS: [Scenario; 20] = [
     disk::BEYOND_A_HOLE,
     disk::FLIPPED,
     disk::VOTE_OVERTAKES,
+    members::LEARNERS_ALIVE,
 ];
 
 impl Scenario {
