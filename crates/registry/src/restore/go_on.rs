@@ -13,6 +13,7 @@ use crate::types::{LogId, Member, Membership, SnapshotMeta, StoredMembership, Vo
 use crate::words::vote_to_pb;
 use bytes::Bytes;
 use latchkey_crypto::draw;
+use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{ClusterId, NodeId, ReplicaPlace, Revision, UnixMillis};
 use latchkey_kms::OsEntropy;
 use latchkey_state::{Actor, BeginEpoch, Command, Entry, EpochOrigin, Operation, State, StateHash};
@@ -100,7 +101,7 @@ impl Remains {
         let (data_folder, cluster) = (data_folder.to_owned(), self.cluster);
         let making = in_background("restore", move || {
             let folder = swap::begin(&data_folder)?;
-            let facts = Facts { node_id: node.0, cluster_id: cluster.0, epoch };
+            let facts = Facts { node_id: node.0, cluster_id: cluster.0, epoch: ground.state.revision().epoch };
             SledStore::create(&folder, &facts, &Options::default())?;
             let store = SledStore::open(&folder, &Options::default())?;
             self.write(&store, &ground, node, new.member)?;
@@ -117,6 +118,9 @@ impl Remains {
     fn begin(&mut self, epoch: u64, node: NodeId, new: &NewEpoch) -> Result<Ground, RestoreError> {
         let mut state = self.state.clone();
         let mut entries = std::mem::take(&mut self.emitted);
+        if planted::is(Plant::RevisionBackOnRestore) {
+            return Ok(Ground { state, entries, taken_away: 0, left: Vec::new() });
+        }
         let mut index = state.revision().index;
         let mut apply = |state: &mut State, at: UnixMillis, operation: Operation| {
             index += 1;

@@ -6,6 +6,7 @@ mod commands;
 mod disk;
 mod members;
 mod reads;
+mod restored;
 
 pub(crate) use barrier::keys_everywhere;
 
@@ -26,7 +27,7 @@ pub struct Scenario {
 }
 
 /// Every scenario.
-pub const SCENARIOS: [Scenario; 21] = [
+pub const SCENARIOS: [Scenario; 22] = [
     barrier::LEFT_BEHIND,
     barrier::LATE_ANSWER,
     barrier::NEW_LEADER,
@@ -48,6 +49,7 @@ pub const SCENARIOS: [Scenario; 21] = [
     disk::FLIPPED,
     disk::VOTE_OVERTAKES,
     members::LEARNERS_ALIVE,
+    restored::RESTORED,
 ];
 
 impl Scenario {
