@@ -30,6 +30,17 @@ pub struct Caller {
 pub struct BearerToken(Zeroizing<String>);
 
 impl BearerToken {
+    /// Takes the header out, so that nothing that prints a request's metadata can show it.
+    #[must_use]
+    pub fn take(headers: &mut HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let bearer = values.next().and_then(|value| bearer_in(value.as_bytes()));
+        // Of two nobody guesses which one is meant.
+        let alone = values.next().is_none();
+        headers.remove(AUTHORIZATION);
+        bearer.filter(|_| alone)
+    }
+
     /// The text. Hand it to the parser of key texts, and nowhere else.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -41,16 +52,6 @@ impl fmt::Debug for BearerToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "BearerToken({} bytes)", self.0.len())
     }
-}
-
-/// Takes the header out, so that nothing that prints a request's metadata can show it.
-fn take_bearer(headers: &mut HeaderMap) -> Option<BearerToken> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let bearer = values.next().and_then(|value| bearer_in(value.as_bytes()));
-    // Of two nobody guesses which one is meant.
-    let alone = values.next().is_none();
-    headers.remove(AUTHORIZATION);
-    bearer.filter(|_| alone)
 }
 
 fn bearer_in(value: &[u8]) -> Option<BearerToken> {
@@ -104,7 +105,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let bearer = take_bearer(request.headers_mut());
+        let bearer = BearerToken::take(request.headers_mut());
         request.extensions_mut().insert(Caller { peer: self.peer, workload: self.workload.clone(), bearer });
         self.inner.call(request)
     }
@@ -121,7 +122,7 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
         }
-        let bearer = take_bearer(&mut headers);
+        let bearer = BearerToken::take(&mut headers);
         assert!(headers.is_empty(), "the header stays with nobody");
         bearer.map(|bearer| bearer.reveal().to_owned())
     }

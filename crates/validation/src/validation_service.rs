@@ -10,6 +10,7 @@ use crate::tally::Tally;
 use bytes::BytesMut;
 use latchkey_decision::{Decision, Explanation};
 use latchkey_domain::KeyName;
+use latchkey_domain::planted::{self, Plant};
 use latchkey_link::answers::told;
 use latchkey_link::{ProvenIdentity, Refusals, Time};
 use latchkey_registry::{Reader, Registry, View};
@@ -220,6 +221,9 @@ impl ValidationFace {
     async fn batch(&self, request: Request<v1::BatchValidateKeysRequest>) -> Result<Vec<v1::ValidateKeyResult>, Halt> {
         let (_, extensions, message) = request.into_parts();
         let items = read_batch_validate_keys(&message);
+        if planted::is(Plant::TwoSnapshotsInBatch) {
+            return self.each_for_itself(&extensions, items?).await;
+        }
         let epoch = self.reader.now()?.state().revision().epoch;
         let readable = items.iter().flatten().filter_map(|item| item.request.as_ref().ok());
         let consistency = strictest(epoch, readable.map(|asked| asked.consistency));
@@ -236,6 +240,21 @@ impl ValidationFace {
             .zip(decided)
             .map(|(item, decided)| item_result(item.id, decided.and_then(|decision| self.answer(basis, decision))));
         Ok(results.collect())
+    }
+
+    /// The bug [`Plant::TwoSnapshotsInBatch`]: each item waits for itself, and is answered on the state that it finds.
+    async fn each_for_itself(
+        &self,
+        extensions: &Extensions,
+        items: Vec<BatchItem<'_>>,
+    ) -> Result<Vec<v1::ValidateKeyResult>, Halt> {
+        let mut results = Vec::new();
+        for BatchItem { id, request } in items {
+            let consistency = request.as_ref().map_or(Consistency::default(), |asked| asked.consistency);
+            let view = self.view(consistency, extensions).await?;
+            results.push(item_result(id, self.answer_item(extensions, &view, request)?));
+        }
+        Ok(results)
     }
 
     /// Answers a batch that asks for no more than this state, encoded.

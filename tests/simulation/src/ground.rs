@@ -78,6 +78,7 @@ pub struct Ground {
     /// The machines, by id.
     pub machines: BTreeMap<NodeId, Arc<Machine>>,
     secret: ClusterSecret,
+    root: String,
     founding: PendingFounding,
 }
 
@@ -161,16 +162,18 @@ impl Ground {
         let ids = (1..=profile.replicas).map(NodeId);
         let members: BTreeMap<_, _> =
             ids.clone().zip(REGIONS).map(|(node, region)| (node, member(node, region))).collect();
+        let new_root = folder.path().join("root.key");
         let new = NewCluster {
             members,
             staleness_floor: DurationMillis::new(profile.staleness_ms),
             staleness_default: DurationMillis::new(profile.staleness_ms),
-            bootstrap_file: &folder.path().join("root.key"),
+            bootstrap_file: &new_root,
         };
         // The real thing makes a folder; of what it makes only the founding file is used.
         let data = folder.path().join("1");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let cluster = runtime.block_on(init_cluster(&data, NodeId(1), kms.as_ref(), new)).expect("a new folder");
+        let root = std::fs::read_to_string(new_root).expect("init left it").trim_end().to_owned();
         let founding = pending_founding(&data).expect("readable").expect("init left it");
         let machine = |node: NodeId| {
             let facts = Facts { node_id: node.0, cluster_id: cluster.0, epoch: 1 };
@@ -180,7 +183,13 @@ impl Ground {
             (node, Arc::new(Machine { node, clock, timing: profile.timing, kept: Mutex::new(kept) }))
         };
         let machines = ids.map(machine).collect();
-        Arc::new(Self { _folder: folder, kms, net: Net::default(), cluster, machines, secret, founding })
+        Arc::new(Self { _folder: folder, kms, net: Net::default(), cluster, machines, secret, root, founding })
+    }
+
+    /// The key text of `root`, who may do everything.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        &self.root
     }
 
     /// Runs the process of a replica, on its machine.

@@ -1,6 +1,7 @@
 //! Named scenarios: each has a story, passes as things are, and fails where the bug is planted that it is about.
 
 mod barrier;
+mod batches;
 mod clocks;
 mod commands;
 mod disk;
@@ -27,7 +28,7 @@ pub struct Scenario {
 }
 
 /// Every scenario.
-pub const SCENARIOS: [Scenario; 22] = [
+pub const SCENARIOS: [Scenario; 23] = [
     barrier::LEFT_BEHIND,
     barrier::LATE_ANSWER,
     barrier::NEW_LEADER,
@@ -50,6 +51,7 @@ pub const SCENARIOS: [Scenario; 22] = [
     disk::VOTE_OVERTAKES,
     members::LEARNERS_ALIVE,
     restored::RESTORED,
+    batches::ASKED_TOGETHER,
 ];
 
 impl Scenario {
