@@ -30,12 +30,11 @@ pub(crate) enum BackupTask {
 
 /// Where to.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "The rows are sealed: without the key-encryption key a backup tells no more than `backup show` does.\n\
-Keep that key elsewhere: whoever loses it has no backup.\n\nExamples:
+#[command(after_help = "Examples:
   latchkey backup create --out /mnt/backups/monday.latchkey
-  latchkey backup create --out monday.latchkey --verify --kek-file /etc/latchkey/kek"
-)]
+  latchkey backup create --out monday.latchkey --verify --kek-file /etc/latchkey/kek\n\n\
+The rows are sealed: without the key-encryption key a backup tells no more than `backup show` does.\n\
+Keep that key elsewhere: whoever loses it has no backup.")]
 pub(crate) struct Create {
     /// The new file; it must not exist.
     #[arg(long, value_name = "FILE")]
@@ -50,6 +49,8 @@ pub(crate) struct Create {
 
 /// Which.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  latchkey backup verify monday.latchkey --kek-file /etc/latchkey/kek")]
 pub(crate) struct Verify {
     /// The backup.
     #[arg(value_name = "FILE")]
@@ -61,6 +62,8 @@ pub(crate) struct Verify {
 
 /// Which.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:
+  latchkey backup show monday.latchkey")]
 pub(crate) struct Show {
     /// The backup.
     #[arg(value_name = "FILE")]

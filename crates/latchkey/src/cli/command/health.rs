@@ -19,12 +19,10 @@ const ANSWER_BYTES_MAX: u64 = 4 << 10;
 
 /// Which process, and which of its names.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Exit codes: 0 it serves, 3 it does not, 4 it says nothing of that name, 6 it cannot be reached\n\n\
-Examples:
+#[command(after_help = "Examples:
   latchkey health 127.0.0.1:7729
-  latchkey health 127.0.0.1:7729 latchkey.validate"
-)]
+  latchkey health 127.0.0.1:7729 latchkey.validate\n\n\
+Exit codes: 0 it serves, 3 it does not, 4 it says nothing of that name, 6 it cannot be reached")]
 pub(crate) struct Health {
     /// Its `metrics_listen`.
     #[arg(value_name = "ADDRESS:PORT")]

@@ -14,11 +14,11 @@ use sizes::{Sizes, Wanted, voters, warnings};
 
 /// How many keys, and over what.
 #[derive(Args, Debug)]
-#[command(after_help = "Calls nobody: it multiplies figures that were measured, and names where each comes from.\n\n\
-Examples:
+#[command(after_help = "Examples:
   latchkey plan --keys 1000000
   latchkey plan --keys 2000000 --replicas 5 --regions north,middle,south --profile wan --writes-per-second 50
-  latchkey plan --keys 1000000 --output json")]
+  latchkey plan --keys 1000000 --output json\n\n\
+It calls nobody: it multiplies figures that were measured, and names where each comes from.")]
 pub(crate) struct Plan {
     /// Keys that are there at once; dead ones count until their keyspace's `dead_retention` is over.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
