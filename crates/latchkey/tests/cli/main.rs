@@ -23,6 +23,7 @@ fn every_command_does_what_it_says() {
     profiles(&world);
     looking_around(&world);
     replicas(&world);
+    operating(&world);
     refusals(&world);
     assert_eq!(world.left(), Vec::<String>::new(), "these were never carried out");
     assert_eq!(world.end(), Some(0), "dev ends in peace");
@@ -225,7 +226,7 @@ fn revoking(world: &World, key: &str) {
     assert!(world.done("key local-denials").contains("COMPROMISED"));
     let denied = world.ended("validate FOLDER/local.key --output json", 3).out;
     assert!(denied.contains("SUSPENDED"), "{denied}");
-    assert!(world.ended("doctor", 3).out.contains("deny"), "doctor does not forget it");
+    assert!(world.ended("doctor", 3).out.contains("denies"), "doctor does not forget it");
     assert_eq!(world.json(&format!("key allow-locally {local}"))["wasDenied"], true);
     world.done("validate FOLDER/local.key");
     assert!(world.done("key local-denials").contains("denies no key"));
@@ -370,4 +371,32 @@ fn refusals(world: &World) {
     let told = world.run_with("tenant list", &[("LATCHKEY_KEY_FILE", "")], "");
     assert!(told.code == 5 && told.err.contains("IDENTITY_MISSING") && told.err.contains("login"), "{told:?}");
     world.ended("key frobnicate", 2);
+}
+
+/// What an operator does on his own machine, and to one process.
+fn operating(world: &World) {
+    let env = fs::read_to_string(world.file("dev/env")).expect("dev wrote it");
+    let validation = env.lines().find(|line| line.contains("LATCHKEY_VALIDATION_ADDRESS=")).expect("it is exported");
+    let port = validation.trim_matches('\'').rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let metrics = format!("127.0.0.1:{}", port.expect("a port") + 9);
+    world.done(&format!("health {metrics} latchkey.validate"));
+    world.ended(&format!("health {metrics} latchkey.nothing"), 4);
+
+    world.done("backup create --out FOLDER/one.backup --verify --kek-file FOLDER/dev/secrets/kek");
+    world.ended("backup create --out FOLDER/one.backup", 2);
+    assert!(world.done("backup show FOLDER/one.backup").contains("epoch"));
+    world.done("backup verify FOLDER/one.backup --kek-file FOLDER/dev/secrets/kek");
+    let file = world.file("one.backup");
+    let mut bytes = fs::read(&file).expect("it was written");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(world.file("two.backup"), bytes).expect("it is ours");
+    assert_ne!(world.run("backup show FOLDER/two.backup").code, 0, "a flipped bit is told");
+
+    world.done("pki init --trust-domain latchkey.example --folder FOLDER/pki");
+    world.done("pki issue --folder FOLDER/pki --role replica/3 --out FOLDER/issued");
+    assert!(world.done("pki show FOLDER/issued/replica-3.pem").contains("spiffe://latchkey.example/replica/3"));
+    world.done("pki renew FOLDER/issued/replica-3.pem --folder FOLDER/pki");
+
+    assert!(world.done("plan --keys 1000000").contains("memory"));
 }
