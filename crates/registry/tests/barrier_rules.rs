@@ -153,7 +153,7 @@ async fn rule_7_a_lease_is_read_each_time_it_counts_and_is_void_where_the_clocks
     });
     assert!(later.await.unwrap() > first, "it grows while the view is held");
     // The machine was frozen, or restored from an image: its wall clock went on, or was set.
-    one.clock.ahead_ms.store(510, Ordering::Relaxed);
+    one.clock.ahead_ms.store(1_000, Ordering::Relaxed);
     assert!(matches!(view.age(), Err(Unavailable::NotFresh { .. })));
     assert!(!one.registry.reader().is_fresh());
     one.stop().await;
