@@ -155,9 +155,9 @@ impl Leadership {
         Ok((term.term, consensus.time(own), offset))
     }
 
-    /// This leader is silent for a while, so that another is elected.
-    pub(crate) fn stand_down(&self, silent: bool) {
-        self.standing_down.store(silent, Ordering::Relaxed);
+    /// This leader may speak again.
+    pub(crate) fn end_silence(&self) {
+        self.standing_down.store(false, Ordering::Relaxed);
     }
 
     /// Whether this leader is silent.

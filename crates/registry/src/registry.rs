@@ -199,13 +199,24 @@ impl Registry {
     /// elected. Beside a live leader nobody is elected, and each freshness ping would renew its lease.
     pub(crate) async fn stand_down(&self) {
         warn!(node = %self.node(), "this leader stands down");
-        self.inner.leadership.stand_down(true);
+        // Where it hands over at the same time it is silent already.
+        let _silent_already = !self.inner.leadership.begin_silence();
+        self.stop_speaking();
+        tokio::time::sleep(self.inner.stand_down).await;
+        self.speak_again();
+    }
+
+    /// Keeps what followers count as a leader from leaving this replica.
+    pub(crate) fn stop_speaking(&self) {
         self.inner.raft.runtime_config().heartbeat(false);
         self.inner.elections.allow(false);
-        tokio::time::sleep(self.inner.stand_down).await;
+    }
+
+    /// Ends a silence: whatever became of the leadership, this replica takes part again.
+    pub(crate) fn speak_again(&self) {
         self.inner.raft.runtime_config().heartbeat(true);
         self.inner.elections.allow(self.condition() == Condition::Ready);
-        self.inner.leadership.stand_down(false);
+        self.inner.leadership.end_silence();
     }
 
     /// Builds a snapshot now and purges the log behind it: for tests, which have no twenty thousand records.

@@ -3,7 +3,6 @@
 //! has the whole log, falls silent for that long, and then tells it to stand. That saves the draw that each follower waits
 //! besides.
 
-use crate::core::Condition;
 use crate::membership::CAUGHT_UP_RECORDS_MAX;
 use crate::registry::Registry;
 use crate::types::Member;
@@ -44,9 +43,7 @@ impl Registry {
             return false;
         }
         let handed_over = self.fall_silent(term, next, &member).await;
-        self.inner.raft.runtime_config().heartbeat(true);
-        self.inner.elections.allow(self.condition() == Condition::Ready);
-        self.leadership().stand_down(false);
+        self.speak_again();
         let gap_ms = begun.elapsed().as_millis();
         if handed_over {
             info!(node = %self.node(), to = %next, gap_ms, "leadership was handed over");
@@ -60,8 +57,7 @@ impl Registry {
         if !self.until_caught_up(next).await {
             return false;
         }
-        self.inner.raft.runtime_config().heartbeat(false);
-        self.inner.elections.allow(false);
+        self.stop_speaking();
         // An append that is on its way renews their patience, so it counts from when nothing is.
         tokio::time::sleep(self.inner.election_max + SILENCE_MARGIN).await;
         let deadline = Instant::now() + self.inner.stand_down;
