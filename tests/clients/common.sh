@@ -21,6 +21,17 @@ stop_service() {
   service=
 }
 
+# attempt SECONDS COMMAND...: three tries, quiet unless all fail.
+attempt() {
+  local seconds=$1
+  shift
+  for _ in 1 2 3; do
+    timeout --kill-after=5 "$seconds" "$@" >"$work/attempt.log" 2>&1 && return 0
+  done
+  tail -n 5 "$work/attempt.log"
+  return 1
+}
+
 not_run() { echo "not run: $1"; }
 
 # check NAME SECONDS COMMAND...: passes if the command does, in its time.

@@ -16,16 +16,6 @@ readonly CHART=deploy/kubernetes/latchkey
 . tests/clients/common.sh
 trap 'rm -rf "$work"' EXIT
 
-# attempt SECONDS COMMAND...: three tries, quiet.
-attempt() {
-  local seconds=$1
-  shift
-  for _ in 1 2 3; do
-    timeout --kill-after=5 "$seconds" "$@" >"$work/attempt.log" 2>&1 && return 0
-  done
-  return 1
-}
-
 # go_tool NAME PACKAGE: a program of Go under a name of ours.
 go_tool() {
   [ -x "$tools/bin/$1" ] && return 0

@@ -22,17 +22,6 @@ finish() {
 }
 trap finish EXIT
 
-# attempt SECONDS COMMAND...: three tries, quiet unless all fail.
-attempt() {
-  local seconds=$1
-  shift
-  for _ in 1 2 3; do
-    timeout --kill-after=5 "$seconds" "$@" >"$work/attempt.log" 2>&1 && return 0
-  done
-  tail -n 5 "$work/attempt.log"
-  return 1
-}
-
 have_python() {
   python3 -c 'import grpc_tools, grpc_status, grpc_health.v1' 2>/dev/null && return 0
   command -v python3 >/dev/null || return 1
