@@ -62,6 +62,18 @@ impl Frontier {
         self.size
     }
 
+    /// The frontier of the longest beginning of this tree, of at most `size` leaves, that its own peaks make up: of any other
+    /// beginning it knows nothing.
+    #[must_use]
+    pub fn beginning(&self, size: u64) -> Self {
+        let mut known = 0;
+        // The largest peak is of the highest 1 in the size, and so on.
+        while let Some(highest) = (self.size ^ known).checked_ilog2().filter(|highest| known | (1 << highest) <= size) {
+            known |= 1 << highest;
+        }
+        Self { size: known, peaks: self.peaks[..known.count_ones() as usize].to_vec() }
+    }
+
     /// The peaks, the largest first, for [`Self::from_parts`].
     #[must_use]
     pub fn peaks(&self) -> &[Hash] {
@@ -111,6 +123,28 @@ mod tests {
         assert!(Frontier::from_parts(u64::MAX, vec![peak; 63]).is_err());
         let error = Frontier::from_parts(5, vec![]).unwrap_err();
         assert_eq!(error.to_string(), "a tree of 5 leaves has 2 peaks, found 0");
+    }
+
+    #[test]
+    fn a_beginning_is_the_frontier_of_that_many_leaves_and_the_longest_that_is_known() {
+        let mut all = vec![Frontier::new()];
+        for leaf in (0..70).map(numbered_leaf) {
+            let mut next = all.last().unwrap().clone();
+            next.push(leaf);
+            all.push(next);
+        }
+        for whole in &all {
+            for size in 0..=whole.size() + 1 {
+                let beginning = whole.beginning(size);
+                assert!(beginning.size() <= size && beginning == all[usize::try_from(beginning.size()).unwrap()]);
+                // What is left to `size` is smaller than the next peak.
+                let left = size.min(whole.size()) - beginning.size();
+                let next = whole.size() ^ beginning.size();
+                assert!(next == 0 || left < 1 << next.ilog2(), "{} of {}", size, whole.size());
+            }
+        }
+        let full = Frontier::from_parts(u64::MAX, vec![Hash::new([0; 32]); 64]).unwrap();
+        assert_eq!(full.beginning(u64::MAX), full);
     }
 
     #[test]
