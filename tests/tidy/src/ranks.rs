@@ -5,7 +5,7 @@ use cargo_metadata::{DependencyKind, Metadata, Package};
 use crate::Findings;
 
 /// Folder under `crates/` and its rank, as in `crates/README.md`.
-const RANKS: [(&str, u8); 22] = [
+const RANKS: [(&str, u8); 26] = [
     ("domain", 0),
     ("policy", 1),
     ("limiter", 1),
@@ -14,12 +14,16 @@ const RANKS: [(&str, u8); 22] = [
     ("state", 2),
     ("decision", 3),
     ("minting", 3),
+    ("schedule", 3),
     ("wire", 4),
     ("config", 4),
     ("telemetry", 4),
+    ("dial", 4),
     ("transport", 5),
     ("storage", 5),
     ("kms", 5),
+    ("delivery", 5),
+    ("export", 5),
     ("link", 6),
     ("registry", 7),
     ("audit", 7),
