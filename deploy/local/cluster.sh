@@ -114,11 +114,12 @@ service() {
 
 # The process id of NAME, if the process that we started under it still runs.
 running() {
-  local file=$folder/$1.pid pid
+  local file=$folder/$1.pid pid runs
   [ -f "$file" ] || return 1
   pid=$(<"$file")
-  # A number that another program got since is not ours to end.
-  [[ $(tr "\0" " " 2>/dev/null <"/proc/$pid/cmdline") == *"$folder/settings/$1.toml"* ]] && echo "$pid"
+  runs=$(tr "\0" " " 2>/dev/null <"/proc/$pid/cmdline")
+  # A number that another program got since is not ours to end. One just begun is this shell still, until it is the program.
+  [[ $runs == *"$folder/settings/$1.toml"* || $runs == "$(tr "\0" " " <"/proc/$$/cmdline")" ]] && echo "$pid"
 }
 
 initialise() {
@@ -215,18 +216,18 @@ wait_until_well() {
   done
 }
 
-# A replica tells its health in its log when it changes; a load balancer would ask grpc.health.v1. It can write once it has
-# found a leader, and then it has begun to validate.
+# A replica tells its health in its log when it changes; a load balancer would ask grpc.health.v1. One that leads can write
+# before it validates.
 wait_until_serving() {
-  local ends=$((SECONDS + seconds_max))
-  local said='probe="latchkey.write" serving=true'
+  local ends=$((SECONDS + seconds_max)) said
   # The others tell when they listen; they find the replicas by themselves.
-  [[ $1 == replica-* ]] || said=' serves'
-  until grep -q "$said" "$folder/$1.log"; do
+  local await=(' serves')
+  [[ $1 == replica-* ]] && await=('probe="latchkey.write" serving=true' 'probe="latchkey.validate" serving=true')
+  for said in "${await[@]}"; do until grep -q "$said" "$folder/$1.log"; do
     running "$1" >/dev/null || die "$1 ended, see $folder/$1.log: $(tail -n 3 "$folder/$1.log")"
     ((SECONDS < ends)) || die "$1 does not serve after $seconds_max s, see $folder/$1.log"
     sleep 0.1
-  done
+  done; done
 }
 
 stop() {

@@ -2,6 +2,7 @@
 
 use latchkey_crypto::DataKey;
 use latchkey_domain::{ClusterId, Revision, RingNumber, Sequence, TenantName, TenantNumber};
+use latchkey_link::LogStanding;
 use latchkey_telemetry::TraceParent;
 use latchkey_transparency::Hash;
 use std::pin::Pin;
@@ -61,6 +62,12 @@ pub trait Cluster: Send + Sync + 'static {
     /// # Errors
     /// `UNAVAILABLE`.
     fn id(&self, by: Instant) -> impl Future<Output = Result<ClusterId, Status>> + Send;
+
+    /// Where its log stands, by a state that is behind nobody.
+    ///
+    /// # Errors
+    /// Any may pass.
+    fn standing(&self, by: Instant) -> impl Future<Output = Result<LogStanding, Status>> + Send;
 
     /// Follows the events from a sequence on.
     ///

@@ -5,12 +5,12 @@
 //! ```
 
 use crate::cluster::{AuditKey, Event};
-use crate::store::Frame;
+use crate::journal::{Frame, Preimage};
 use latchkey_crypto::envelope::{self, OpenError};
 use latchkey_crypto::{Entropy, draw};
 use latchkey_domain::{ClusterId, Revision, Sequence, TenantNumber};
 use latchkey_minting::contexts::EntryPlace;
-use latchkey_transparency::{Hash, commitment, leaf_hash};
+use latchkey_transparency::{Hash, commitment, hash_preimage, leaf_preimage};
 
 const FIXED_BYTES: usize = 8 + 8 + 1 + 32 + 32;
 
@@ -33,9 +33,9 @@ pub(crate) enum EntryError {
     },
 }
 
-/// The leaf of an event.
-pub(crate) fn leaf(event: &Event) -> Hash {
-    leaf_hash(event.format, event.sequence, event.revision, &commitment(&event.o, &event.bytes))
+/// What the leaf of an event is the hash of.
+pub(crate) fn preimage(event: &Event) -> Preimage {
+    leaf_preimage(event.format, event.sequence, event.revision, &commitment(&event.o, &event.bytes))
 }
 
 /// Seals an event as the entry of a tenant.
@@ -44,7 +44,7 @@ pub(crate) fn seal(
     tenant: Option<TenantNumber>,
     key: &AuditKey,
     event: &Event,
-    leaf: Hash,
+    preimage: Preimage,
     entropy: &mut impl Entropy,
 ) -> Frame {
     let mut plain = Vec::with_capacity(FIXED_BYTES + event.bytes.len());
@@ -56,7 +56,7 @@ pub(crate) fn seal(
     plain.extend_from_slice(&event.bytes);
     let place = EntryPlace::new(cluster, tenant, event.sequence);
     let sealed = envelope::seal(&key.key, key.number, &place.context(), draw(entropy), &plain);
-    Frame { leaf, tenant, sealed }
+    Frame::new(preimage, tenant, sealed)
 }
 
 /// Opens the entry `sequence`, and checks it against its leaf.
@@ -69,7 +69,7 @@ pub(crate) fn open(cluster: ClusterId, sequence: Sequence, key: &AuditKey, frame
         .map_err(|error| EntryError::Open { sequence: sequence.0, error })?;
     let altered = EntryError::Leaf { sequence: sequence.0 };
     let Some(event) = read(sequence, &plain) else { return Err(altered) };
-    if leaf(&event) == frame.leaf { Ok(event) } else { Err(altered) }
+    if hash_preimage(&preimage(&event)) == frame.leaf { Ok(event) } else { Err(altered) }
 }
 
 fn read(sequence: Sequence, plain: &[u8]) -> Option<Event> {
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_entry_opens_in_its_place_and_nowhere_else() {
-        let frame = seal(CLUSTER, TENANT, &key(1), &event(), leaf(&event()), &mut Zeros);
+        let frame = seal(CLUSTER, TENANT, &key(1), &event(), preimage(&event()), &mut Zeros);
         assert_eq!(open(CLUSTER, Sequence(9), &key(1), &frame).unwrap(), event());
         assert!(!frame.sealed.windows(4).any(|part| part == b"what"));
         assert!(open(CLUSTER, Sequence(10), &key(1), &frame).is_err());
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_entry_under_another_leaf_is_refused() {
-        let frame = seal(CLUSTER, TENANT, &key(1), &event(), Hash::new([0; 32]), &mut Zeros);
+        let frame = seal(CLUSTER, TENANT, &key(1), &event(), [0; 57], &mut Zeros);
         assert!(matches!(open(CLUSTER, Sequence(9), &key(1), &frame), Err(EntryError::Leaf { sequence: 9 })));
     }
 }

@@ -7,12 +7,14 @@
 
 use crate::cluster::{Cluster, Event, Events, Followed};
 use crate::entry;
-use crate::store::{AppendError, Frame, Writer};
+use crate::journal::{AppendError, Frame, Preimage, Writer};
 use crate::told::Told;
 use crate::vault::Vault;
 use latchkey_crypto::Entropy;
 use latchkey_domain::{ClusterId, Sequence};
+use latchkey_link::LogStanding;
 use latchkey_telemetry::{Clock, names, span_after};
+use latchkey_transparency::hash_preimage;
 use metrics::{gauge, histogram};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -34,6 +36,8 @@ const CALL_MAX: Duration = Duration::from_secs(5);
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Between two attempts at what may pass.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks at whether the cluster still has the log that is here.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two promises, and so between two trims.
 const PROMISE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -59,11 +63,25 @@ pub enum Halt {
     },
     /// The cluster does not have what is missing here.
     #[error(
-        "the cluster has trimmed event {next}, which is not stored here; put back the newest copy of the data folder that there is"
+        "the cluster has trimmed event {next}, which is not stored here; put back the newest copy of the data folder or of the \
+         archive that there is; where both are lost for good, latchkey cluster begin-audit-log begins another log"
     )]
     Trimmed {
         /// The first that is missing.
         next: u64,
+    },
+    /// The cluster's log began anew, and this one ended.
+    #[error(
+        "the audit log of the cluster is {found} with {size} entries, and none of which the {stored} that are stored here are the \
+         first; keep data_folder and the archive as evidence, and start with empty ones"
+    )]
+    OtherLog {
+        /// What the cluster calls its log.
+        found: String,
+        /// How many entries that has.
+        size: u64,
+        /// How many there are here.
+        stored: u64,
     },
     /// Another cluster answers than the one whose log this is.
     #[error(
@@ -81,9 +99,21 @@ pub enum Halt {
         /// The event.
         sequence: u64,
     },
+    /// The archive is another log than the one here, or cannot be read.
+    #[error("{what}")]
+    Archive {
+        /// What was expected, what was found, and what to do.
+        what: String,
+    },
+    /// There are two logs where one was to be.
+    #[error("{what}")]
+    Fork {
+        /// Which, and where they differ.
+        what: String,
+    },
     /// It is not known any more what is on the disk.
-    #[error("the store has stopped; see the log for why")]
-    Store,
+    #[error("the journal has stopped; see the log for why")]
+    Journal,
 }
 
 /// Why a round of following ended.
@@ -102,7 +132,7 @@ impl From<Halt> for End {
     }
 }
 
-/// Follows one cluster into one store.
+/// Follows one cluster into one journal.
 pub struct Follower<C, E, K> {
     cluster: Arc<C>,
     vault: Arc<Vault<C>>,
@@ -113,16 +143,18 @@ pub struct Follower<C, E, K> {
     /// All below this were promised, for whoever trims.
     promised: watch::Sender<u64>,
     promise_due: Instant,
+    look_due: Instant,
     /// When this was last able to store, or had nothing to store.
     healthy: watch::Sender<bool>,
 }
 
 impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
-    /// Over this store.
+    /// Over this journal.
     pub fn new(cluster: Arc<C>, vault: Arc<Vault<C>>, writer: Writer, entropy: E, clock: K) -> Self {
         let promised = watch::Sender::new(writer.promised());
-        let (promise_due, healthy) = (Instant::now(), watch::Sender::new(false));
-        Self { cluster, vault, writer: Some(writer), entropy, clock, promised, promise_due, healthy }
+        let (now, healthy) = (Instant::now(), watch::Sender::new(false));
+        let (promise_due, look_due) = (now, now);
+        Self { cluster, vault, writer: Some(writer), entropy, clock, promised, promise_due, look_due, healthy }
     }
 
     /// Tells what may be trimmed: all below it.
@@ -170,10 +202,11 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
 
     async fn follow(&mut self, stopped: &mut watch::Receiver<bool>) -> Result<std::convert::Infallible, End> {
         self.check_cluster().await?;
+        self.check_log().await?;
         let next = self.next();
         let mut events = match self.cluster.follow(Sequence(next), Instant::now() + CALL_MAX).await {
             Ok(events) => events,
-            Err(status) => return Err(ended(status, next)),
+            Err(status) => return Err(self.ended(status).await),
         };
         loop {
             let taken = tokio::select! {
@@ -191,8 +224,13 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
                         self.store(&batch).await?;
                     }
                     match end {
-                        Some(Ok(())) => self.idle(),
-                        Some(Err(status)) => return Err(ended(status, self.next())),
+                        Some(Ok(())) => {
+                            if Instant::now() >= self.look_due {
+                                self.check_log().await?;
+                            }
+                            self.idle();
+                        }
+                        Some(Err(status)) => return Err(self.ended(status).await),
                         None => {}
                     }
                 }
@@ -204,6 +242,35 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
         let found = self.cluster.id(Instant::now() + CALL_MAX).await.map_err(End::Again)?;
         let expected = self.writer().cluster();
         if found == expected { Ok(()) } else { Err(Halt::Cluster { expected, found }.into()) }
+    }
+
+    /// Whether what is here is the beginning of the log that the cluster has. Of a longer one the next event tells. Where nobody
+    /// leads no log goes on, and the next look finds out.
+    async fn check_log(&mut self) -> Result<(), End> {
+        self.look_due = Instant::now() + LOOK_INTERVAL;
+        let (stored, root) = (self.next(), self.writer().frontier().root());
+        if stored == 0 {
+            return Ok(());
+        }
+        let Ok(standing) = self.cluster.standing(Instant::now() + CALL_MAX).await else { return Ok(()) };
+        let LogStanding { origin: found, size, .. } = standing;
+        if stored > size || (stored == size && root != standing.root) {
+            return Err(Halt::OtherLog { found, size, stored }.into());
+        }
+        Ok(())
+    }
+
+    /// Why a stream did not come, or ended. That an event is trimmed is believed of a state that is behind nobody: the log may
+    /// have begun anew since.
+    async fn ended(&self, status: Status) -> End {
+        if status.code() != Code::OutOfRange {
+            return End::Again(status);
+        }
+        let next = self.next();
+        match self.cluster.standing(Instant::now() + CALL_MAX).await {
+            Ok(standing) if standing.kept_from > next => Halt::Trimmed { next }.into(),
+            Ok(_) | Err(_) => End::Again(status),
+        }
     }
 
     /// Checks, seals and stores events. Durable on return.
@@ -219,12 +286,12 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
             if event.sequence.0 != expected {
                 return Err(Halt::Gap { expected, found: event.sequence.0 }.into());
             }
-            let leaf = entry::leaf(event);
-            tree.push(leaf);
+            let preimage = entry::preimage(event);
+            tree.push(hash_preimage(&preimage));
             if tree.root() != event.root {
                 return Err(Halt::Root { sequence: expected }.into());
             }
-            frames.push(self.seal(event, leaf).await?);
+            frames.push(self.seal(event, preimage).await?);
         }
         self.append(frames).await?;
         histogram!(names::AUDIT_STORE_SECONDS).record(begun.elapsed().as_secs_f64());
@@ -237,16 +304,19 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
         Ok(())
     }
 
-    async fn seal(&mut self, event: &Event, leaf: latchkey_transparency::Hash) -> Result<Frame, End> {
+    async fn seal(&mut self, event: &Event, preimage: Preimage) -> Result<Frame, End> {
         // The leaf commits to what the event says of its tenant. One that a newer cluster writes in another format is kept with the
         // cluster's own, where only an auditor of the system sees it.
         let told = Told::read(&event.bytes).ok();
         let tenant = told.as_ref().and_then(|told| told.tenant);
         told.iter().for_each(|told| self.vault.learn(told));
         let key = self.vault.key(tenant, event.revision, Instant::now() + CALL_MAX).await.map_err(End::Again)?;
-        let destroyed = || End::Again(Status::unavailable("the audit key of a tenant is not to be had"));
-        let key = key.ok_or_else(destroyed)?;
-        Ok(entry::seal(self.writer().cluster(), tenant, &key, event, leaf, &mut self.entropy))
+        if let Some(destroyed) = told.as_ref().and_then(Told::destroyed_tenant) {
+            self.vault.forget(destroyed);
+        }
+        // What came too late to be sealed for its tenant has its place in the tree, and nothing else.
+        let Some(key) = key else { return Ok(Frame::new(preimage, tenant, Vec::new())) };
+        Ok(entry::seal(self.writer().cluster(), tenant, &key, event, preimage, &mut self.entropy))
     }
 
     async fn append(&mut self, frames: Vec<Frame>) -> Result<(), End> {
@@ -254,7 +324,7 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
         match self.with_writer(move |writer| writer.append(&frames)).await {
             Ok(()) => Ok(()),
             Err(AppendError::TooLong { .. }) => Err(Halt::TooLong { sequence: next }.into()),
-            Err(AppendError::Stopped) => Err(Halt::Store.into()),
+            Err(AppendError::Stopped) => Err(Halt::Journal.into()),
             Err(error @ (AppendError::Full { .. } | AppendError::Io { .. })) => {
                 Err(End::Again(Status::unavailable(error.to_string())))
             }
@@ -263,7 +333,7 @@ impl<C: Cluster, E: Entropy + Send, K: Clock> Follower<C, E, K> {
 
     async fn promise(&mut self) -> Result<(), End> {
         self.promise_due = Instant::now() + PROMISE_INTERVAL;
-        let promised = self.with_writer(Writer::promise).await.map_err(|_| Halt::Store)?;
+        let promised = self.with_writer(Writer::promise).await.map_err(|_| Halt::Journal)?;
         self.promised.send_replace(promised);
         Ok(())
     }
@@ -364,10 +434,6 @@ async fn take(events: &mut Events) -> Taken {
         .await;
     }
     taken
-}
-
-fn ended(status: Status, next: u64) -> End {
-    if status.code() == Code::OutOfRange { Halt::Trimmed { next }.into() } else { End::Again(status) }
 }
 
 async fn is_stopped_within(stopped: &mut watch::Receiver<bool>, span: Duration) -> bool {

@@ -1,8 +1,10 @@
 //! What an audit log knows beyond a state: for whoever goes on from an older one.
 
+use crate::archive::{ArchiveError, Place};
 use crate::cluster::AuditKey;
+use crate::disk::{Disk, DiskError};
 use crate::entry;
-use crate::store::{OpenError, ReadError, Store, StoreOptions};
+use crate::journal::JournalOptions;
 use crate::told::Told;
 use latchkey_crypto::{DataKey, envelope};
 use latchkey_domain::{ClusterId, RingNumber, Sequence, TenantNumber, UnixMillis};
@@ -33,10 +35,10 @@ pub struct Later {
 pub enum LaterError {
     /// It cannot be opened. Where its service runs, stop that, or name a copy of its folder.
     #[error("the audit log cannot be opened; stop its service, or name a copy of its folder")]
-    Open(#[from] OpenError),
+    Open(#[from] DiskError),
     /// It cannot be read.
     #[error("the audit log cannot be read")]
-    Read(#[from] ReadError),
+    Read(#[from] ArchiveError),
     /// There is nothing.
     #[error("{path} holds no audit log; name the data folder of the audit service")]
     Nothing {
@@ -55,12 +57,13 @@ pub enum LaterError {
     },
     /// It does not go on from the state.
     #[error(
-        "the first {size} entries of the audit log in {path} are not those that the state knows; one of both was changed: keep both as evidence"
+        "the first {size} entries of the audit log in {path} are not those that the state knows: it is another log, such as one that \
+         began since, or one of both was changed; keep both as evidence, and name the folder of the log that the state knows"
     )]
     OtherTree {
         /// The folder.
         path: PathBuf,
-        /// How many entries the state knows.
+        /// Of how many that was seen.
         size: u64,
     },
     /// It is older than the state: what came after that is not in it.
@@ -97,35 +100,53 @@ pub struct Before {
 }
 
 /// Reads the entries after those that a state knows, which is `before`. `key` gives the keys that open them, as far as
-/// they are known; `keep` says which are wanted. Holds the folder meanwhile.
+/// they are known; `keep` says which are wanted. Holds the folder meanwhile. What is in the archive of entries that the state knows
+/// is not read.
 ///
 /// # Errors
 /// [`LaterError`].
-pub fn later(
+pub async fn later(
     folder: &Path,
+    place: &Place,
     cluster: ClusterId,
     before: &Before,
-    mut key: impl FnMut(RingNumber) -> Option<Arc<DataKey>>,
-    keep: impl Fn(&Told) -> bool,
+    mut key: impl FnMut(RingNumber) -> Option<Arc<DataKey>> + Send,
+    keep: impl Fn(&Told) -> bool + Send + Sync,
 ) -> Result<Later, LaterError> {
     let nothing = || LaterError::Nothing { path: folder.into() };
     if !folder.is_dir() {
         return Err(nothing());
     }
-    let store = Store::open(folder, StoreOptions::default())?.ok_or_else(nothing)?;
-    let (reader, path) = (store.reader, folder.to_owned());
-    let found = reader.cluster();
+    let disk = Disk::open(folder, JournalOptions::default(), place).await?.ok_or_else(nothing)?;
+    let (Disk { log, archive, .. }, path) = (disk, folder.to_owned());
+    let found = log.journal().cluster();
     if found != cluster {
         return Err(LaterError::OtherCluster { path, found, expected: cluster });
     }
-    let (Before { tree: before, had }, mut tree, mut later) = (before, Frontier::new(), Later::nothing());
-    let check = |tree: &Frontier| match tree.size() == before.size() && tree != before {
-        true => Err(LaterError::OtherTree { path: path.clone(), size: before.size() }),
-        false => Ok(()),
+    let Before { tree: before, had } = before;
+    // Of a log that is shorter than the state's the state knows some beginnings, and those have to be its own.
+    let check = |tree: &Frontier| match before.beginning(tree.size()) {
+        known if known.size() == tree.size() && known != *tree => {
+            Err(LaterError::OtherTree { path: path.clone(), size: known.size() })
+        }
+        _ => Ok(()),
     };
+    let published = before.size().min(archive.size());
+    let mut tree = archive.frontier_at(before.beginning(published).size()).await?;
     check(&tree)?;
-    while let Some(block) = reader.block(tree.size())? {
+    if tree.size() < published {
+        tree = archive.frontier_at(published).await?;
+    }
+    let mut later = Later::nothing();
+    while tree.size() < log.next() {
         let next = tree.size();
+        let Some(block) = log.block(next).await? else {
+            // Retention took it, and left its leaf.
+            tree.push(archive.node(0, next).await?);
+            check(&tree)?;
+            later.sealed += 1;
+            continue;
+        };
         for (sequence, frame) in (block.first..).zip(&block.frames).skip_while(|(at, _)| *at < next) {
             tree.push(frame.leaf);
             if sequence < before.size() {
@@ -163,7 +184,7 @@ impl Later {
         }
     }
 
-    fn add(&mut self, epoch: u64, told: Told, keep: &impl Fn(&Told) -> bool) {
+    fn add(&mut self, epoch: u64, told: Told, keep: &(impl Fn(&Told) -> bool + Send + Sync)) {
         self.epoch = self.epoch.max(epoch);
         self.at = self.at.max(told.at);
         *self.counts.entry(told.action.clone()).or_default() += 1;

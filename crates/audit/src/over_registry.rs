@@ -4,7 +4,7 @@ use crate::cluster::{AuditKey, Cluster, Event, Events, Followed};
 use latchkey_crypto::{DataKey, draw};
 use latchkey_domain::{ClusterId, Revision, SYSTEM_TENANT, Sequence, Slug, TenantName, TenantNumber};
 use latchkey_kms::{Kms, KmsError};
-use latchkey_link::{FollowItem, Query, Registry, answers};
+use latchkey_link::{FollowItem, LogStanding, Query, Registry, answers, log_standing};
 use latchkey_minting::contexts::RingKeyPlace;
 use latchkey_minting::unwrap;
 use latchkey_state::{Actor, Command, Operation, RingKey};
@@ -116,6 +116,10 @@ fn number_of(material: &pb::Material) -> Result<TenantNumber, Status> {
 impl<R: Registry> Cluster for OverRegistry<R> {
     async fn id(&self, by: Instant) -> Result<ClusterId, Status> {
         self.registry.cluster(by).await
+    }
+
+    async fn standing(&self, by: Instant) -> Result<LogStanding, Status> {
+        log_standing(self.registry.as_ref(), Consistency::FullyConsistent, by).await
     }
 
     async fn follow(&self, from: Sequence, by: Instant) -> Result<Events, Status> {

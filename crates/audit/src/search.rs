@@ -1,6 +1,6 @@
 //! What a caller looks for: a filter, and whose entries he may see.
 
-use crate::store::{Summary, Term};
+use crate::index::{Plan, Span, Word};
 use crate::told::Told;
 use latchkey_domain::{DurationMillis, TenantNumber, UnixMillis};
 use latchkey_policy::{Comparison, Field, Filter, FilterError, Kind, Operator, Value};
@@ -81,14 +81,47 @@ impl Search {
         self.visible.includes(told.tenant) && self.filter.comparisons().iter().all(|one| self.compare(one, told))
     }
 
-    /// Whether a segment may have an entry that is looked for. Where it has one, it says so.
-    #[must_use]
-    pub fn may_be_in(&self, summary: &Summary) -> bool {
-        let seen = match &self.visible {
-            Visible::All => true,
-            Visible::Tenants(seen) => seen.iter().any(|tenant| summary.may_hold(tenant_term(*tenant))),
+    /// What to ask the index.
+    pub(crate) fn plan(&self) -> Plan {
+        let (mut words, mut span) = (Vec::new(), Span::ALL);
+        for one in self.filter.comparisons() {
+            span = span.within(self.span(one));
+            words.extend(word(one));
+        }
+        let tenants = match &self.visible {
+            Visible::All => None,
+            Visible::Tenants(seen) => Some(seen.clone()),
         };
-        seen && self.filter.comparisons().iter().all(|one| self.may_compare(one, summary))
+        if tenants.is_some() && words.is_empty() {
+            words.push(Word::any());
+        }
+        Plan { tenants, words, span }
+    }
+
+    /// When an entry may have happened for which a comparison holds.
+    fn span(&self, one: &Comparison) -> Span {
+        let (operator, bound) = match (&one.value, one.operator) {
+            (Value::Time(time), operator) => (operator, *time),
+            // What happened after `now` has no age, and so is at least that old.
+            (Value::Span(DurationMillis::ZERO), _) => return Span::ALL,
+            (Value::Span(age), operator) => {
+                // Older is earlier, so the order turns.
+                let turned = match operator {
+                    Operator::Less | Operator::LessOrEqual => Operator::GreaterOrEqual,
+                    Operator::Greater | Operator::GreaterOrEqual => Operator::LessOrEqual,
+                    operator => operator,
+                };
+                // An age beyond the beginning of time is cut there.
+                (turned, UnixMillis::new(self.now.millis().saturating_sub(age.millis())))
+            }
+            _ => return Span::ALL,
+        };
+        match operator {
+            Operator::Equal => Span { earliest: bound, latest: bound },
+            Operator::NotEqual => Span::ALL,
+            Operator::Less | Operator::LessOrEqual => Span { latest: bound, ..Span::ALL },
+            Operator::Greater | Operator::GreaterOrEqual => Span { earliest: bound, ..Span::ALL },
+        }
     }
 
     fn compare(&self, one: &Comparison, told: &Told) -> bool {
@@ -105,45 +138,17 @@ impl Search {
             _ => false,
         }
     }
+}
 
-    fn may_compare(&self, one: &Comparison, summary: &Summary) -> bool {
-        let (earliest, latest) = summary.times();
-        let span = |age: DurationMillis| UnixMillis::new(self.now.millis().saturating_sub(age.millis()));
-        match (one.field, one.operator, &one.value) {
-            ("time", operator, Value::Time(time)) => may_be(operator, *time, earliest, latest),
-            // Older is earlier, so the order turns.
-            ("age", Operator::Less, Value::Span(age)) => may_be(Operator::Greater, span(*age), earliest, latest),
-            ("age", Operator::LessOrEqual, Value::Span(age)) => {
-                may_be(Operator::GreaterOrEqual, span(*age), earliest, latest)
-            }
-            // What happened after `now` has no age, and so is at least that old.
-            ("age", Operator::GreaterOrEqual, Value::Span(DurationMillis::ZERO)) => true,
-            ("age", Operator::Greater | Operator::GreaterOrEqual, Value::Span(age)) => {
-                may_be(Operator::LessOrEqual, span(*age), earliest, latest)
-            }
-            ("actor", Operator::Equal, Value::Text(name)) => summary.may_hold(Term::new("actor", name.as_str())),
-            ("action", Operator::Equal, Value::Text(word)) => summary.may_hold(Term::new("action", word.as_str())),
-            ("subject" | "key" | "owner" | "keyspace", Operator::Equal, Value::Text(name)) => {
-                summary.may_hold(Term::new("within", name.as_str()))
-            }
-            _ => true,
-        }
+/// By what an entry is found for which a comparison holds; `None` where the index does not tell.
+fn word(one: &Comparison) -> Option<Word> {
+    match (one.field, one.operator, &one.value) {
+        ("actor", Operator::Equal, Value::Text(name)) => Some(Word::actor(name)),
+        ("action", Operator::Equal, Value::Text(word)) => Some(Word::action(word)),
+        ("action", Operator::Equal, Value::Prefix(prefix)) => Word::action_begins(prefix),
+        ("subject" | "key" | "owner" | "keyspace", Operator::Equal, Value::Text(name)) => Some(Word::within(name)),
+        _ => None,
     }
-}
-
-/// All that an entry can be found by in a summary.
-pub(crate) fn terms(told: &Told) -> impl Iterator<Item = Term> {
-    let tenant = told.tenant.map(tenant_term);
-    let words = [Term::new("actor", told.actor.name()), Term::new("action", told.action.as_str())];
-    let subject = told.subject.as_str();
-    let outer = subject.match_indices('/').map(|(at, _)| &subject[..at]);
-    let owners = told.facts.iter().filter(|(word, _)| word == "owner").map(|(_, owner)| owner.as_str());
-    let places = outer.chain([subject]).chain(owners).map(|name| Term::new("within", name));
-    tenant.into_iter().chain(words).chain(places)
-}
-
-fn tenant_term(tenant: TenantNumber) -> Term {
-    Term::new("tenant", tenant.0)
 }
 
 /// Whether `subject` is `name`, or belongs to it.
@@ -151,21 +156,10 @@ fn within(subject: &str, name: &str) -> bool {
     subject.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether a time between the two may be so.
-fn may_be(operator: Operator, time: UnixMillis, earliest: UnixMillis, latest: UnixMillis) -> bool {
-    match operator {
-        Operator::Equal => earliest <= time && time <= latest,
-        Operator::NotEqual => true,
-        Operator::Less => earliest < time,
-        Operator::LessOrEqual => earliest <= time,
-        Operator::Greater => latest > time,
-        Operator::GreaterOrEqual => latest >= time,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::words;
     use crate::told::Actor;
     use proptest::prelude::*;
 
@@ -259,21 +253,23 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
 
         #[test]
-        fn a_segment_with_an_entry_that_is_looked_for_is_never_passed_over(
+        fn what_is_looked_for_is_what_the_index_is_asked_for(
             entries in prop::collection::vec(any_told(), 1..5),
             filters in prop::collection::vec(prop::sample::select(vec![
-                "actor = i", "actor != j", "action = key.created", "action = key.*", "subject = tenants", "key = tenants/a/keyspaces/b/keys/c",
+                "actor = i", "actor != j", "action = key.created", "action = key.*", "action = \"k*\"", "action = \"key.c*\"", "subject = tenants", "key = tenants/a/keyspaces/b/keys/c",
                 "owner = tenants/a/owners/o", "keyspace != tenants/a/keyspaces/b", "subject = cluster", "time < \"1970-01-01T00:05:00Z\"",
                 "time >= \"1970-01-01T00:05:00Z\"", "age < 300s", "age >= 900s", "age >= 0s", "age <= 0s", "age = 500s", "age != 500s", "time != \"1970-01-01T00:05:00Z\"",
             ]), 0..3),
             visible in prop_oneof![Just(Visible::All), (0..3_u32).prop_map(|one| Visible::Tenants(vec![TenantNumber(one)]))],
         ) {
             let search = Search::of_list(&filters.join(" AND "), visible, NOW).unwrap();
-            let mut collector = Summary::collect();
-            entries.iter().for_each(|entry| collector.add(entry.at, terms(entry)));
-            let summary = collector.finish();
-            if entries.iter().any(|entry| search.holds(entry)) {
-                prop_assert!(search.may_be_in(&summary));
+            let plan = search.plan();
+            for entry in entries.iter().filter(|entry| search.holds(entry)) {
+                let words = words(entry);
+                prop_assert!(plan.words.iter().all(|word| words.contains(word)));
+                prop_assert!(plan.span.earliest <= entry.at && entry.at <= plan.span.latest);
+                prop_assert!(plan.tenants.as_ref().is_none_or(|tenants| entry.tenant.is_some_and(|tenant| tenants.contains(&tenant))));
+                prop_assert!(!plan.is_walk() || plan.tenants.is_none());
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Entries as the API shows them.
 
-use crate::archive::Found;
-use crate::told::{Actor, Told};
-use latchkey_domain::RevocationReason;
+use crate::cluster::Event;
+use crate::entries::Found;
+use crate::told::{Actor, Told, ToldError};
+use latchkey_domain::{Revision, RevocationReason, Sequence};
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::entry::actor::Actor as Shown;
 use latchkey_wire::time::write_time;
@@ -28,7 +29,21 @@ pub(crate) fn entry(found: Found) -> v1::Entry {
         reason_text,
         request_id: told.request.as_ref().map(uuid).unwrap_or_default(),
         facts: told.facts.into_iter().collect(),
+        tenant_number: told.tenant.map_or(0, |tenant| tenant.0),
     }
+}
+
+/// The entry that an event tells of, for whoever has the event from elsewhere, such as from evidence. `tenant` is the name of its
+/// tenant, which the event has by number alone; it is left out where the event belongs to none.
+///
+/// # Errors
+/// [`ToldError`] where the bytes are no event.
+pub fn entry_of(sequence: Sequence, revision: Revision, bytes: &[u8], tenant: String) -> Result<v1::Entry, ToldError> {
+    let told = Told::read(bytes)?;
+    let tenant = if told.tenant.is_some() { tenant } else { String::new() };
+    let (o, root) = ([0; 32], latchkey_transparency::empty_root());
+    let event = Event { sequence, revision, format: 1, bytes: Vec::new(), o, root, trace: None };
+    Ok(entry(Found { event, told, tenant }))
 }
 
 fn take(facts: &mut Vec<(String, String)>, name: &str) -> Option<String> {
@@ -65,8 +80,7 @@ fn uuid(id: &[u8; 16]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Event;
-    use latchkey_domain::{Revision, Sequence, UnixMillis};
+    use latchkey_domain::UnixMillis;
     use latchkey_transparency::Hash;
 
     #[test]

@@ -81,6 +81,17 @@ impl Told {
         }
     }
 
+    /// The tenant whose data was destroyed, where that is what happened.
+    #[must_use]
+    pub fn destroyed_tenant(&self) -> Option<TenantNumber> {
+        let tells = matches!(self.action.as_str(), "tenant.deleted" | "tenant.data_destroyed");
+        if !tells || self.tenant.is_some() {
+            return None;
+        }
+        let number = self.facts.iter().find(|(word, _)| word == "destroyed").map(|(_, number)| number);
+        number?.parse().ok().map(TenantNumber)
+    }
+
     /// Reads the canonical bytes of an event.
     ///
     /// # Errors

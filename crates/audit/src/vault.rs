@@ -3,7 +3,7 @@
 use crate::cluster::{AuditKey, Cluster};
 use crate::told::Told;
 use latchkey_domain::{Revision, TenantNumber};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 use tonic::Status;
@@ -21,6 +21,8 @@ pub struct Vault<C> {
 #[derive(Debug, Default)]
 struct Known {
     keys: HashMap<Option<TenantNumber>, AuditKey>,
+    /// Tenants whose key was destroyed: for good, as numbers are not used again.
+    destroyed: HashSet<TenantNumber>,
     /// As their first entries tell: a tenant that was deleted has its name here alone. A name for each tenant there ever was.
     names: HashMap<TenantNumber, String>,
 }
@@ -42,12 +44,18 @@ impl<C: Cluster> Vault<C> {
         revision: Revision,
         by: Instant,
     ) -> Result<Option<AuditKey>, Status> {
-        if let Some(key) = self.known().keys.get(&tenant).cloned() {
-            return Ok(Some(key));
+        if let Some(known) = self.known_key(tenant) {
+            return Ok(known);
         }
         let key = self.cluster.audit_key(tenant, revision, by).await?;
+        let mut known = self.known();
+        match (&key, tenant) {
+            (None, Some(tenant)) => known.destroyed.insert(tenant),
+            // It was destroyed while the cluster was asked.
+            (Some(key), _) if known.destroyed.contains(&key.tenant) => return Ok(None),
+            _ => false,
+        };
         if let Some(key) = &key {
-            let mut known = self.known();
             if known.keys.len() >= KEYS_MAX {
                 known.keys.clear();
             }
@@ -57,6 +65,23 @@ impl<C: Cluster> Vault<C> {
             }
         }
         Ok(key)
+    }
+
+    /// As [`Self::key`], where the cluster need not be asked.
+    #[must_use]
+    pub fn known_key(&self, tenant: Option<TenantNumber>) -> Option<Option<AuditKey>> {
+        let known = self.known();
+        if tenant.is_some_and(|tenant| known.destroyed.contains(&tenant)) {
+            return Some(None);
+        }
+        known.keys.get(&tenant).cloned().map(Some)
+    }
+
+    /// The key of a tenant was destroyed: what is left of it here goes at once.
+    pub fn forget(&self, tenant: TenantNumber) {
+        let mut known = self.known();
+        known.keys.remove(&Some(tenant));
+        known.destroyed.insert(tenant);
     }
 
     /// Learns from an entry what its tenant is called.

@@ -1,13 +1,14 @@
-//! Streams of entries. Each has a task of its own that walks the store from its place on, and a short queue: a caller that does not
-//! keep up is let go, and begins again from the last mark of progress.
+//! Streams of entries. Each has a task of its own that walks the journal from its place on, and a short queue: a caller that does not
+//! keep up is let go, and begins again from the last mark of progress. Who asks for what retention took is told so, and never led
+//! past it: an auditor takes silence for an answer.
 
-use crate::archive::Archive;
 use crate::cluster::Cluster;
+use crate::entries::Entries;
 use crate::search::Search;
 use crate::show;
-use latchkey_domain::IdentityName;
+use latchkey_domain::{IdentityName, Sequence};
 use latchkey_telemetry::names;
-use latchkey_transport::{Class, Unavailable};
+use latchkey_transport::{Class, Unavailable, status};
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::watch_entries_response::Item;
 use metrics::gauge;
@@ -52,7 +53,7 @@ pub(crate) struct Watches {
 
 /// One stream.
 pub(crate) struct Watch<C> {
-    pub(crate) archive: Archive<C>,
+    pub(crate) entries: Entries<C>,
     pub(crate) search: Search,
     /// The first sequence to look at.
     pub(crate) from: u64,
@@ -178,14 +179,14 @@ async fn send<C: Cluster, P: Future<Output = Result<(), Status>>>(
     messages: &Queue,
     mut proof: Proof<impl Fn() -> P>,
 ) -> Result<std::convert::Infallible, Status> {
-    let Watch { archive, search, from } = watch;
-    let (mut at, mut grows) = (from, archive.reader().watch());
+    let Watch { entries, search, from } = watch;
+    let (mut at, mut grows) = (from, entries.log().watch());
     let mut marked = Instant::now();
     loop {
         let stored = *grows.borrow_and_update();
         let caught_up = at >= stored;
         if !caught_up {
-            at = pass(&archive, &search, at, messages, &mut proof).await?;
+            at = pass(&entries, &search, at, messages, &mut proof).await?;
         }
         proof.renew().await?;
         if at >= *grows.borrow() || marked.elapsed() >= PROGRESS_INTERVAL {
@@ -193,7 +194,7 @@ async fn send<C: Cluster, P: Future<Output = Result<(), Status>>>(
             put(messages, Item::NextSequence(at)).await?;
         }
         if at >= *grows.borrow() {
-            // An end of the store's life is told by `stopped`.
+            // An end of the journal's life is told by `stopped`.
             let _ = timeout(PROGRESS_INTERVAL, grows.changed()).await;
         }
     }
@@ -201,19 +202,18 @@ async fn send<C: Cluster, P: Future<Output = Result<(), Status>>>(
 
 /// Sends what is looked for of one block, and tells where the next begins.
 async fn pass<C: Cluster, P: Future<Output = Result<(), Status>>>(
-    archive: &Archive<C>,
+    entries: &Entries<C>,
     search: &Search,
     at: u64,
     messages: &Queue,
     proof: &mut Proof<impl Fn() -> P>,
 ) -> Result<u64, Status> {
-    let Some(segment) = archive.reader().segment(at) else { return Ok(at) };
-    if segment.summary().is_some_and(|summary| !search.may_be_in(summary)) {
-        return Ok(segment.next());
-    }
-    let Some(block) = archive.block(at).await? else { return Ok(at) };
+    let Some(block) = entries.block(at).await? else {
+        let kept_from = entries.log().kept_from();
+        return if kept_from > at { Err(status::entries_not_kept(Sequence(at), Sequence(kept_from))) } else { Ok(at) };
+    };
     for (sequence, frame) in (block.first..).zip(&block.frames).skip_while(|(sequence, _)| *sequence < at) {
-        if let Some(found) = archive.find(search, sequence, frame, Instant::now() + PROOF_INTERVAL).await? {
+        if let Some(found) = entries.find(search, sequence, frame, Instant::now() + PROOF_INTERVAL).await? {
             proof.renew().await?;
             put(messages, Item::Entry(show::entry(found))).await?;
         }

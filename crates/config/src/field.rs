@@ -13,10 +13,23 @@ pub(crate) trait Field: Sized {
     const REMEDY: &'static str = "correct the value";
 
     fn parse(text: &str) -> Option<Self>;
+
+    /// How a wrong one is told. What may hold a secret is not.
+    fn shown(text: &str) -> String {
+        format!("{text:?}")
+    }
 }
 
 impl Field for u64 {
     const EXPECTED: &'static str = "a whole number, 0 or more";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Field for bool {
+    const EXPECTED: &'static str = "true or false";
 
     fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
@@ -71,6 +84,10 @@ impl<T: Field> Field for Option<T> {
     fn parse(text: &str) -> Option<Self> {
         if text.is_empty() { Some(None) } else { T::parse(text).map(Some) }
     }
+
+    fn shown(text: &str) -> String {
+        T::shown(text)
+    }
 }
 
 /// Separated by commas.
@@ -83,5 +100,9 @@ impl<T: Field> Field for Vec<T> {
             return Some(Self::new());
         }
         text.split(',').map(|item| T::parse(item.trim())).collect()
+    }
+
+    fn shown(text: &str) -> String {
+        T::shown(text)
     }
 }

@@ -24,6 +24,10 @@ settings! {
         value cluster_secret_file: Option<PathBuf> = "";
         /// The file with the key-encryption key. Mode 0600. Required. Since 0.1.
         value kek_file: PathBuf;
+        /// The files with the key-encryption keys that came before the one in `kek_file`, newest first, each with mode 0600. They
+        /// unwrap what they wrapped, and wrap nothing new once `latchkey keyring rotate kek` moved the keyring; a file that
+        /// `latchkey keyring status` shows as needed by nobody is taken out of here and destroyed. Default empty. Since 0.1.
+        value kek_files_previous: Vec<PathBuf> = "";
         /// Where the replicas' `listen` can be reached, at least one; the leader is found from any of them. Each a host
         /// and a port, such as `replica-1.example:7720`. Required. Since 0.1.
         value registry_endpoints: Vec<HostPort>;

@@ -62,7 +62,7 @@ impl Reader {
                 Some(value) => return Some(value),
                 None => self.mistake(
                     &setting,
-                    Some(format!("{text:?}, {origin}")),
+                    Some(format!("{}, {origin}", T::shown(&text))),
                     format!("must be {}", T::EXPECTED),
                     T::REMEDY,
                 ),

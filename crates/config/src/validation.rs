@@ -10,6 +10,7 @@ use crate::backup::BackupSettings;
 use crate::declare::{Group as _, settings};
 use crate::host_port::HostPort;
 use crate::mistake::Mistakes;
+use crate::observation::ObservationSettings;
 use crate::raft::RaftSettings;
 use crate::reader::Reader;
 use crate::sources::Sources;
@@ -32,6 +33,11 @@ settings! {
         value cluster_secret_file: Option<PathBuf> = "";
         /// The file with the key-encryption key. Mode 0600, outside the data folder. Required. Since 0.1.
         value kek_file: PathBuf;
+        /// The files with the key-encryption keys that came before the one in `kek_file`, newest first, each with mode 0600 and
+        /// outside the data folder. They unwrap what they wrapped, and wrap nothing new once `latchkey keyring rotate kek` moved
+        /// the keyring; a file that `latchkey keyring status` shows as needed by nobody is taken out of here and destroyed.
+        /// Default empty. Since 0.1.
+        value kek_files_previous: Vec<PathBuf> = "";
         /// The replicas that the cluster begins with, this one among them. Read on the first start only; from then on the
         /// cluster itself knows its members.
         groups members: MemberSettings;
@@ -39,6 +45,8 @@ settings! {
         group tls: TlsSettings;
         /// Backups by the clock.
         group backup: BackupSettings;
+        /// What this replica sees of the use of keys.
+        group observations: ObservationSettings;
         /// Logs and traces.
         group telemetry: TelemetrySettings;
     }
@@ -90,7 +98,9 @@ fn check(settings: &ValidationSettings, reader: &mut Reader) {
     let folder = &settings.node.data_folder;
     let secret = settings.cluster_secret_file.as_ref().map(|file| ("cluster_secret_file", file));
     let key = settings.tls.key_file.as_ref().map(|file| ("tls.key_file", file));
-    for (name, file) in secret.into_iter().chain(key).chain([("kek_file", &settings.kek_file)]) {
+    let previous = settings.kek_files_previous.iter().map(|file| ("kek_files_previous", file));
+    let keks = [("kek_file", &settings.kek_file)].into_iter().chain(previous);
+    for (name, file) in secret.into_iter().chain(key).chain(keks) {
         let expected = format!("must not lie in node.data_folder ({})", folder.display());
         let remedy = "move it: whoever gets a copy of the data must not get the secret with it";
         reader.require(!file.starts_with(folder), name, file.display(), expected, remedy);

@@ -1,12 +1,12 @@
 //! Who calls: a management key goes the way of every other key, and names an identity at its end.
 
-use crate::{Access, Ground, Question, Undecided, decide};
+use crate::{Access, Ground, Question, Undecided, decide_noting};
 use alloc::sync::Arc;
 use core::fmt;
 use core::net::IpAddr;
 use latchkey_domain::{DurationMillis, Grant, IdentityName, KeyName, KeyspaceName};
 use latchkey_policy::AccessContext;
-use latchkey_state::{Holder, Identity, Key, Tenant};
+use latchkey_state::{Found, Holder, Identity, Key, Tenant};
 
 /// An identity that proved itself with a management key.
 #[derive(Clone, Copy, Debug)]
@@ -38,9 +38,24 @@ pub fn authenticate<'a>(
     ground: Ground<'a>,
     age: DurationMillis,
 ) -> Result<Identified<'a>, NotIdentified> {
+    authenticate_noting(key_text, client, ground, age, |_| {})
+}
+
+/// As [`authenticate`], and tells `note` which version was used, as [`decide_noting`] does: a management key is used by
+/// whoever calls with it.
+///
+/// # Errors
+/// As [`authenticate`].
+pub fn authenticate_noting<'a>(
+    key_text: &str,
+    client: Option<IpAddr>,
+    ground: Ground<'a>,
+    age: DurationMillis,
+    note: impl FnOnce(Found<'a>),
+) -> Result<Identified<'a>, NotIdentified> {
     let context = AccessContext { client_address: client, ..AccessContext::default() };
     let access = Access { query: None, context: &context };
-    let decision = decide(key_text, ground, Question::management(), access, || Ok::<_, Undecided>(age));
+    let decision = decide_noting(key_text, ground, Question::management(), access, || Ok::<_, Undecided>(age), note);
     let verdict = decision.and_then(|decision| Ok(decision.verdict(age)?)).map_err(NotIdentified::Undecided)?;
     let found = verdict.named().filter(|_| verdict.content().is_some()).ok_or(NotIdentified::Unknown)?;
     let key = found.key;
@@ -52,7 +67,8 @@ pub fn authenticate<'a>(
 
 /// As [`authenticate`], for somebody who validates: on a state that is too old for who he is, he is who he was known to be
 /// last if he may ask for a keyspace whose policy that is. What he is answered is then bound to such keyspaces
-/// ([`Question::by`]), and a management key that is revoked stops within the longest bound of any.
+/// ([`Question::by`]), and a management key that is revoked stops within the longest bound of any. Tells `note` which
+/// version was used, as [`authenticate_noting`] does.
 ///
 /// # Errors
 /// [`NotIdentified`]. Who is unknown to a state that is too old is not told so: he may have come since.
@@ -61,8 +77,9 @@ pub fn authenticate_validator<'a>(
     client: Option<IpAddr>,
     ground: Ground<'a>,
     age: DurationMillis,
+    note: impl FnOnce(Found<'a>),
 ) -> Result<Identified<'a>, NotIdentified> {
-    let stale = match authenticate(key_text, client, ground, age) {
+    let stale = match authenticate_noting(key_text, client, ground, age, note) {
         Err(stale @ NotIdentified::Undecided(Undecided::Stale(_))) => stale,
         known => return known,
     };
@@ -89,6 +106,12 @@ impl<'a> Identified<'a> {
     #[must_use]
     pub const fn identity(&self) -> &'a Arc<Identity> {
         self.identity
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub const fn tenant(&self) -> &'a Arc<Tenant> {
+        self.tenant
     }
 
     /// What it may do, and where.

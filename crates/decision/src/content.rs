@@ -14,13 +14,13 @@ pub struct Content<'a> {
     layers: Layers<'a>,
 }
 
-/// That a version is about to retire: another one has taken its place.
+/// That another version has taken the place of this one, or is there to do so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RotationHint {
     /// The rotation that retires it; absent: it has ended, or has left.
     pub rotation: Option<RotationId>,
-    /// The version is not accepted from this time on.
-    pub retires_at: UnixMillis,
+    /// The version is not accepted from this time on; absent: its end is not set yet.
+    pub retires_at: Option<UnixMillis>,
 }
 
 impl<'a> Content<'a> {
@@ -66,14 +66,20 @@ impl<'a> Content<'a> {
         [key.expires_at, parent.and_then(|parent| parent.expires_at)].into_iter().flatten().min()
     }
 
-    /// Set where the version is about to retire.
+    /// Set where the version is about to retire, and as soon as another one is accepted beside it that is to take its place:
+    /// an end that waits for clients to move needs them to know.
     #[must_use]
     pub fn rotation(&self) -> Option<RotationHint> {
         let Found { key, version, .. } = self.found;
-        let retires_at = version.retires_at()?;
         let live = key.rotation().and_then(|id| self.ground.state.rotation_at(key.keyspace, key.id, id));
-        let retiring = live.filter(|rotation| rotation.state.overlaps() && rotation.old == Some(version.id));
-        Some(RotationHint { rotation: retiring.map(|rotation| rotation.id), retires_at })
+        let live = live.filter(|rotation| rotation.old == Some(version.id));
+        let Some(retires_at) = version.retires_at() else {
+            let accepted = |id| key.version(id).is_some_and(|new| !new.is_pending());
+            let rotation = live.filter(|rotation| rotation.new.is_some_and(accepted))?;
+            return Some(RotationHint { rotation: Some(rotation.id), retires_at: None });
+        };
+        let retiring = live.filter(|rotation| rotation.overlaps());
+        Some(RotationHint { rotation: retiring.map(|rotation| rotation.id), retires_at: Some(retires_at) })
     }
 }
 

@@ -42,10 +42,12 @@ mod resolved;
 mod verdict;
 
 pub use admitted::{Admitted, Limit};
-pub use authenticate::{Identified, NotIdentified, authenticate, authenticate_validator, recognise};
+pub use authenticate::{
+    Identified, NotIdentified, authenticate, authenticate_noting, authenticate_validator, recognise,
+};
 pub use bound::{Freshness, Stale};
 pub use content::{Content, RotationHint};
-pub use decide::{Undecided, decide};
+pub use decide::{Undecided, decide, decide_noting};
 pub use denials::Denials;
 pub use denied::Denied;
 pub use explain::{Check, Explained, Explanation, Finding, explain};
@@ -56,5 +58,5 @@ pub use hold::{Held, NotHeld, hold};
 pub use permit::{Access, Permit};
 pub use presented::{Native, Presented};
 pub use question::Question;
-pub use resolved::{PepperMissing, Resolved, resolve};
+pub use resolved::{PepperMissing, Resolved, claimed, resolve};
 pub use verdict::{Decision, Disclosure, Verdict};

@@ -66,6 +66,15 @@ pub fn resolve<'a>(
     Ok(Resolved { ground, question, standing })
 }
 
+/// The version that a text of our own form names by its public id, within the caller's grant: whose secret was meant where
+/// nothing was found. For the access log alone, and never for whoever asked.
+#[must_use]
+pub fn claimed<'a>(key_text: &str, ground: Ground<'a>, question: Question<'_>) -> Option<Found<'a>> {
+    let Ok(Presented::Native(native)) = Presented::read_own(key_text) else { return None };
+    let found = ground.state.version(native.version())?;
+    is_within(&found, &native, question).then_some(found)
+}
+
 impl<'a> Resolved<'a> {
     pub(crate) const fn ground(&self) -> Ground<'a> {
         self.ground
@@ -73,6 +82,14 @@ impl<'a> Resolved<'a> {
 
     pub(crate) const fn standing(&self) -> Standing<'a> {
         self.standing
+    }
+
+    /// The version whose secret matched, of whatever keyspace within the caller's grant.
+    pub(crate) const fn matched(&self) -> Option<Found<'a>> {
+        match self.standing {
+            Standing::Found(found) | Standing::Elsewhere(found) => Some(found),
+            Standing::Unknown => None,
+        }
     }
 
     pub(crate) fn bound(&self) -> Bound<'a> {
@@ -95,10 +112,7 @@ fn find<'a>(
     if found.is_none() {
         look_up_decoy(ground.state, native.version());
     }
-    let found = found.filter(|found| {
-        // The prefix is in front of the checksum but not of the secret's hash: a text may not claim another keyspace.
-        found.keyspace.settings.prefix.as_str() == native.prefix() && question.reaches(found.tenant, found.keyspace)
-    });
+    let found = found.filter(|found| is_within(found, native, question));
     let (pepper, digest) = match found {
         Some(found) => {
             let number = found.version.pepper;
@@ -112,6 +126,11 @@ fn find<'a>(
     };
     let matches = pepper.digest(&Inner::of(native.version(), native.secret())).matches(digest);
     Ok(found.filter(|_| matches))
+}
+
+/// The prefix is in front of the checksum but not of the secret's hash: a text may not claim another keyspace.
+fn is_within(found: &Found<'_>, native: &Native<'_>, question: Question<'_>) -> bool {
+    found.keyspace.settings.prefix.as_str() == native.prefix() && question.reaches(found.tenant, found.keyspace)
 }
 
 /// As [`find`], by the digest of a foreign text under each pepper. Whatever came of one, all are tried.

@@ -31,13 +31,16 @@ extern crate alloc;
 pub mod base62;
 mod bounded_set;
 mod cluster;
+mod delivery;
 mod environment;
+mod expiry_notices;
 mod grammar;
 mod grant;
 mod http_method;
 mod id;
 mod import_format;
 mod import_refusal;
+mod kek_id;
 mod last_known_max;
 mod metadata;
 mod name;
@@ -55,6 +58,8 @@ mod revision;
 mod revocation;
 mod role;
 mod rotation;
+mod rotation_policy;
+mod rotation_terms;
 mod terms;
 mod text;
 mod time;
@@ -62,7 +67,9 @@ mod workload;
 
 pub use bounded_set::{BoundedSet, TooMany};
 pub use cluster::{ClusterId, NodeId};
+pub use delivery::{Delivery, RecipientKey, RecipientKeyError, RsaKey};
 pub use environment::{ENVIRONMENT_BYTES_MAX, Environment, EnvironmentError, EnvironmentRule};
+pub use expiry_notices::{ExpiryNotices, ExpiryNoticesError, ExpiryNoticesRule};
 pub use grammar::GrammarError;
 pub use grant::{Duty, Grant, Scope, covers};
 pub use http_method::{METHOD_BYTES_MAX, METHODS_MAX, Method, MethodError, MethodRule, MethodSet};
@@ -73,6 +80,7 @@ pub use import_format::{
     ImportStart, Shaped,
 };
 pub use import_refusal::ImportRefusal;
+pub use kek_id::KekId;
 pub use last_known_max::{LastKnownMax, LastKnownMaxError};
 pub use metadata::{METADATA_BYTES_MAX, METADATA_KEY_BYTES_MAX, METADATA_PAIRS_MAX, Metadata, MetadataError};
 pub use name::{
@@ -94,7 +102,13 @@ pub use resource::{ResourceError, ResourcePath, ResourcePattern, ResourceRule, R
 pub use revision::{Revision, Sequence};
 pub use revocation::RevocationReason;
 pub use role::{BuiltInRole, ROLES_MAX, RoleSet};
-pub use rotation::RotationState;
+pub use rotation::{HoldCause, RotationState};
+pub use rotation_policy::{
+    AT_ONCE_DEFAULT, AT_ONCE_MAX, CRON_BYTES_MAX, NOTICES_MAX, PHASE_FILTER_BYTES_MAX, PHASES_MAX, RiskClass,
+    RotationMode, RotationPhase, RotationPolicy, RotationPolicyError, RotationPolicyRule, RotationWindow,
+    TIME_ZONE_BYTES_MAX, WINDOWS_MAX,
+};
+pub use rotation_terms::{AtDeadline, HOLD_MAX, OVERLAP_MAX, OverlapStart, RotationTerms};
 pub use terms::Terms;
 pub use text::{DisplayName, Purpose, ReasonText, SourceId, TextError, TextRule};
 pub use time::{DurationMillis, UnixMillis};

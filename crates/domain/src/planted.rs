@@ -54,10 +54,32 @@ pub enum Plant {
     TwoSnapshotsInBatch,
     /// A grant is believed as the service saw it, and not looked up again where the command is applied.
     GrantNotRechecked,
+    /// A step of a rotation is taken for whoever held the claim before.
+    FenceIgnored,
+    /// An old version is retired by what some replicas saw, and not all.
+    RetireUnheard,
+    /// An old version is retired before the shortest overlap is over.
+    OverlapMinIgnored,
+    /// A version whose text was lost is not revoked when another takes its place.
+    ReplacedNotRevoked,
+    /// A pepper is destroyed that digests are still under.
+    PepperDroppedInUse,
+    /// A replica vouches for any checkpoint that audit has signed, whatever its own tree says.
+    CosignUnseen,
+    /// The audit service signs a checkpoint without a look at the last one that it signed, or that is recorded.
+    SignUnchecked,
+    /// What some leaves of the published tree are the hashes of is not published.
+    BundleLeftOut,
+    /// What replicas observed is acknowledged before it is durable.
+    AcknowledgeEarly,
+    /// A batch of observations that was taken before is counted again.
+    CountTwice,
+    /// Entries are forgotten that no recorded checkpoint covers, where audit says so.
+    TrimUnchecked,
 }
 
 /// Each bug and its word, in the order of their numbers.
-const WORDS: [(Plant, &str); 23] = [
+const WORDS: [(Plant, &str); 34] = [
     (Plant::SkippedSync, "skipped-sync"),
     (Plant::VoteBeforeLog, "vote-before-log"),
     (Plant::StaleQuorum, "stale-quorum"),
@@ -81,6 +103,17 @@ const WORDS: [(Plant, &str); 23] = [
     (Plant::NonAtomicSwap, "non-atomic-swap"),
     (Plant::TwoSnapshotsInBatch, "two-snapshots-in-batch"),
     (Plant::GrantNotRechecked, "grant-not-rechecked"),
+    (Plant::FenceIgnored, "fence-ignored"),
+    (Plant::RetireUnheard, "retire-unheard"),
+    (Plant::OverlapMinIgnored, "overlap-min-ignored"),
+    (Plant::ReplacedNotRevoked, "replaced-not-revoked"),
+    (Plant::PepperDroppedInUse, "pepper-dropped-in-use"),
+    (Plant::CosignUnseen, "cosign-unchecked"),
+    (Plant::SignUnchecked, "sign-unchecked"),
+    (Plant::BundleLeftOut, "bundle-left-out"),
+    (Plant::AcknowledgeEarly, "acknowledge-early"),
+    (Plant::CountTwice, "count-twice"),
+    (Plant::TrimUnchecked, "trim-beyond-checkpoint"),
 ];
 
 impl Plant {
@@ -138,7 +171,7 @@ mod tests {
         for plant in Plant::all() {
             assert_eq!(Plant::parse(plant.word()), Some(plant));
         }
-        assert_eq!(Plant::all().count(), Plant::GrantNotRechecked as usize);
+        assert_eq!(Plant::all().count(), Plant::TrimUnchecked as usize);
         assert_eq!(Plant::parse("none"), None);
     }
 

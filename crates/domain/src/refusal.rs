@@ -1,8 +1,9 @@
 //! Refusals: answers that tell a caller what to change. A refusal is deterministic, is replicated with the command
 //! that it answers, and changed nothing.
 
-use crate::{DurationMillis, Duty, ImportFormatId, NodeId, ReplicaRole, RotationState, Scope, UnixMillis};
+use crate::{DurationMillis, Duty, ImportFormatId, KekId, NodeId, ReplicaRole, RotationState, Scope, UnixMillis};
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// What kind of resource a refusal speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -237,6 +238,21 @@ pub enum Refusal {
         /// Its number.
         number: u32,
     },
+    /// The wrapped key is in use, or too many rotations of its kind are under way.
+    RingKeyInUse {
+        /// Its number.
+        number: u32,
+        /// How many versions and wrapped keys of the state still need it.
+        uses: u64,
+    },
+    /// Not every replica has the key-encryption key that the keyring is to be moved to. Only the leader knows, so this is
+    /// never the answer of a record.
+    KekNotEverywhere {
+        /// Which key-encryption key.
+        kek: KekId,
+        /// The replicas that do not have it, do not name it first, or have not spoken.
+        missing: Vec<NodeId>,
+    },
     /// The time stamped lies more than an hour ahead of the replicated clock.
     ClockJump {
         /// What the leader stamped.
@@ -334,11 +350,42 @@ pub enum Refusal {
         /// How many entries nobody has taken yet.
         entries: u64,
     },
+    /// Another process drives rotations by now.
+    RotationFenced {
+        /// The fence given.
+        fence: u64,
+        /// The current one; 0: nobody drives them yet.
+        current: u64,
+    },
+    /// Another process drives rotations.
+    RotationClaimed {
+        /// Until when at least.
+        ends_at: UnixMillis,
+    },
     /// A revision of an older epoch was given; a new one has to be taken.
     EpochChanged {
         /// The epoch given.
         given: u64,
         /// The cluster's epoch.
         current: u64,
+    },
+    /// The replica has another node key, or the key is another replica's.
+    NodeKeyKnown {
+        /// The replica that has a key, or this one.
+        replica: NodeId,
+    },
+    /// The checkpoint does not go on from what was signed before, or is none of the audit tree.
+    CheckpointConflict {
+        /// How many entries it is of.
+        size: u64,
+        /// What was expected, and what was found.
+        problem: String,
+    },
+    /// Another audit log needs not begin: the one that there is seems not to be lost.
+    AuditLogNotLost {
+        /// How many entries wait for audit.
+        entries: u64,
+        /// What was expected, and what was found.
+        problem: String,
     },
 }

@@ -9,13 +9,13 @@ pub enum RotationState {
     Planned,
     /// The new version is made and not yet accepted: a standby.
     Prepared,
-    /// The new secret lies where its consumer reads it.
+    /// The new secret lies where its consumer reads it, and is accepted unless it is to be from a later time on.
     Delivered,
-    /// The new secret was read back.
+    /// The new version is known in every region, and the consumer's own check passed where there is one.
     Verified,
-    /// Both versions are accepted.
+    /// Both versions are accepted, and the end of the old one is set.
     Overlap,
-    /// The overlap was over, and the old version is kept since it is still used.
+    /// It waits: for an operator, or for the old version to fall silent.
     Held,
     /// Only the new version is accepted.
     Completed,
@@ -65,16 +65,43 @@ impl RotationState {
         matches!(self, Self::Completed | Self::RolledBack | Self::Cancelled | Self::Failed)
     }
 
-    /// Whether the new version is made and not yet accepted.
+    /// Whether it is not settled: it counts against what its keyspace may have at once. Of an overlap only the end is
+    /// left to come.
     #[must_use]
-    pub const fn has_standby(self) -> bool {
-        matches!(self, Self::Prepared | Self::Delivered | Self::Verified)
+    pub const fn is_unsettled(self) -> bool {
+        matches!(self, Self::Planned | Self::Prepared | Self::Delivered | Self::Verified | Self::Held)
     }
+}
 
-    /// Whether both versions are accepted.
+/// Why a rotation is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HoldCause {
+    /// Somebody asked for it.
+    Asked,
+    /// The new secret could not be delivered.
+    Delivery,
+    /// The consumer's own check failed.
+    Check,
+    /// The old version was used at the deadline.
+    StillUsed,
+    /// The new version was never used.
+    NeverSeen,
+}
+
+impl HoldCause {
+    /// Every cause.
+    pub const ALL: [Self; 5] = [Self::Asked, Self::Delivery, Self::Check, Self::StillUsed, Self::NeverSeen];
+
+    /// The word for it.
     #[must_use]
-    pub const fn overlaps(self) -> bool {
-        matches!(self, Self::Overlap | Self::Held)
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "ASKED",
+            Self::Delivery => "DELIVERY",
+            Self::Check => "CHECK",
+            Self::StillUsed => "STILL_USED",
+            Self::NeverSeen => "NEVER_SEEN",
+        }
     }
 }
 
@@ -89,10 +116,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_is_final_has_a_standby_or_overlaps_and_never_two_of_these() {
+    fn a_state_is_final_or_unsettled_or_an_overlap_and_never_two_of_these() {
         for state in RotationState::ALL {
-            let of = [state.is_final(), state.has_standby(), state.overlaps()];
-            assert_eq!(of.into_iter().filter(|holds| *holds).count(), usize::from(state != RotationState::Planned));
+            let of = [state.is_final(), state.is_unsettled(), state == RotationState::Overlap];
+            assert_eq!(of.into_iter().filter(|holds| *holds).count(), 1, "{state}");
         }
     }
 }

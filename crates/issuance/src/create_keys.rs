@@ -2,16 +2,20 @@
 
 use crate::Handlers;
 use latchkey_crypto::{Digest, KeyText, draw_key_id, draw_version_id};
-use latchkey_domain::{Duty, RingNumber, Scope};
+use latchkey_delivery::check_recipient;
+use latchkey_domain::{Duty, RecipientKey, RingNumber, Scope, VersionName};
 use latchkey_link::answers::{self, told, unexpected};
 use latchkey_link::{Authorized, Call, KeyspaceMaterial, ProvenIdentity, Registry, Time, visibility, wait_for};
 use latchkey_minting::KeyDetails;
 use latchkey_minting::contexts::ReplayPlace;
 use latchkey_state::{HolderName, NewKey, Operation, SEALED_INNER_BYTES};
 use latchkey_telemetry::OsEntropy;
+use latchkey_transport::Rejection;
 use latchkey_wire::applied::Told;
 use latchkey_wire::pb::v1;
 use latchkey_wire::request::CreateKeys;
+use latchkey_wire::violation::FieldViolations;
+use std::fmt::Display;
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -29,11 +33,12 @@ impl<R: Registry> Handlers<R> {
         let scopes = scopes(&call.asked);
         let authorized = Authorized::check_all(call.asked, call.identity, &[Duty::Issuer], &scopes)?;
         let (asked, identity) = authorized.into_parts();
+        check_recipients(&asked.recipients)?;
         let material = self.material.keyspace(&*self.registry, &asked.keyspace, by).await?;
         if asked.validate_only {
             return self.rehearse_keys(&material, asked, &identity, by).await;
         }
-        let CreateKeys { keyspace, keys, request, wait, .. } = asked;
+        let CreateKeys { keyspace, keys, recipients, request, wait, .. } = asked;
         let mint_keys = self.material.mint_keys(&material, by).await?;
         let mint = mint_keys.mint(&material);
         let (keys, texts): (Vec<_>, Vec<_>) =
@@ -57,7 +62,12 @@ impl<R: Registry> Handlers<R> {
             (true, _, _) => Vec::new(),
         };
         let replicas = wait_for(&*self.registry, wait, revision, bound, by).await;
-        Ok(Created { keys: issued(keys, &texts), revision: revision.into(), regions: visibility(&replicas), replayed })
+        Ok(Created {
+            keys: issued(keys, &texts, &recipients)?,
+            revision: revision.into(),
+            regions: visibility(&replicas),
+            replayed,
+        })
     }
 
     /// The keys as they would be, without names, versions and texts.
@@ -78,6 +88,7 @@ impl<R: Registry> Handlers<R> {
             key: Some(v1::Key { name: String::new(), versions: Vec::new(), etag: String::new(), ..key }),
             version: String::new(),
             key_text: String::new(),
+            sealed_key_text: Vec::new(),
         });
         Ok(Created { keys: nameless.collect(), revision: revision.into(), regions: Vec::new(), replayed: false })
     }
@@ -103,7 +114,18 @@ fn scopes(asked: &CreateKeys) -> Vec<Scope> {
 
 /// A key for a rehearsal: it has ids, which nobody is shown, and no secret.
 fn unminted(key: KeyDetails, pepper: RingNumber) -> NewKey {
-    let KeyDetails { holder, display_name, purpose, terms, roles, parent, metadata, not_before, expiry } = key;
+    let KeyDetails {
+        holder,
+        display_name,
+        purpose,
+        terms,
+        roles,
+        parent,
+        metadata,
+        not_before,
+        expiry,
+        rotation_policy,
+    } = key;
     NewKey {
         id: draw_key_id(&mut OsEntropy),
         version: draw_version_id(&mut OsEntropy),
@@ -119,17 +141,43 @@ fn unminted(key: KeyDetails, pepper: RingNumber) -> NewKey {
         metadata,
         not_before,
         expiry,
+        rotation_policy,
     }
 }
 
-/// Each key with its first version and, where they are known, its text.
-fn issued(keys: Vec<v1::Key>, texts: &[KeyText]) -> Vec<v1::IssuedKey> {
-    let mut texts = texts.iter().map(|text| text.expose().to_owned());
-    keys.into_iter()
-        .map(|key| v1::IssuedKey {
-            version: key.versions.first().map(|version| version.name.clone()).unwrap_or_default(),
-            key: Some(key),
-            key_text: texts.next().unwrap_or_default(),
-        })
-        .collect()
+/// Each key with its first version and, where they are known, its text, or that sealed to whoever asked.
+fn issued(
+    keys: Vec<v1::Key>,
+    texts: &[KeyText],
+    recipients: &[Option<RecipientKey>],
+) -> Result<Vec<v1::IssuedKey>, Status> {
+    let count = recipients.len();
+    let (mut texts, mut recipients) = (texts.iter(), recipients.iter());
+    let issued = keys.into_iter().enumerate().map(|(at, key)| {
+        let version = key.versions.first().map(|version| version.name.clone()).unwrap_or_default();
+        let (key_text, sealed_key_text) = match (texts.next(), recipients.next().and_then(Option::as_ref)) {
+            (None, _) => (String::new(), Vec::new()),
+            (Some(text), None) => (text.expose().to_owned(), Vec::new()),
+            (Some(text), Some(recipient)) => {
+                let name = VersionName::parse(&version).map_err(|_| unexpected("new keys"))?;
+                let sealed = latchkey_delivery::seal(recipient, &name, text);
+                (String::new(), sealed.map_err(|error| refused(at, count, error))?)
+            }
+        };
+        Ok(v1::IssuedKey { version, key: Some(key), key_text, sealed_key_text })
+    });
+    issued.collect()
+}
+
+/// Refuses keys that nothing can be sealed to, before there is a text that nobody could read.
+fn check_recipients(recipients: &[Option<RecipientKey>]) -> Result<(), Status> {
+    recipients.iter().enumerate().try_for_each(|(at, recipient)| match recipient {
+        Some(recipient) => check_recipient(recipient).map_err(|error| refused(at, recipients.len(), error)),
+        None => Ok(()),
+    })
+}
+
+fn refused(at: usize, count: usize, error: impl Display) -> Status {
+    let field = if count == 1 { "recipient".to_owned() } else { format!("requests[{at}].recipient") };
+    Rejection::FieldsInvalid(FieldViolations::one(&field, error)).into()
 }

@@ -21,11 +21,12 @@ pub(crate) const MAKERS: [Duty; 1] = [Duty::Admin];
 impl<R: Registry> Handlers<R> {
     pub(crate) async fn create_tenant(&self, call: Call<CreateTenant>) -> Result<v1::Tenant, Status> {
         let (asked, identity) = Authorized::check(call.asked, call.identity, &MAKERS, &Scope::System)?.into_parts();
-        let CreateTenant { name, display_name, request, validate_only } = asked;
+        let CreateTenant { name, display_name, contacts, request, validate_only } = asked;
         let manner = Manner::of(request, validate_only);
         let (tenant_key, audit_key) =
             if manner.is_rehearsal() { (unwrapped(), unwrapped()) } else { self.tenant_keys(call.by).await? };
-        let operation = latchkey_state::CreateTenant { tenant: name.tenant, display_name, tenant_key, audit_key };
+        let tenant = name.tenant;
+        let operation = latchkey_state::CreateTenant { tenant, display_name, contacts, tenant_key, audit_key };
         match self.change(&identity, manner, Operation::CreateTenant(operation), call.by).await?.0 {
             Told::Tenant(tenant) => Ok(tenant),
             _ => Err(unexpected("a new tenant")),
@@ -79,12 +80,12 @@ impl<R: Registry> Handlers<R> {
     }
 
     async fn tenant_keys(&self, by: Instant) -> Result<(WrappedKey, WrappedKey), Status> {
-        let cluster = self.registry.cluster(by).await?;
-        let tenant = DrawnKey::draw(&mut OsEntropy, cluster, RingKind::Tenant);
-        let audit = DrawnKey::draw(&mut OsEntropy, cluster, RingKind::Audit);
+        let of = self.material.cluster(&*self.registry, by).await?;
+        let tenant = DrawnKey::draw(&mut OsEntropy, of.cluster, RingKind::Tenant);
+        let audit = DrawnKey::draw(&mut OsEntropy, of.cluster, RingKind::Audit);
         // The tenant's key has no number yet.
         let audit_key = audit.wrapped_under(Numbered::new(RingNumber(0), tenant.key()), &mut OsEntropy);
-        Ok((self.material.wrap(&tenant, by).await?, audit_key))
+        Ok((self.material.wrap(&of, &tenant, by).await?, audit_key))
     }
 
     async fn data_key(&self, tenant: &TenantName, by: Instant) -> Result<WrappedKey, Status> {

@@ -74,6 +74,7 @@ impl<R: Registry> Handlers<R> {
         let material = self.material.keyspace(&*self.registry, &asked.keyspace, by).await?;
         let formats = &material.keyspace.settings.import_formats;
         let mint_keys = self.material.mint_keys(&material, by).await?;
+        let others = self.material.other_peppers(&material.tenant.cluster, by).await?;
         let ImportKeys { keyspace, rows, request, validate_only } = asked;
         let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
 
@@ -87,7 +88,8 @@ impl<R: Registry> Handlers<R> {
                     let key = mint.imported(&inner, details, &mut OsEntropy);
                     let version = key.version;
                     let imported = Imported { format, start, source_id, source_created_at, version };
-                    keys.push(KeyToImport { index, key, imported, suspended });
+                    let also = others.iter().map(|pepper| (pepper.number, pepper.key.digest(&inner))).collect();
+                    keys.push(KeyToImport { index, key, imported, suspended, also });
                 }
                 Err(row) => drop(refused.insert(index, row)),
             }

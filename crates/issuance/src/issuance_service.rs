@@ -24,8 +24,8 @@ impl<R: Registry> IssuanceService for Handlers<R> {
         let method = "IssuanceService/CreateKey";
         let created = self.entrance.call(method, request, request::read_create_key, |call| self.create_keys(call));
         Ok(created.await?.map(|Created { keys, revision, regions, replayed }| {
-            let IssuedKey { key, version, key_text } = keys.into_iter().next().unwrap_or_default();
-            CreateKeyResponse { key, version, key_text, revision: Some(revision), regions, replayed }
+            let IssuedKey { key, version, key_text, sealed_key_text } = keys.into_iter().next().unwrap_or_default();
+            CreateKeyResponse { key, version, key_text, revision: Some(revision), regions, replayed, sealed_key_text }
         }))
     }
 

@@ -19,7 +19,8 @@ impl Issuance {
     /// [`StartError`].
     pub fn options(settings: &IssuanceSettings) -> Result<Options, StartError> {
         let secret_file = settings.cluster_secret_file.as_deref();
-        let (security, kms) = service::open(&settings.tls, secret_file, &settings.kek_file, Workload::Issuance)?;
+        let keks = (settings.kek_file.as_path(), &settings.kek_files_previous[..]);
+        let (security, kms) = service::open(&settings.tls, secret_file, keks, Workload::Issuance)?;
         Ok(Options {
             listen: settings.listen,
             metrics_listen: Some(settings.metrics_listen),

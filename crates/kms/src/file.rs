@@ -1,7 +1,9 @@
-//! The KEK in a file of one line, `latchkey-kek-1:` and 64 hexadecimal digits, readable by its owner alone.
-use crate::{BoxFuture, Kms, KmsError, OsEntropy, Wrapped, wrapping};
+//! KEKs in files, each of one line, `latchkey-kek-1:` and 64 hexadecimal digits, readable by its owner alone.
+use crate::keks::{self, Kek};
+use crate::{BoxFuture, Kms, KmsError, OsEntropy, Wrapped};
 use latchkey_config::refused_mode;
 use latchkey_crypto::DataKey;
+use latchkey_domain::KekId;
 use std::fs::{self, File, OpenOptions};
 use std::future::ready;
 use std::io::{self, Read as _, Write as _};
@@ -16,12 +18,13 @@ const LINE_BYTES: usize = LABEL.len() + 64;
 /// Read and write for the owner.
 const MODE: u32 = 0o600;
 
-/// A KEK that lies in a file and is held in memory, where it is zeroed on drop.
+/// KEKs that lie in files and are held in memory, where they are zeroed on drop.
 ///
-/// For one machine, for tests and for whoever mounts the file from a secret store. The file is read once.
+/// For one machine, for tests and for whoever mounts the files from a secret store. Each file is read once.
 #[derive(Debug)]
 pub struct FileKms {
-    kek: DataKey,
+    /// The one that wraps first.
+    keks: Vec<Kek>,
     name: String,
 }
 
@@ -31,19 +34,19 @@ impl FileKms {
     /// # Errors
     /// [`KekFileError`], which says what to do.
     pub fn open(path: &Path) -> Result<Self, KekFileError> {
-        let read = |source| KekFileError::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(read)?;
-        // Of the open file, not of the path: what is checked is what is read.
-        let metadata = file.metadata().map_err(read)?;
-        if !metadata.is_file() {
-            return Err(KekFileError::NotAFile { path: path.to_owned() });
+        Self::open_with(path, &[])
+    }
+
+    /// Reads the KEK that wraps from the file at `path`, and those that it takes the place of from `previous`.
+    ///
+    /// # Errors
+    /// [`KekFileError`], which says what to do.
+    pub fn open_with(path: &Path, previous: &[PathBuf]) -> Result<Self, KekFileError> {
+        let mut keks = vec![read_kek(path)?];
+        for path in previous {
+            keks.push(read_kek(path)?);
         }
-        if let Some(found) = refused_mode(&metadata) {
-            return Err(KekFileError::Mode { path: path.to_owned(), found });
-        }
-        let kek = read_line(file).map_err(read)?;
-        let kek = kek.ok_or_else(|| KekFileError::Malformed { path: path.to_owned() })?;
-        Ok(Self { kek, name: format!("file:{}", path.display()) })
+        Ok(Self { keks, name: name(path, previous) })
     }
 
     /// Makes a file with a fresh KEK, durable on return, and opens it. Never replaces a file.
@@ -74,20 +77,57 @@ impl Kms for FileKms {
         &self.name
     }
 
-    fn wrap<'a>(&'a self, context: &'a [u8], key: &'a DataKey) -> BoxFuture<'a, Result<Wrapped, KmsError>> {
-        Box::pin(ready(Ok(wrapping::wrap(&self.kek, context, key, &mut OsEntropy))))
+    fn keks(&self) -> Vec<KekId> {
+        keks::ids(self.keks.iter())
+    }
+
+    fn wrap_under<'a>(
+        &'a self,
+        under: KekId,
+        context: &'a [u8],
+        key: &'a DataKey,
+    ) -> BoxFuture<'a, Result<Wrapped, KmsError>> {
+        Box::pin(ready(keks::wrap(self.keks.iter(), under, context, key, &mut OsEntropy)))
     }
 
     fn unwrap<'a>(&'a self, context: &'a [u8], wrapped: &'a [u8]) -> BoxFuture<'a, Result<DataKey, KmsError>> {
-        Box::pin(ready(wrapping::unwrap(&self.kek, context, wrapped)))
+        Box::pin(ready(keks::unwrap(self.keks.iter(), context, wrapped).map(|(_, key)| key)))
     }
+
+    fn identify<'a>(&'a self, context: &'a [u8], wrapped: &'a [u8]) -> BoxFuture<'a, Result<KekId, KmsError>> {
+        Box::pin(ready(keks::unwrap(self.keks.iter(), context, wrapped).map(|(kek, _)| kek)))
+    }
+}
+
+/// What these files are called in logs.
+pub(crate) fn name(path: &Path, previous: &[PathBuf]) -> String {
+    previous.iter().fold(format!("file:{}", path.display()), |name, path| format!("{name}, before {}", path.display()))
+}
+
+/// Reads one file.
+pub(crate) fn read_kek(path: &Path) -> Result<Kek, KekFileError> {
+    let read = |source| KekFileError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(read)?;
+    // Of the open file, not of the path: what is checked is what is read.
+    let metadata = file.metadata().map_err(read)?;
+    if !metadata.is_file() {
+        return Err(KekFileError::NotAFile { path: path.to_owned() });
+    }
+    if let Some(found) = refused_mode(&metadata) {
+        return Err(KekFileError::Mode { path: path.to_owned(), found });
+    }
+    let kek = read_line(file).map_err(read)?;
+    Ok(Kek::new(kek.ok_or_else(|| KekFileError::Malformed { path: path.to_owned() })?))
 }
 
 /// Why a KEK file cannot be used, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum KekFileError {
     /// The file is missing or cannot be read.
-    #[error("cannot read the key-encryption key in {path}; mount the file there, or generate one for a new cluster")]
+    #[error(
+        "cannot read the key-encryption key in {path}; mount the file there, or generate one for a new cluster; a previous \
+         one that nothing needs any more, see `latchkey keyring status`, is taken out of kek_files_previous"
+    )]
     Read {
         /// The file.
         path: PathBuf,
@@ -263,8 +303,8 @@ mod tests {
         let made = FileKms::generate(&first).unwrap();
         let other = FileKms::generate(&second).unwrap();
         assert_eq!(fs::metadata(&first).unwrap().permissions().mode() & 0o7777, 0o600);
-        assert_eq!(made.kek.expose(), FileKms::open(&first).unwrap().kek.expose());
-        assert_ne!(made.kek.expose(), other.kek.expose());
+        assert_eq!(made.keks(), FileKms::open(&first).unwrap().keks());
+        assert_ne!(made.keks(), other.keks());
         assert_eq!(made.name(), format!("file:{}", first.display()));
     }
 
@@ -281,7 +321,7 @@ mod tests {
     fn debug_shows_no_digit_of_the_key() {
         let folder = folder();
         let kms = FileKms::open(&written(&folder, &well_formed(), 0o600)).unwrap();
-        assert!(format!("{kms:?}").starts_with("FileKms { kek: DataKey(32 bytes), name: \"file:/"));
+        assert!(format!("{kms:?}").contains("key: DataKey(32 bytes) }], name: \"file:/"));
     }
 
     #[test]
@@ -289,5 +329,34 @@ mod tests {
         let folder = folder();
         let (first, second) = (folder.path().join("first"), folder.path().join("second"));
         conformance::suite(&FileKms::generate(&first).unwrap(), &FileKms::generate(&second).unwrap());
+    }
+
+    #[test]
+    fn the_first_wraps_and_the_previous_ones_unwrap() {
+        let folder = folder();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        let before = FileKms::generate(&old).unwrap();
+        drop(FileKms::generate(&new).unwrap());
+        let both = FileKms::open_with(&new, std::slice::from_ref(&old)).unwrap();
+        let after = FileKms::open(&new).unwrap();
+        assert_eq!(both.keks(), [after.keks(), before.keks()].concat());
+        assert_eq!(both.name(), format!("file:{}, before {}", new.display(), old.display()));
+        conformance::change(&before, &both, &after);
+    }
+
+    #[test]
+    fn a_kek_that_is_named_twice_is_one() {
+        let folder = folder();
+        let path = written(&folder, &well_formed(), 0o600);
+        let kms = FileKms::open_with(&path, std::slice::from_ref(&path)).unwrap();
+        assert_eq!(kms.keks().len(), 1);
+    }
+
+    #[test]
+    fn a_previous_file_that_is_missing_is_told_with_the_remedy() {
+        let folder = folder();
+        let path = written(&folder, &well_formed(), 0o600);
+        let error = FileKms::open_with(&path, &[folder.path().join("gone")]).unwrap_err();
+        assert!(error.to_string().contains("taken out of kek_files_previous"), "{error}");
     }
 }

@@ -1,5 +1,5 @@
 //! Wrapping under a KEK that is at hand: a key is sealed like any record.
-use crate::{KmsError, Wrapped};
+use crate::KmsError;
 use latchkey_crypto::envelope::{self, Context, Field, OpenError, SALT_BYTES};
 use latchkey_crypto::{DataKey, Entropy, draw};
 use latchkey_domain::{ClusterId, RingNumber, TenantNumber};
@@ -9,9 +9,9 @@ const KEK: RingNumber = RingNumber(0);
 /// Version of the plaintext: the 32 bytes of the key.
 const SCHEMA: u16 = 1;
 
-pub(crate) fn wrap(kek: &DataKey, context: &[u8], key: &DataKey, entropy: &mut impl Entropy) -> Wrapped {
+pub(crate) fn wrap(kek: &DataKey, context: &[u8], key: &DataKey, entropy: &mut impl Entropy) -> Vec<u8> {
     let salt = draw::<SALT_BYTES>(entropy);
-    Wrapped::new(envelope::seal(kek, KEK, &place(context), salt, key.expose()))
+    envelope::seal(kek, KEK, &place(context), salt, key.expose())
 }
 
 pub(crate) fn unwrap(kek: &DataKey, context: &[u8], wrapped: &[u8]) -> Result<DataKey, KmsError> {

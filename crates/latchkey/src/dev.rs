@@ -3,17 +3,22 @@
 use crate::seed::{self, Seed, SeedError, SeededKey};
 use crate::{Layout, Ports, first_start};
 use latchkey_audit::{Audit, RunError};
-use latchkey_config::Mistakes;
+use latchkey_config::{KeyspacePattern, Mistakes};
+use latchkey_delivery::{FileStore, Outlet, Stores};
+use latchkey_domain::Slug;
 use latchkey_issuance::Issuance;
 use latchkey_kms::KekFileError;
 use latchkey_link::service::{self, open_files};
 use latchkey_rotation::Rotation;
+use latchkey_rotation::driver::DriverOptions;
 use latchkey_state::FEATURE_LEVEL_NEWEST;
 use latchkey_storage::OpenError;
 use latchkey_transport::{ClusterSecretError, ServeError};
 use latchkey_validation::{Running as Replica, StopError, Validation};
+use std::fs::DirBuilder;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -191,10 +196,20 @@ impl Dev {
     }
 }
 
+/// One store, `files`: whatever is delivered to it lies in a file of its key.
+fn stores(layout: &Layout) -> Result<Stores, DevError> {
+    let path = layout.delivered();
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+    made.map_err(|source| DevError::Folder { path: path.clone(), source })?;
+    let store = FileStore::new(&format!("{}/{{tenant}}/{{keyspace}}/{{key}}", path.display()));
+    let name = Slug::parse("files").expect("it is a word");
+    Ok(Stores::of([Outlet::of(name, vec![KeyspacePattern::every()], Box::new(store))]))
+}
+
 impl Others {
     async fn start(&mut self, layout: &Layout, ports: Ports) -> Result<(), DevError> {
         let options = |name, listen: SocketAddr, metrics: SocketAddr| {
-            let files = open_files(&layout.cluster_secret(), &layout.kek());
+            let files = open_files(&layout.cluster_secret(), (&layout.kek(), &layout.keks_previous()));
             let (secret, kms) = files.map_err(|error| DevError::Service(name, error))?;
             let replicas = vec![ports.validation().into()];
             Ok::<_, DevError>(service::Options {
@@ -208,12 +223,17 @@ impl Others {
         let failed = |name| move |error| DevError::Service(name, error);
         let issuance = Issuance::start(options("issuance", ports.issuance(), ports.issuance_metrics())?);
         self.issuance = Some(issuance.await.map_err(failed("issuance"))?);
-        let rotation = Rotation::start(options("rotation", ports.rotation(), ports.rotation_metrics())?);
+        let rotation = Rotation::start(latchkey_rotation::Options {
+            service: options("rotation", ports.rotation(), ports.rotation_metrics())?,
+            stores: stores(layout)?,
+            driver: Some(DriverOptions::default()),
+        });
         self.rotation = Some(rotation.await.map_err(failed("rotation"))?);
+        let service = options("audit", ports.audit(), ports.audit_metrics())?;
         let audit = latchkey_audit::Options {
-            service: options("audit", ports.audit(), ports.audit_metrics())?,
-            data_folder: layout.audit(),
-            store: latchkey_audit::store::StoreOptions::default(),
+            checkpoint_key_file: Some(layout.checkpoint_key()),
+            tiles_listen: Some(ports.tiles()),
+            ..latchkey_audit::Options::new(service, layout.audit())
         };
         self.audit = Some(Audit::start(audit).await?);
         Ok(())
@@ -271,11 +291,9 @@ mod tests {
     async fn a_port_that_is_taken_is_told_before_anything_is_made() {
         let folder = tempfile::tempdir().expect("a folder");
         let layout = Layout::new(folder.path().join("dev"));
+        let ports = Ports::free(std::process::id()).expect("five hundred blocks are not all taken");
         // The last of them, so that the ports before it were free.
-        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = taken.local_addr().expect("it is bound");
-        let base = address.port() - 39;
-        let ports = Ports::from_base(base).expect("ephemeral ports are high");
+        let _taken = TcpListener::bind(ports.audit_metrics()).expect("it was free a moment ago");
         let told = Dev::start(&layout, ports).await.err().expect("it is refused");
         assert!(matches!(told, DevError::Taken { .. }), "{told:?}");
         assert!(!layout.folder().exists());

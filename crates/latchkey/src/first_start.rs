@@ -39,6 +39,7 @@ pub(crate) fn settings(layout: &Layout, data: &Path, ports: Ports) -> Result<Val
         ("metrics_listen", ports.validation_metrics().to_string()),
         ("cluster_secret_file", text(&layout.cluster_secret())),
         ("kek_file", text(&layout.kek())),
+        ("kek_files_previous", layout.keks_previous().iter().map(|file| text(file)).collect::<Vec<_>>().join(",")),
         ("members[0].id", "1".to_owned()),
         ("members[0].region", "local".to_owned()),
         ("members[0].api_address", api),

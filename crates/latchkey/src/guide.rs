@@ -50,6 +50,7 @@ pub fn text(layout: &Layout, ports: Ports, first: bool, seeded: &[SeededKey]) ->
     ] {
         let _ = writeln!(text, "  {service:<22}{address}   metrics http://{metrics}/metrics");
     }
+    let _ = writeln!(text, "  {:<22}http://{}", "audit log, as tiles", ports.tiles());
     if !seeded.is_empty() {
         let _ = writeln!(text, "\nKey texts of the seed, and what a validation of each gives:\n");
         for key in seeded {

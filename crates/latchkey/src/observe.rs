@@ -34,11 +34,13 @@ const ASK_INTERVAL: Duration = Duration::from_millis(100);
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The rules, as they are deployed: file names and contents.
-const RULES: [(&str, &str); 4] = [
+const RULES: [(&str, &str); 6] = [
     ("slo.yml", include_str!("../../../deploy/observability/rules/slo.yml")),
     ("symptoms.yml", include_str!("../../../deploy/observability/rules/symptoms.yml")),
     ("certificates.yml", include_str!("../../../deploy/observability/rules/certificates.yml")),
     ("regions.yml", include_str!("../../../deploy/observability/rules/regions.yml")),
+    ("rotation.yml", include_str!("../../../deploy/observability/rules/rotation.yml")),
+    ("checkpoints.yml", include_str!("../../../deploy/observability/rules/checkpoints.yml")),
 ];
 
 /// What watches, as long as it is there.

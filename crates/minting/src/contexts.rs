@@ -6,14 +6,16 @@
 //! | inner digest | the keyspace's | version id (12) | the keyspace's data key |
 //! | replay box of new keys | 0 | request id (16) \|\| identity name | a replay key |
 //! | replay box of a rotation | 0 | request id (16) \|\| identity name \|\| `/` \|\| version id (12) | a replay key |
+//! | replay box of the driver | 0 | `rotation/` \|\| rotation id (12) \|\| `/` \|\| version id (12) | a replay key |
 //! | audit entry, as the audit service keeps it | the entry's, 0 for the cluster's own | sequence (8) | that tenant's audit key |
+//! | part of a sorted run of the audit service | the items', 0 for the cluster's own | run (16) \|\| part (1) \|\| offset (8) | that tenant's audit key |
 //!
 //! The commands, rows, entries and snapshot frames that only a replica seals are its own affair.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use latchkey_crypto::envelope::{Context, Field};
-use latchkey_domain::{ClusterId, IdentityName, Sequence, TenantNumber, VersionId};
+use latchkey_domain::{ClusterId, IdentityName, RotationId, Sequence, TenantNumber, VersionId};
 use latchkey_state::RingPurpose;
 
 /// What belongs to no tenant, or to one whose number is not known when it is sealed.
@@ -123,6 +125,13 @@ impl ReplayPlace {
         place
     }
 
+    /// Of the version that whoever drives rotations made for one of them: nobody asked for it, and every driver opens it.
+    /// A place of a request is longer, as it holds a name.
+    #[must_use]
+    pub fn of_rotation(cluster: ClusterId, rotation: &RotationId, version: &VersionId) -> Self {
+        Self { cluster, record: [b"rotation/", &rotation.bytes()[..], b"/", version.bytes()].concat() }
+    }
+
     /// Its context.
     #[must_use]
     pub fn context(&self) -> Context<'_> {
@@ -161,6 +170,31 @@ impl EntryPlace {
             field: Field::ENTRY,
             schema: SCHEMA,
         }
+    }
+}
+
+/// The place of a part of a sorted run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunPlace {
+    cluster: ClusterId,
+    tenant: TenantNumber,
+    record: [u8; 25],
+}
+
+impl RunPlace {
+    /// Of the part of this kind at `offset` of the run that was given the random id `run`; the tenant 0 stands for the cluster.
+    #[must_use]
+    pub fn new(cluster: ClusterId, run: [u8; 16], tenant: TenantNumber, part: u8, offset: u64) -> Self {
+        let mut record = [part; 25];
+        record[..16].copy_from_slice(&run);
+        record[17..].copy_from_slice(&offset.to_be_bytes());
+        Self { cluster, tenant, record }
+    }
+
+    /// Its context.
+    #[must_use]
+    pub const fn context(&self) -> Context<'_> {
+        Context { cluster: self.cluster, tenant: self.tenant, record: &self.record, field: Field::RUN, schema: SCHEMA }
     }
 }
 
@@ -206,11 +240,34 @@ mod tests {
     }
 
     #[test]
+    fn no_two_parts_of_runs_share_a_place() {
+        let mine = RunPlace::new(CLUSTER, [1; 16], TenantNumber(2), 1, 7);
+        assert_eq!(hex(mine.context().record), format!("{}010000000000000007", "01".repeat(16)));
+        for other in [
+            RunPlace::new(CLUSTER, [2; 16], TenantNumber(2), 1, 7),
+            RunPlace::new(CLUSTER, [1; 16], TenantNumber(3), 1, 7),
+            RunPlace::new(CLUSTER, [1; 16], TenantNumber(2), 2, 7),
+            RunPlace::new(CLUSTER, [1; 16], TenantNumber(2), 1, 8),
+        ] {
+            assert_ne!(mine.context(), other.context());
+        }
+    }
+
+    #[test]
     fn a_rotation_shares_its_replay_with_no_new_key_and_with_no_other_version() {
         let version = |text: &str| VersionId::parse(text).unwrap();
         let of = |id: &str| ReplayPlace::of_version(CLUSTER, &identity("acme", "deploy"), &[1; 16], &version(id));
         assert_ne!(of("0000000000000010"), ReplayPlace::new(CLUSTER, &identity("acme", "deploy"), &[1; 16]));
         assert_ne!(of("0000000000000010"), of("0000000000000011"));
+    }
+
+    #[test]
+    fn a_driver_shares_its_replay_with_nobody_who_asked_for_something() {
+        let version = VersionId::parse("0000000000000010").unwrap();
+        let driven = ReplayPlace::of_rotation(CLUSTER, &RotationId::LOWEST, &version);
+        // The shortest name there can be.
+        let asked = ReplayPlace::new(CLUSTER, &identity("a", "b"), b"rotation/0123456");
+        assert!(driven.context().record.len() < asked.context().record.len());
     }
 
     #[test]
@@ -232,6 +289,9 @@ mod tests {
             hex(rotated.context().record),
             format!("{}{}2f00000000000000000000003e", "b0".repeat(16), hex(b"tenants/a/identities/b"))
         );
+        let driven = ReplayPlace::of_rotation(CLUSTER, &RotationId::parse("0000000000000011").unwrap(), &version);
+        let expected = format!("{}{}2f{}", hex(b"rotation/"), "00000000000000000000003f", "00000000000000000000003e");
+        assert_eq!(hex(driven.context().record), expected);
         let inner = inner(CLUSTER, TenantNumber(3), &version);
         assert_eq!((hex(inner.record).as_str(), inner.tenant.0), ("00000000000000000000003e", 3));
     }

@@ -127,6 +127,9 @@ fn management_settings() -> KeyspaceSettings {
         metadata_bytes_max: u64::MAX,
         self_revocation_off: false,
         import_formats: Box::default(),
+        rotation_policy: None,
+        access_sample_ppm: 0,
+        expiry_notices: None,
     }
 }
 

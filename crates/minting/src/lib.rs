@@ -10,6 +10,7 @@
 //! Mint::version -> MintedVersion -> into_new_version -> state::NewVersion         + KeyText, shown once
 //! DrawnKey   -> wrapped by the KEK, or wrapped_under another ring key             -> state::WrappedKey
 //! replay::seal: key texts -> the box that CreateKeys or RotateKey carries         <- replay::open on a repeat
+//! rekey: an inner digest, or a key of the keyring, from under an old key to under the one that took its place
 //! Founding   -> wrapped by the KEK -> into_bootstrap -> state::Bootstrap          + the text of root's first key
 //! ```
 #![cfg_attr(not(test), no_std)]
@@ -21,12 +22,14 @@ pub mod contexts;
 mod founding;
 mod import;
 mod mint;
+mod rekey;
 pub mod replay;
 mod ring;
 
 pub use founding::{Founding, FoundingWrapped, MANAGEMENT_PREFIX, ROOT_IDENTITY};
 pub use import::{ImportMaterial, ImportProof};
 pub use mint::{KeyDetails, Mint, Minted, MintedVersion};
+pub use rekey::{open_inner, rewrap, seal_inner};
 pub use ring::{DrawnKey, UnwrapError, unwrap};
 
 use latchkey_domain::RingNumber;

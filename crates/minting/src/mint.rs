@@ -3,11 +3,13 @@
 
 use crate::Numbered;
 use crate::contexts;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use latchkey_crypto::envelope::{self, SALT_BYTES};
 use latchkey_crypto::{DataKey, Entropy, Inner, KeyText, Pepper, Secret, compose, draw, draw_key_id, draw_version_id};
 use latchkey_domain::{
-    ClusterId, DisplayName, KeyId, Metadata, Prefix, Purpose, Slug, TenantNumber, Terms, UnixMillis, VersionId,
+    ClusterId, DisplayName, KeyId, Metadata, Prefix, Purpose, RotationPolicy, Slug, TenantNumber, Terms, UnixMillis,
+    VersionId,
 };
 use latchkey_state::{Expiry, HolderName, NewKey, NewVersion};
 
@@ -64,6 +66,8 @@ pub struct KeyDetails {
     pub not_before: Option<UnixMillis>,
     /// How long it lives.
     pub expiry: Expiry,
+    /// When it rotates by itself, in place of what its keyspace says.
+    pub rotation_policy: Option<Box<RotationPolicy>>,
 }
 
 impl Mint<'_> {
@@ -106,7 +110,8 @@ impl KeyDetails {
     /// What is proposed: a key with this id and this first version.
     pub(crate) fn into_new_key(self, key: KeyId, version: &NewVersion) -> NewKey {
         let NewVersion { id, pepper, digest, inner } = *version;
-        let Self { holder, display_name, purpose, terms, roles, parent, metadata, not_before, expiry } = self;
+        let Self { holder, display_name, purpose, terms, roles, parent, metadata, not_before, expiry, rotation_policy } =
+            self;
         NewKey {
             id: key,
             version: id,
@@ -122,6 +127,7 @@ impl KeyDetails {
             metadata,
             not_before,
             expiry,
+            rotation_policy,
         }
     }
 }
@@ -154,6 +160,7 @@ impl Default for KeyDetails {
             metadata: Metadata::default(),
             not_before: None,
             expiry: Expiry::Default,
+            rotation_policy: None,
         }
     }
 }

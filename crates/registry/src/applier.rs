@@ -6,13 +6,13 @@ use crate::backup::in_background;
 use crate::core::{Condition, Core, HASH_INTERVAL_RECORDS, mark};
 use crate::keyring::KeyringError;
 use crate::row_writer::Batch;
-use crate::sealing::UnsealError;
+use crate::sealing::{UnsealError, is_void};
 use crate::snapshot_file::{self, Frames, SnapshotError};
 use crate::state_machine::{UNLOCK_RETRY, chain, is_about_the_kek, snapshot_name};
 use crate::types::{Entry, LogCommand, LogId, Snapshot, SnapshotData, SnapshotMeta, StoredMembership};
 use latchkey_domain::planted::{self, Plant};
-use latchkey_domain::{RingNumber, UnixMillis};
-use latchkey_state::{Applied, Changes, Command, Row, RowId, State};
+use latchkey_domain::{Refusal, Revision, RingNumber, UnixMillis};
+use latchkey_state::{Applied, Changes, Command, RingPurpose, Row, RowId, State};
 use latchkey_storage::{Base, SnapshotName, StoreError};
 use latchkey_telemetry::{TraceParent, names, span_after};
 use metrics::histogram;
@@ -55,6 +55,8 @@ pub(crate) struct Applier {
     revoked: Vec<UnixMillis>,
     /// Keys of the keyring that are destroyed in what is applied and not published yet: readers still need them.
     dropped: Vec<RingNumber>,
+    /// Those of them that seal rows, and the record that destroyed each: rows of before it may wait to be written.
+    fading: Vec<(u64, RingNumber)>,
 }
 
 /// This replica may not apply; its log says why.
@@ -62,7 +64,7 @@ struct Fenced;
 
 impl Applier {
     pub(crate) const fn new(core: Arc<Core>, applied: Option<LogId>, membership: StoredMembership) -> Self {
-        Self { core, applied, membership, revoked: Vec::new(), dropped: Vec::new() }
+        Self { core, applied, membership, revoked: Vec::new(), dropped: Vec::new(), fading: Vec::new() }
     }
 
     /// Works until nobody asks any more, or until this replica may not apply. Whoever waits then hears nothing.
@@ -136,8 +138,10 @@ impl Applier {
         let mut spans = Vec::new();
         for Committed { entry, reply } in records {
             spans.extend(self.traced(&entry));
+            let adds_key;
             match self.apply_entry(&mut state, entry).await {
                 Ok((more, applied)) => {
+                    adds_key = more.values().any(|row| matches!(row, Some(Row::RingKey(_))));
                     changes.extend(more);
                     if let Some(mut applied) = applied {
                         audit.extend(std::mem::take(&mut applied.entries).into_iter().map(Arc::new));
@@ -155,8 +159,9 @@ impl Applier {
                 self.core.fence("the cluster runs at a feature level that this build does not know");
                 return Err(Fenced);
             }
-            // A write may not be larger than the storage's batch, and ends at the border of a record.
-            if changes.len() + audit.len() > BATCH_ROWS_MAX {
+            // A write may not be larger than the storage's batch, and ends at the border of a record. What a new key of the
+            // keyring is to take the place of is destroyed by a later one.
+            if adds_key || changes.len() + audit.len() > BATCH_ROWS_MAX {
                 self.queue(&state, &mut changes, &mut audit).await;
             }
         }
@@ -208,23 +213,42 @@ impl Applier {
                 for key in &keys {
                     self.core.keyring.add_introduced(key);
                 }
-                let mut command = self.open(&sealed).await?;
-                if planted::is(Plant::ClockInApply) {
-                    command.at = self.core.clock.unix_millis();
+                match is_void(state, &sealed) {
+                    Some(log_key) => {
+                        warn!(%revision, log_key = log_key.0, "a record came too late for its log key: nothing is done");
+                        (
+                            state.skip(revision),
+                            Some(Applied::refused(revision, Refusal::RingKeyGone { number: log_key.0 })),
+                        )
+                    }
+                    None => self.apply_command(state, revision, &sealed).await?,
                 }
-                if command.operation.is_emergency() && command.at >= self.core.began {
-                    self.revoked.push(command.at);
-                }
-                let mut applied = state.apply(revision, &command);
-                (std::mem::take(&mut applied.changes), Some(applied))
             }
         };
         self.applied = Some(entry.log_id);
         self.note_ring(&result.0);
+        self.unwrap_peppers(&result.0).await;
         if entry.log_id.index.is_multiple_of(HASH_INTERVAL_RECORDS) {
             self.core.note_hash(state.hashed_at());
         }
         Ok(result)
+    }
+
+    async fn apply_command(
+        &mut self,
+        state: &mut State,
+        revision: Revision,
+        sealed: &[u8],
+    ) -> Result<(Changes, Option<Applied>), UnsealError> {
+        let mut command = self.open(sealed).await?;
+        if planted::is(Plant::ClockInApply) {
+            command.at = self.core.clock.unix_millis();
+        }
+        if command.operation.is_emergency() && command.at >= self.core.began {
+            self.revoked.push(command.at);
+        }
+        let mut applied = state.apply(revision, &command);
+        Ok((std::mem::take(&mut applied.changes), Some(applied)))
     }
 
     /// Opens a record. Waits, locked, while the KEK is away: that is no fault of the record, and no reason to fence.
@@ -246,12 +270,25 @@ impl Applier {
         }
     }
 
-    /// Shows readers a new state; only then are the keys gone that it does not list any more.
+    /// Shows readers a new state; only then are the keys gone that it does not list any more, and those that seal rows
+    /// only when no row of before waits to be written.
     fn publish(&mut self, state: State) {
         self.core.publish(state);
+        let (keyring, applied) = (&self.core.keyring, self.applied.map_or(0, |applied| applied.index));
         for number in self.dropped.drain(..) {
-            self.core.keyring.remove(number);
+            match keyring.seals_rows(number) {
+                true => self.fading.push((applied, number)),
+                false => keyring.remove(number),
+            }
         }
+        let written = self.core.rows.written();
+        self.fading.retain(|(index, number)| {
+            let is_over = *index <= written;
+            if is_over {
+                keyring.remove(*number);
+            }
+            !is_over
+        });
     }
 
     fn note_ring(&mut self, changes: &Changes) {
@@ -260,6 +297,29 @@ impl Applier {
                 (RowId::RingKey(number), None) => self.dropped.push(*number),
                 (_, Some(Row::RingKey(key))) => self.core.keyring.add(key.clone()),
                 _ => {}
+            }
+        }
+    }
+
+    /// Unwraps a pepper before any reader sees a state with digests under it. Waits, locked, while the KEK is away.
+    async fn unwrap_peppers(&self, changes: &Changes) {
+        let peppers = changes.values().filter_map(|row| match row {
+            Some(Row::RingKey(key)) if key.purpose == RingPurpose::Pepper => Some(key.number),
+            _ => None,
+        });
+        for number in peppers {
+            while let Err(error) = self.core.keyring.key(number).await {
+                if !matches!(&error, KeyringError::Kms { source, .. } if source.is_retryable()) {
+                    // What is under it will be answered by "unavailable"; what is not, as before.
+                    error!(error = chain(&error), number = number.0, "a pepper cannot be unwrapped");
+                    break;
+                }
+                warn!(error = chain(&error), "locked: a pepper waits for the key-encryption key");
+                self.core.set_condition(Condition::Locked);
+                tokio::time::sleep(UNLOCK_RETRY).await;
+            }
+            if self.core.condition() == Condition::Locked {
+                self.core.set_condition(Condition::Ready);
             }
         }
     }
@@ -305,12 +365,14 @@ impl Applier {
             self.core.durable.state_moved();
             let mark = mark(&log_id, &meta.last_membership, state.hash());
             self.core.rows.replace(name, mark);
+            self.core.rows.come_to(&state);
         }
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
-        self.core.outbox.start_at(state.progress().frontier.size());
+        self.core.outbox.start_at(state.progress());
         info!(revision = %state.revision(), keys = state.key_count(), "snapshot installed");
         let old = Arc::clone(&self.core.state());
+        self.dropped = self.core.keyring.unlisted(&state);
         self.publish(state);
         self.core.set_condition(Condition::Ready);
         // A whole state shares nothing with the next and takes long to free, and records wait for this thread.
@@ -359,10 +421,52 @@ fn last_index(records: &[Committed]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use latchkey_crypto::DataKey;
+    use latchkey_crypto::envelope::{self, Context, Field};
+    use latchkey_domain::TenantNumber;
     use latchkey_kms::testing::SwitchableKms;
-    use latchkey_state::{RingKey, RingPurpose};
+    use latchkey_state::{Loading, RingKey};
     use latchkey_storage::{Facts, MemoryStore};
     use latchkey_telemetry::SystemClock;
+
+    /// A state with one log key, which others took the place of.
+    fn with_log_key(number: u32) -> State {
+        let key = RingKey {
+            number: RingNumber(number),
+            id: [1; 16],
+            purpose: RingPurpose::Log,
+            wrapped_by: RingNumber(0),
+            kek: None,
+            wrapped: [2; 60].into(),
+            created_at: UnixMillis::default(),
+        };
+        let mut loading = Loading::default();
+        loading.add(Row::RingKey(Arc::new(key)));
+        loading.finish().expect("these rows make up a state")
+    }
+
+    #[tokio::test]
+    async fn a_record_that_comes_after_the_end_of_its_log_key_is_passed_over_by_all() {
+        // Sealed by a leader that was held up between sealing and appending for as long as a whole rotation took.
+        let store = MemoryStore::new(Facts { node_id: 1, cluster_id: [7; 16], epoch: 1 });
+        let core = Core::new(Arc::new(store), Arc::new(SwitchableKms::new([1; 32])), Arc::new(SystemClock));
+        let mut applier = Applier::new(core.clone(), None, StoredMembership::default());
+        let context =
+            Context { cluster: core.cluster(), tenant: TenantNumber(0), record: b"", field: Field::COMMAND, schema: 1 };
+        let sealed = |under| {
+            let sealed = envelope::seal(&DataKey::new([1; 32]), RingNumber(under), &context, [0; 16], b"late");
+            let command = LogCommand { sealed: sealed.into(), introduced: Vec::new(), trace: None };
+            let log_id = LogId::new(openraft::CommittedLeaderId::new(3, 1), 90);
+            Entry { log_id, payload: EntryPayload::Normal(command) }
+        };
+        let mut state = with_log_key(9);
+        let (_, applied) = applier.apply_entry(&mut state, sealed(1)).await.expect("it is no reason to stop");
+        let answer = applied.expect("whoever proposed it is answered").answer;
+        assert_eq!(answer, Err(Refusal::RingKeyGone { number: 1 }));
+        assert_eq!(state.revision().index, 90);
+        // What names a key that was never there is no record of this log.
+        assert!(applier.apply_entry(&mut with_log_key(9), sealed(10)).await.is_err());
+    }
 
     #[tokio::test]
     async fn a_key_that_is_destroyed_is_there_until_readers_see_that() {
@@ -375,6 +479,7 @@ mod tests {
             id: [1; 16],
             purpose: RingPurpose::Replay,
             wrapped_by: RingNumber(0),
+            kek: None,
             wrapped: [2; 60].into(),
             created_at: UnixMillis::default(),
         };

@@ -104,7 +104,7 @@ fn with_members(
         .into_iter()
         .map(|(node, standing, incarnation)| {
             // Whoever holds a lease and is no member any more is still waited for.
-            let gone = || ReplicaStatus { node, member: Member::default(), voter: false, known: None };
+            let gone = || ReplicaStatus { node, member: Member::default(), voter: false, known: None, holding: None };
             let replica = by_id.get(&node).cloned().unwrap_or_else(gone);
             Confirmed { replica, standing, incarnation, seen_ms: seen.get(&node).copied().unwrap_or(now_ms) }
         })

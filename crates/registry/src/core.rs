@@ -1,8 +1,11 @@
 //! What the parts of one replica share: the published state, its condition, and what has to reach the disk.
 
+use crate::cosigning::NodeKeyBook;
 use crate::denials::DenialBook;
 use crate::durable::Durable;
+use crate::holdings::Holdings;
 use crate::keyring::{Keyring, Peppers};
+use crate::log_keys::LogKeys;
 use crate::outbox::{Outbox, OutboxError};
 use crate::propagation::Propagation;
 use crate::row_writer::RowQueue;
@@ -54,12 +57,15 @@ pub struct Core {
     pub(crate) sealer: Sealer,
     pub(crate) outbox: Outbox,
     pub(crate) rows: RowQueue,
+    pub(crate) log_keys: LogKeys,
+    pub(crate) holdings: Holdings,
     published: ArcSwap<State>,
     revision: watch::Sender<Revision>,
     condition: watch::Sender<Condition>,
     hashed: Mutex<Option<HashedAt>>,
     pub(crate) traces: Traces,
     pub(crate) denials: DenialBook,
+    pub(crate) node_key: NodeKeyBook,
     pub(crate) propagation: Propagation,
     /// When this process began: what was stamped before it says nothing of how fast it is.
     pub(crate) began: UnixMillis,
@@ -82,12 +88,15 @@ impl Core {
             keyring,
             outbox: Outbox::new(),
             rows: RowQueue::new(),
+            log_keys: LogKeys::default(),
+            holdings: Holdings::default(),
             published: ArcSwap::default(),
             revision: watch::Sender::new(Revision::default()),
             condition: watch::Sender::new(Condition::Starting),
             hashed: Mutex::default(),
             traces: Traces::default(),
             denials: DenialBook::default(),
+            node_key: NodeKeyBook::default(),
             propagation: Propagation::default(),
             began: clock.unix_millis(),
             clock,
@@ -117,6 +126,21 @@ impl Core {
     /// The state as readers see it.
     pub fn state(&self) -> arc_swap::Guard<Arc<State>> {
         self.published.load()
+    }
+
+    /// The state as readers see it, and all peppers that its digests are under. A pepper is there before a state that lists
+    /// it is shown, and until one is shown that does not: where the peppers are the same before and after the state was
+    /// taken, they are those of the state.
+    pub(crate) fn state_and_peppers(&self) -> (Arc<State>, Arc<Peppers>) {
+        let mut peppers = self.peppers();
+        loop {
+            let state = arc_swap::Guard::into_inner(self.state());
+            let after = self.peppers();
+            if Arc::ptr_eq(&peppers, &after) {
+                return (state, peppers);
+            }
+            peppers = after;
+        }
     }
 
     /// Some entries of the audit tree from `from` on; empty where there are none yet.

@@ -5,8 +5,10 @@
 
 use crate::core::Core;
 use crate::keyring::sealing_key;
+use crate::resealing::{Replaced, ResealError};
 use crate::sealing::UnsealError;
 use arc_swap::ArcSwapOption;
+use latchkey_crypto::envelope;
 use latchkey_decision::Denials;
 use latchkey_domain::{Quota, Refusal};
 use latchkey_state::LocalDenial;
@@ -76,6 +78,20 @@ impl DenialBook {
         Ok(())
     }
 
+    /// Moves what lies on disk from a key that another took the place of to that one.
+    pub(crate) async fn reseal(&self, core: &Core, replaced: &Replaced) -> Result<(), ResealError> {
+        // Whoever changes it meanwhile seals it anew.
+        let all = self.all.lock().await;
+        let sealed = core.store.word(Word::Denials);
+        let number = sealed.as_deref().and_then(|sealed| envelope::ring_number(sealed).ok());
+        let Some(to) = number.and_then(|number| replaced.get(&number)) else { return Ok(()) };
+        let plain = encode_denials(&all);
+        let sealed = core.sealer.seal_denials(*to, &plain, &mut OsEntropy).await.map_err(UnsealError::Keyring)?;
+        save(core.store.as_ref(), sealed).await?;
+        drop(all);
+        Ok(())
+    }
+
     fn show(&self, all: &[LocalDenial]) {
         let mut denials = Denials::default();
         for denial in all.iter().filter(|denial| denial.is_in_force()) {
@@ -127,7 +143,9 @@ impl Core {
         changed: Vec<LocalDenial>,
     ) -> Result<(), DenialError> {
         let locked = || DenialError::Unavailable(Unavailable::Locked);
-        let log_key = sealing_key(&self.state(), None).ok_or(DenialError::Unavailable(Unavailable::Starting))?;
+        // By a key that is on disk: this is durable before the rows of the newest records are.
+        let on_disk = sealing_key(&self.rows.on_disk(), None).or_else(|| sealing_key(&self.state(), None));
+        let log_key = on_disk.ok_or(DenialError::Unavailable(Unavailable::Starting))?;
         let plain = encode_denials(&changed);
         let sealed = self.sealer.seal_denials(log_key, &plain, &mut OsEntropy).await.map_err(|_| locked())?;
         save(self.store.as_ref(), sealed).await.map_err(|_| DenialError::Unavailable(Unavailable::DiskFull))?;

@@ -3,6 +3,7 @@
 use crate::core::Condition;
 use crate::registry::Registry;
 use crate::types::LogId;
+use latchkey_state::{RingPurpose, State};
 use latchkey_telemetry::names;
 use metrics::gauge;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,12 +12,18 @@ use std::time::Duration;
 /// How often the gauges are set: as often as a scrape could want.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often those of the keyring are: they look at each key of it. Ticks.
+const KEYRING_TICKS: u64 = 5;
+
 /// Runs for as long as the replica lives.
 pub(crate) async fn run(registry: Registry) {
     let mut ticks = tokio::time::interval(INTERVAL);
     let mut regions = BTreeSet::new();
-    loop {
+    for tick in 0_u64.. {
         ticks.tick().await;
+        if tick.is_multiple_of(KEYRING_TICKS) {
+            show_keyring(&registry.core().state());
+        }
         show(&registry);
         show_propagation(&registry, &mut regions);
     }
@@ -45,6 +52,34 @@ fn show(registry: &Registry) {
     }
     if let Some(offset_ms) = registry.leadership().known(registry.node()).and_then(|known| known.clock_offset_ms) {
         gauge!(names::CLOCK_SKEW_SECONDS).set(seconds(offset_ms));
+    }
+}
+
+/// Where the keys of the keyring stand, and what is yet to be made anew. Each word has its number, also where that is zero.
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+fn show_keyring(state: &State) {
+    let mut keys: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for purpose in ["log", "pepper", "replay", "tenant", "audit", "keyspace"] {
+        keys.extend(["current", "retiring", "unused"].map(|place| ((purpose, place), 0)));
+    }
+    let mut wrapped = 0;
+    for key in state.ring() {
+        let uses = state.ring_uses(key.number);
+        let is_current = key.purpose == RingPurpose::Replay || state.is_current_ring_key(key);
+        let place = match (is_current, uses.total()) {
+            (true, _) => "current",
+            (false, 0) => "unused",
+            (false, _) => "retiring",
+        };
+        wrapped += if is_current { 0 } else { uses.ring_keys };
+        *keys.entry((key.purpose.as_str(), place)).or_default() += 1;
+    }
+    for ((purpose, place), count) in keys {
+        gauge!(names::KEYRING_KEYS, "purpose" => purpose, "state" => place).set(count as f64);
+    }
+    let (digests, inners) = state.versions_to_rekey();
+    for (kind, left) in [("digest", digests), ("inner", inners), ("wrapped_key", wrapped)] {
+        gauge!(names::KEYRING_USES_LEFT, "kind" => kind).set(left as f64);
     }
 }
 

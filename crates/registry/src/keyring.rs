@@ -104,6 +104,29 @@ impl Keyring {
         let mut wrapped = self.wrapped();
         wrapped.remove(&number);
         self.unwrapped.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        if self.peppers.load().contains_key(&number) {
+            self.peppers.rcu(|peppers| {
+                let mut peppers = Peppers::clone(peppers);
+                peppers.remove(&number);
+                peppers
+            });
+        }
+    }
+
+    /// The keys here that `state` does not list: whatever took the place of the state before, they were destroyed.
+    pub(crate) fn unlisted(&self, state: &State) -> Vec<RingNumber> {
+        self.wrapped().keys().filter(|number| state.ring_key(**number).is_none()).copied().collect()
+    }
+
+    /// What a key is for.
+    pub(crate) fn purpose(&self, number: RingNumber) -> Option<RingPurpose> {
+        self.wrapped().get(&number).map(|key| key.purpose)
+    }
+
+    /// Whether rows at rest may be sealed under a key: then it is needed for as long as such rows wait to be written.
+    pub(crate) fn seals_rows(&self, number: RingNumber) -> bool {
+        let purpose = self.wrapped().get(&number).map(|key| key.purpose);
+        matches!(purpose, Some(RingPurpose::Log | RingPurpose::Keyspace(_) | RingPurpose::Audit(_)))
     }
 
     /// Changes whenever a wrapped key is added.
@@ -179,6 +202,7 @@ impl Keyring {
     }
 
     fn keep(&self, wrapped: &RingKey, key: &Arc<DataKey>) {
+        // Held to the end, so that a pepper that is destroyed meanwhile does not come back.
         let listed = self.wrapped();
         if !listed.contains_key(&wrapped.number) {
             return;
@@ -219,6 +243,7 @@ fn introduced(key: &IntroducedKey) -> RingKey {
         id: key.id,
         purpose: RingPurpose::Log,
         wrapped_by: RingNumber(key.wrapped_by),
+        kek: None,
         wrapped: key.wrapped[..].into(),
         created_at: UnixMillis::default(),
     }

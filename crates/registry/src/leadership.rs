@@ -2,6 +2,7 @@
 //! begins anew with each term.
 
 use crate::cluster_time::{Consensus, Readings};
+use crate::holdings::Holding;
 use crate::ledger::{Ledger, Standing};
 use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{DurationMillis, NodeId, UnixMillis};
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 const HASHES_MAX: usize = 16;
 
 /// What a replica says of itself when it renews its lease.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Report {
     pub(crate) replica: NodeId,
     pub(crate) incarnation: u64,
@@ -28,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) state: i32,
     /// The newest feature level that its build knows.
     pub(crate) feature_level: u32,
+    /// Which KEKs it has, and what its folder needs; absent: it does not say.
+    pub(crate) holding: Option<Arc<Holding>>,
 }
 
 /// One replica as the leader knows it.
@@ -51,6 +54,10 @@ struct Term {
     readings: Readings,
     states: BTreeMap<NodeId, i32>,
     feature_levels: BTreeMap<NodeId, u32>,
+    holdings: BTreeMap<NodeId, Arc<Holding>>,
+    /// The first index that a quorum confirmed in this term: what is sealed by a state of before may be under a log key that
+    /// others have destroyed since.
+    begins_at: Option<u64>,
     hashes: BTreeMap<u64, BTreeMap<NodeId, HashedAt>>,
     /// Set once this leader has moved the clock to a majority's median.
     clock_advanced: bool,
@@ -103,6 +110,8 @@ impl Leadership {
                     readings: Readings::default(),
                     states: BTreeMap::new(),
                     feature_levels: BTreeMap::new(),
+                    holdings: BTreeMap::new(),
+                    begins_at: None,
                     hashes: BTreeMap::new(),
                     clock_advanced: false,
                     quorum_at_ms: None,
@@ -121,6 +130,11 @@ impl Leadership {
         term.ledger.report(report.replica, report.incarnation, report.published);
         term.states.insert(report.replica, report.state);
         term.feature_levels.insert(report.replica, report.feature_level);
+        match report.holding {
+            Some(holding) => drop(term.holdings.insert(report.replica, holding)),
+            // It may have begun anew since it spoke last.
+            None => drop(term.holdings.remove(&report.replica)),
+        }
         if voters.contains(&report.replica) && report.replica != self.node {
             term.readings.note(report.replica, self.clock.boottime_millis(), report.clock);
         }
@@ -151,6 +165,7 @@ impl Leadership {
             return Err(Unavailable::Removed { node: replica });
         }
         term.ledger.grant(replica, boot, read_index);
+        term.begins_at.get_or_insert(read_index);
         let offset = term.readings.offset_from_median(replica, boot, own, Some(consensus)).unwrap_or(0);
         Ok((term.term, consensus.time(own), offset))
     }
@@ -204,6 +219,7 @@ impl Leadership {
             term.ledger.forget(replica);
             term.states.remove(&replica);
             term.feature_levels.remove(&replica);
+            term.holdings.remove(&replica);
         }
     }
 
@@ -302,6 +318,16 @@ impl Leadership {
         levels.collect::<Option<Vec<_>>>()?.into_iter().min()
     }
 
+    /// What a replica has last said of the keys that it has and needs.
+    pub(crate) fn holding(&self, replica: NodeId) -> Option<Arc<Holding>> {
+        self.term().as_ref()?.holdings.get(&replica).cloned()
+    }
+
+    /// Whether a state at this index has all that was committed before this term; only by such a one may records be sealed.
+    pub(crate) fn may_seal_at(&self, index: u64) -> bool {
+        self.term().as_ref().is_some_and(|term| term.begins_at.is_some_and(|begin| begin <= index))
+    }
+
     /// Changes with every report.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
@@ -363,6 +389,7 @@ mod tests {
             hashed: Some(hashed),
             state: 1,
             feature_level: 2,
+            holding: None,
         }
     }
 

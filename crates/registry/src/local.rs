@@ -1,10 +1,12 @@
 //! The registry as the handlers in its own process ask for it: the same interface that `link` serves over gRPC.
 
+use crate::observed::ManagementUse;
 use crate::propose::ProposeError;
 use crate::registry::Registry;
 use crate::registry_service::{confirm, follow, propose_status, told};
-use latchkey_decision::{Ground, NotIdentified, authenticate as identify};
-use latchkey_domain::{ClusterId, KeyspaceName, Sequence, UnixMillis};
+use latchkey_decision::{Ground, NotIdentified, authenticate_noting};
+use latchkey_domain::{ClusterId, KeyspaceName, Sequence, UnixMillis, VersionId};
+use latchkey_link::evidence::Gathered;
 use latchkey_link::query::{self, answer};
 use latchkey_link::{Barrier, FollowItem, Following, ProvenIdentity, Query, Selected};
 use latchkey_state::{Command, State};
@@ -53,6 +55,11 @@ impl latchkey_link::Registry for Registry {
     async fn follow(&self, from: Sequence, _: Instant) -> Result<Following, Status> {
         let items = follow(self.clone(), from.0).map(|message| message.and_then(FollowItem::read));
         Ok(Box::pin(items))
+    }
+
+    async fn evidence(&self, versions: &[VersionId], curves: bool, by: Instant) -> Result<Gathered, Status> {
+        let answer = self.evidence_of_all(versions, curves, left(by)).await?;
+        Ok(Gathered::read(&answer, versions.len()))
     }
 
     async fn confirm(&self, barrier: Barrier, by: Instant) -> Result<Vec<pb::ReplicaConfirmation>, Status> {
@@ -113,8 +120,10 @@ impl Registry {
         let view = self.reader().view(consistency, within).await?;
         let (now, revision) = (view.now(), Some(view.state().revision().into()));
         let looks_at_many = match &query {
-            Query::List(list) => list.collection() == Collection::Keys,
-            Query::Reach(_) | Query::Rehearsal(_) => true,
+            Query::List(list) => {
+                matches!(list.collection(), Collection::Keys | Collection::Rotations | Collection::DueRotations)
+            }
+            Query::Reach(_) | Query::Rehearsal(_) | Query::Driving(_) => true,
             _ => false,
         };
         let answer = if looks_at_many {
@@ -159,7 +168,10 @@ pub(crate) fn authenticate(
     let view = registry.reader().now()?;
     let ground = Ground { state: view.state(), peppers: view.peppers(), now: view.now(), denials: view.denials() };
     let age = view.age().map_err(Unavailable::into_status)?;
-    match identify(key_text, client, ground, age) {
+    let mut uses = ManagementUse::of(registry, ground.now, client);
+    let identified = authenticate_noting(key_text, client, ground, age, |found| uses.note(found));
+    uses.tell(&identified);
+    match identified {
         Ok(identified) => Ok(pb::AuthenticateResponse {
             identity: identified.name().to_string(),
             grants: identified.grants().iter().map(Into::into).collect(),

@@ -185,6 +185,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             |entry: &Entry| LogRecord { index: entry.log_id.index, bytes: record_to_pb(entry).encode_to_vec().into() };
         let records = entries.iter().map(record).collect();
         let ticket = self.core.durable.append(indexes);
+        self.core.log_keys.note(&entries);
         self.recent.append(entries);
         let durable = self.core.durable.clone();
         let begun = Instant::now();

@@ -1,13 +1,14 @@
 //! Entries of the audit tree that nobody has taken yet: on disk, and in memory until they are there.
 
 use crate::sealing::{OUTBOX_TABLE, Sealer, UnsealError};
-use latchkey_domain::Sequence;
+use latchkey_domain::{Revision, Sequence};
 use latchkey_link::write_entry;
-use latchkey_state::Entry;
+use latchkey_state::{Entry, Progress};
 use latchkey_storage::{Store, StoreError};
 use latchkey_wire::disk::decode_message;
 use latchkey_wire::pb::internal::v1 as pb;
 use prost::Message;
+use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -39,32 +40,62 @@ pub(crate) enum OutboxError {
 
 /// The entries by sequence.
 pub(crate) struct Outbox {
-    /// Those that may not be on disk yet, in order and without holes.
-    recent: Mutex<VecDeque<Arc<Entry>>>,
+    kept: Mutex<Kept>,
     next: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Those that may not be on disk yet, in order and without holes.
+    recent: VecDeque<Arc<Entry>>,
+    /// Of which log they are, by the epoch and the record that began it.
+    tree: (u64, u64),
+    /// Since this record it is another log than the one whose entries lie on disk; they go before its first one is written.
+    begun: Option<Revision>,
 }
 
 impl Outbox {
     pub(crate) fn new() -> Self {
-        Self { recent: Mutex::default(), next: watch::Sender::new(0) }
+        Self { kept: Mutex::default(), next: watch::Sender::new(0) }
     }
 
-    /// Tells how many entries there are when the state was loaded or replaced.
-    pub(crate) fn start_at(&self, next: u64) {
-        self.recent().clear();
-        self.next.send_replace(next);
+    /// Tells how many entries there are, and of which log, when the state was loaded or replaced.
+    pub(crate) fn start_at(&self, progress: &Progress) {
+        *self.kept() = Kept { tree: progress.tree(), ..Kept::default() };
+        self.next.send_replace(progress.frontier.size());
     }
 
     pub(crate) fn extend(&self, entries: &[Arc<Entry>]) {
         let Some(last) = entries.last() else { return };
-        self.recent().extend(entries.iter().cloned());
+        let mut kept = self.kept();
+        let newest = of_newest_log(entries);
+        if let Some(first) = newest.first().filter(|first| first.sequence.0 == 0) {
+            kept.recent.clear();
+            kept.begun = Some(first.revision);
+            if *self.next.borrow() > 0 {
+                kept.tree = (first.revision.epoch, first.revision.index);
+            }
+        }
+        kept.recent.extend(newest.iter().cloned());
+        drop(kept);
         self.next.send_replace(last.sequence.0 + 1);
     }
 
-    /// Forgets what is on disk now.
-    pub(crate) fn written_below(&self, sequence: u64) {
-        let mut recent = self.recent();
-        while recent.front().is_some_and(|entry| entry.sequence.0 < sequence) {
+    /// Which log it is of, by the epoch and the record that began it. What was read before it changed is of the one before.
+    pub(crate) fn tree(&self) -> (u64, u64) {
+        self.kept().tree
+    }
+
+    /// Nothing is on disk of the log before the one that `first` begins.
+    pub(crate) fn begun_on_disk(&self, first: &Entry) {
+        let mut kept = self.kept();
+        kept.begun = kept.begun.filter(|begun| *begun != first.revision);
+    }
+
+    /// Forgets what is on disk now: all up to a record.
+    pub(crate) fn written_through(&self, revision: Revision) {
+        let recent = &mut self.kept().recent;
+        while recent.front().is_some_and(|entry| entry.revision <= revision) {
             recent.pop_front();
         }
     }
@@ -88,7 +119,11 @@ impl Outbox {
         }
         for _ in 0..READ_TRIES {
             let start = from.to_be_bytes();
-            let rows = store.read_rows(OUTBOX_TABLE, &start[..]..&u64::MAX.to_be_bytes()[..], ENTRIES_PER_READ_MAX)?;
+            let rows = match self.kept().begun {
+                // They are of the log before, whose sequences are these too.
+                Some(_) => Vec::new(),
+                None => store.read_rows(OUTBOX_TABLE, &start[..]..&u64::MAX.to_be_bytes()[..], ENTRIES_PER_READ_MAX)?,
+            };
             let mut on_disk = Vec::with_capacity(rows.len());
             for row in rows {
                 let Ok(id) = <[u8; 8]>::try_from(&row.key.id[..]) else { continue };
@@ -97,10 +132,11 @@ impl Outbox {
                 on_disk.push(event.map_err(|error| UnsealError::Content { what: "entry", error })?);
             }
             let first = on_disk.first().map(|event| event.sequence);
-            let recent = self.recent();
+            let kept = self.kept();
+            let recent = &kept.recent;
             let first = first.or_else(|| recent.front().map(|entry| entry.sequence.0)).filter(|first| *first > from);
             let events = joined(on_disk, recent.iter(), from);
-            drop(recent);
+            drop(kept);
             match (events.first(), first) {
                 (Some(event), _) if event.sequence != from => {
                     return Err(OutboxError::Gone { asked: from, first: event.sequence });
@@ -113,9 +149,15 @@ impl Outbox {
         Ok(Vec::new())
     }
 
-    fn recent(&self) -> MutexGuard<'_, VecDeque<Arc<Entry>>> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Those of the log that is the newest by the end of `entries`: what is before its first entry is of no log any more.
+pub(crate) fn of_newest_log<E: Borrow<Entry>>(entries: &[E]) -> &[E] {
+    let begins = entries.iter().rposition(|entry| entry.borrow().sequence.0 == 0);
+    &entries[begins.unwrap_or(0)..]
 }
 
 pub(crate) fn entry_to_bytes(entry: &Entry) -> Vec<u8> {
@@ -137,7 +179,6 @@ fn joined<'a>(on_disk: Vec<pb::Event>, recent: impl Iterator<Item = &'a Arc<Entr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latchkey_domain::Revision;
     use latchkey_transparency::Hash;
 
     fn entry(sequence: u64) -> Arc<Entry> {

@@ -73,6 +73,27 @@ impl Peers {
         Err(Rejection::IdentityUnknown.into())
     }
 
+    /// That a call comes from whoever rotates keys, or from a replica: what others are answered names the clients of all
+    /// tenants.
+    pub(crate) fn check_rotates(&self, extensions: &Extensions) -> Result<(), Status> {
+        let rotates = |workload: &Workload| matches!(workload, Workload::Replica(_) | Workload::Rotation);
+        if self.proof.bears_where(extensions, rotates) {
+            return Ok(());
+        }
+        tracing::warn!("a call was refused: only replicas and the rotation service make it");
+        Err(Rejection::IdentityUnknown.into())
+    }
+
+    /// That a call comes from the audit service: what it is answered names the clients of all tenants, and is handed over
+    /// once.
+    pub(crate) fn check_audits(&self, extensions: &Extensions) -> Result<(), Status> {
+        if self.proof.bears_where(extensions, |workload| *workload == Workload::Audit) {
+            return Ok(());
+        }
+        tracing::warn!("a call was refused: only the audit service makes it");
+        Err(Rejection::IdentityUnknown.into())
+    }
+
     pub(crate) fn raft(&self, node: NodeId, member: &Member) -> RaftServiceClient<GuardedChannel> {
         let client = RaftServiceClient::new(self.guarded(node, &member.raft_address));
         client.max_decoding_message_size(INTERNAL_MESSAGE_BYTES_MAX)

@@ -81,7 +81,7 @@ mod tests {
     fn replica(node: u64, region: &str, published: Option<u64>) -> ReplicaStatus {
         let known = Known { incarnation: Some(1), published, lease_age: None, clock_offset_ms: None, state: None };
         let member = Member { region: region.to_owned(), ..Member::default() };
-        ReplicaStatus { node: NodeId(node), member, voter: true, known: Some(known) }
+        ReplicaStatus { node: NodeId(node), member, voter: true, known: Some(known), holding: None }
     }
 
     fn age(propagation: &Propagation, published: Option<u64>, now_ms: u64) -> u64 {

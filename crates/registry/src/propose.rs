@@ -7,9 +7,7 @@ use crate::state_machine::chain;
 use crate::types::{IntroducedKey, LogCommand, Member};
 use latchkey_domain::{NodeId, Refusal, RingNumber};
 use latchkey_kms::OsEntropy;
-use latchkey_state::{
-    Applied, Changes, Command, Operation, ReplicaStep, RingPurpose, State, StepReplica, bootstrap_ring,
-};
+use latchkey_state::{Applied, Command, Operation, ReplicaStep, RingPurpose, State, StepReplica, bootstrap_ring};
 use latchkey_storage::Space;
 use latchkey_telemetry::{TraceParent, names, span, trace};
 use latchkey_transport::Unavailable;
@@ -77,6 +75,9 @@ impl Registry {
         if let Some(refused) = self.check_membership(&command) {
             return Ok(refused);
         }
+        if let Some(refused) = self.check_checkpoint(&command).await {
+            return Ok(refused);
+        }
         let leads_next = self.leads_next(&command);
         let applied = self.propose_unstamped(command, within).await?;
         if let Some(next) = leads_next.filter(|_| applied.answer.is_ok() && !applied.repeated) {
@@ -94,6 +95,15 @@ impl Registry {
         Some(refused_here(&state, refusal))
     }
 
+    /// The refusal of a checkpoint that is none of the tree that this replica computed. The state knows the root of the whole
+    /// tree alone, and what is recorded lets entries be forgotten: so whoever has them looks before it becomes a record.
+    async fn check_checkpoint(&self, command: &Command) -> Option<Arc<Applied>> {
+        let Operation::RecordCheckpoint { checkpoint, .. } = &command.operation else { return None };
+        let state = self.inner.core.state().clone();
+        let problem = self.checkpoint_problem(&state, checkpoint).await?;
+        Some(refused_here(&state, Refusal::CheckpointConflict { size: checkpoint.size, problem }))
+    }
+
     /// Who is to lead once this is carried out, where that is another.
     fn leads_next(&self, command: &Command) -> Option<NodeId> {
         match command.operation {
@@ -102,15 +112,11 @@ impl Registry {
         }
     }
 
-    /// What ends something passes while there is any room at all.
+    /// Some passes while there is any room at all.
     fn check_space(&self, command: &Command) -> Result<(), ProposeError> {
-        // Trimming makes room.
-        let ends = command.operation.is_emergency()
-            || command.is_of_replica()
-            || matches!(command.operation, Operation::Trim(_));
         match self.inner.core.store.space() {
             Space::Enough => Ok(()),
-            Space::Low if ends => Ok(()),
+            Space::Low if command.passes_when_room_is_short() => Ok(()),
             Space::Low | Space::Full => Err(Unavailable::DiskFull.into()),
         }
     }
@@ -142,6 +148,10 @@ impl Registry {
     ) -> Result<Arc<Applied>, ProposeError> {
         let log_key = {
             let state = self.inner.core.state();
+            if !self.inner.leadership.may_seal_at(state.revision().index) {
+                // The newest log key of this state may be one that was destroyed since.
+                return Err(Unavailable::Starting.into());
+            }
             state.newest_ring_key(RingPurpose::Log).map_or(bootstrap_ring::LOG, |key| key.number)
         };
         self.write(log_key, &command, within).await
@@ -246,12 +256,5 @@ impl Drop for InProgress {
 
 /// A refusal that no record tells of.
 fn refused_here(state: &State, refusal: Refusal) -> Arc<Applied> {
-    Arc::new(Applied {
-        answer: Err(refusal),
-        revision: state.revision(),
-        repeated: false,
-        changes: Changes::new(),
-        entries: Vec::new(),
-        more_to_sweep: false,
-    })
+    Arc::new(Applied::refused(state.revision(), refusal))
 }

@@ -104,6 +104,21 @@ fn tenant_of(operation: &Operation) -> Option<TenantName> {
         | Operation::StepReplica(_)
         | Operation::BeginEpoch(_)
         | Operation::RecordDenials(_)
+        | Operation::RotateRingKey(_)
+        | Operation::RewrapRingKeys(_)
+        | Operation::RedigestVersions(_)
+        | Operation::ResealInners(_)
+        | Operation::SetNodeKey { .. }
+        | Operation::RecordBackup(_)
+        | Operation::BeginAuditLog(_)
+        | Operation::RecordKeptBackups { .. }
+        | Operation::RecordCheckpoint { .. }
+        | Operation::ClaimRotations(_)
+        | Operation::PlanRotations(_)
+        | Operation::PrepareRotation(_)
+        | Operation::AdvanceRotation(_)
+        | Operation::GiveNotices(_)
+        | Operation::GiveExpiryNotices(_)
         | Operation::RecordRefusals(_) => return None,
     })
 }
@@ -118,6 +133,7 @@ mod tests {
     fn state(writes_per_second_max: Option<u32>) -> State {
         let mut state = State::default();
         state.install(Row::Tenant(Arc::new(Tenant {
+            contacts: Vec::new(),
             number: TenantNumber(1),
             id: Slug::parse("acme").unwrap(),
             display_name: DisplayName::default(),

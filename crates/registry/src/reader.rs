@@ -83,8 +83,8 @@ impl Reader {
         // holds what it led to, and a state from before that must not be seen without it.
         let lease = self.lease.current();
         let denials = self.core.denials.in_force();
-        let state = arc_swap::Guard::into_inner(self.core.state());
-        Ok(View { state, peppers: self.core.peppers(), lease, denials, core: self.core.clone() })
+        let (state, peppers) = self.core.state_and_peppers();
+        Ok(View { state, peppers, lease, denials, core: self.core.clone() })
     }
 
     /// Whether this replica holds a lease that is younger than the cluster's default bound.

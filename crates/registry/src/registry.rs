@@ -2,7 +2,10 @@
 
 use crate::core::{Condition, Core};
 use crate::elections::Elections;
+use crate::evidence::Evidence;
+use crate::holdings::Holding;
 use crate::leadership::{Known, Leadership};
+use crate::observed::Observed;
 use crate::peers::Peers;
 use crate::propose::ProposeError;
 use crate::raft_service::RaftFace;
@@ -45,6 +48,10 @@ pub(crate) struct Inner {
     pub(crate) kms: Arc<dyn Kms>,
     pub(crate) peers: Arc<Peers>,
     pub(crate) elections: Arc<Elections>,
+    /// What this replica has seen of the use of versions.
+    pub(crate) evidence: Arc<Evidence>,
+    /// What it has seen of the use of keys.
+    pub(crate) observed: Arc<Observed>,
     pub(crate) proof: Proof,
     pub(crate) leadership: Arc<Leadership>,
     pub(crate) reader: Reader,
@@ -73,6 +80,8 @@ pub struct ReplicaStatus {
     pub voter: bool,
     /// What the leader knows of it; only where this replica leads.
     pub known: Option<Known>,
+    /// What it last said of the keys that it has and needs; only where this replica leads.
+    pub holding: Option<Arc<Holding>>,
 }
 
 /// The cluster as one replica knows it.
@@ -89,6 +98,18 @@ impl Registry {
     #[must_use]
     pub fn reader(&self) -> Reader {
         self.inner.reader.clone()
+    }
+
+    /// What this replica has seen of the use of versions: whoever proves a secret here says so.
+    #[must_use]
+    pub fn own_evidence(&self) -> &Arc<Evidence> {
+        &self.inner.evidence
+    }
+
+    /// What this replica has seen of the use of keys, on its way to the audit service: whoever answers for a key says so.
+    #[must_use]
+    pub fn observed(&self) -> &Arc<Observed> {
+        &self.inner.observed
     }
 
     /// Whether this replica may answer.
@@ -135,6 +156,7 @@ impl Registry {
             member: member.clone(),
             voter: voters.contains(id),
             known: self.inner.leadership.known(NodeId(*id)),
+            holding: self.inner.leadership.holding(NodeId(*id)),
         };
         ClusterStatus {
             leader: metrics.current_leader.map(NodeId),

@@ -2,6 +2,8 @@
 
 use crate::barrier::Confirmed;
 use crate::core::Condition;
+use crate::evidence::read_versions;
+use crate::holdings::read_holding;
 use crate::leadership::Report;
 use crate::ledger::Standing;
 use crate::membership::write_roster;
@@ -10,7 +12,7 @@ use crate::propose::ProposeError;
 use crate::registry::Registry;
 use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{DurationMillis, KeyId, NodeId, Refusal, Revision, UnixMillis};
-use latchkey_state::{Applied, HashedAt, StateHash};
+use latchkey_state::{Applied, HashedAt, Operation, StateHash};
 use latchkey_storage::StoreError;
 use latchkey_transport::{Deadline, Rejection, Unavailable, status};
 use latchkey_wire::applied::write_applied;
@@ -20,6 +22,7 @@ use latchkey_wire::pb::internal::v1::registry_service_server::RegistryService;
 use latchkey_wire::pb::v1;
 use latchkey_wire::request::read_consistency;
 use latchkey_wire::time::write_time;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -99,8 +102,9 @@ impl RegistryService for RegistryFace {
         self.check(request.target.as_ref())?;
         let command = request.command.as_ref().ok_or_else(|| Status::invalid_argument("expected a command"))?;
         let command = read_command(command).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        if command.is_of_replica() {
-            // Only the leader itself asks for these, in its own process.
+        let tells = matches!(command.operation, Operation::SetNodeKey { .. } | Operation::RecordKeptBackups { .. });
+        if command.is_of_replica() && !tells {
+            // Only the leader itself asks for these, in its own process; each replica tells its own key and its own backups.
             return Err(Rejection::NotServedHere.into());
         }
         self.registry.peers().check_actor(&extensions, &command.actor)?;
@@ -169,6 +173,7 @@ impl RegistryService for RegistryFace {
             state: request.state,
             // A build that does not say knows what the first release knew.
             feature_level: request.feature_level_newest.max(1),
+            holding: request.holding.as_ref().map(|holding| Arc::new(read_holding(holding))),
         };
         let (granted, differs) = self.registry.renewal().grant(report).await.map_err(Unavailable::into_status)?;
         let state = self.registry.core().state();
@@ -223,6 +228,47 @@ impl RegistryService for RegistryFace {
         Ok(Response::new(pb::StandForElectionResponse {}))
     }
 
+    async fn evidence(&self, request: Request<pb::EvidenceRequest>) -> Result<Response<pb::EvidenceResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        self.check(request.target.as_ref())?;
+        self.registry.peers().check_replica(&extensions)?;
+        let versions = read_versions(&request.version_ids)?;
+        Ok(Response::new(self.registry.own_evidence().answer(self.registry.node().0, &versions, request.curves)))
+    }
+
+    async fn gather_evidence(
+        &self,
+        request: Request<pb::GatherEvidenceRequest>,
+    ) -> Result<Response<pb::GatherEvidenceResponse>, Status> {
+        let left = within(&request);
+        let (_, extensions, request) = request.into_parts();
+        self.check(request.target.as_ref())?;
+        self.registry.peers().check_rotates(&extensions)?;
+        self.registry.answer_gathering(&request, left).await.map(Response::new)
+    }
+
+    async fn take_observations(
+        &self,
+        request: Request<pb::TakeObservationsRequest>,
+    ) -> Result<Response<pb::TakeObservationsResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        self.check(request.target.as_ref())?;
+        self.registry.peers().check_audits(&extensions)?;
+        let registry = self.registry.clone();
+        // A batch is some milliseconds of work.
+        let taken = move || registry.take_observations(request.incarnation, request.acknowledged);
+        let taken = tokio::task::spawn_blocking(taken).await;
+        taken.map(Response::new).map_err(|error| status::bug(&error.to_string()))
+    }
+
+    async fn cosign(&self, request: Request<pb::CosignRequest>) -> Result<Response<pb::CosignResponse>, Status> {
+        let left = within(&request);
+        let (_, extensions, request) = request.into_parts();
+        self.check(request.target.as_ref())?;
+        self.registry.peers().check_audits(&extensions)?;
+        self.registry.cosign(&request, left).await.map(Response::new)
+    }
+
     async fn authenticate(
         &self,
         request: Request<pb::AuthenticateRequest>,
@@ -257,7 +303,7 @@ async fn send_entries(
     if !core.loaded().await {
         return Err(Unavailable::Fenced.into());
     }
-    let mut next = from;
+    let (mut next, tree) = (from, core.outbox.tree());
     let mut sequences = core.outbox.watch();
     loop {
         sequences.borrow_and_update();
@@ -274,6 +320,10 @@ async fn send_entries(
                 status::bug("the outbox cannot be read")
             }
         })?;
+        if core.outbox.tree() != tree {
+            // Another log began, with the same sequences: what was read may be of either.
+            return Err(Unavailable::Starting.into());
+        }
         let idle = events.is_empty();
         for event in events {
             next = event.sequence + 1;

@@ -1,6 +1,7 @@
 //! Renewing the freshness lease: this replica asks the leader, which may be itself, and reports what it has published.
 
 use crate::core::{Condition, Core};
+use crate::holdings::write_holding;
 use crate::leadership::{Leadership, Report};
 use crate::lease::{Granted, Lease, lease_time, wall_minus_boot};
 use crate::peers::Peers;
@@ -120,6 +121,7 @@ impl Renewal {
                 revision: Some(hashed.revision.into()),
                 hash: hashed.hash.bytes().to_vec(),
             }),
+            holding: report.holding.as_deref().map(write_holding),
         };
         let asked = tokio::select! {
             asked = tokio::time::timeout(self.interval * 4, client.renew_lease(request)) => asked,
@@ -184,6 +186,7 @@ impl Renewal {
             hashed: self.core.hashed(),
             state: state.into(),
             feature_level: self.feature_level_max,
+            holding: self.core.holdings.said(),
         }
     }
 
@@ -197,14 +200,15 @@ impl Renewal {
         if self.core.state().replica(report.replica).is_some_and(|replica| replica.role == ReplicaRole::Retired) {
             return Err(Unavailable::Removed { node: report.replica });
         }
+        let replica = report.replica;
         let differs = self.leadership.report(report);
         if differs {
-            warn!(replica = %report.replica, "a replica differs from the majority; it is told to fence itself");
+            warn!(%replica, "a replica differs from the majority; it is told to fence itself");
         }
         // That a quorum was heard counts from the asking: an answer may have been long on its way.
         let asked_ms = self.core.clock.boottime_millis();
         let read_index = self.rounds.now().await.ok_or(no_leader)?;
-        let (term, time, clock_offset_ms) = self.leadership.grant(report.replica, read_index, asked_ms)?;
+        let (term, time, clock_offset_ms) = self.leadership.grant(replica, read_index, asked_ms)?;
         Ok((LeaseGranted { term, read_index, time, clock_offset_ms }, differs))
     }
 }

@@ -2,19 +2,22 @@
 //! writes it. Rows may lag; the log replays them. They are never torn: every write ends at the border of a record.
 
 use crate::core::Core;
-use crate::outbox::entry_to_bytes;
-use crate::sealing::OUTBOX_TABLE;
+use crate::outbox::{entry_to_bytes, of_newest_log};
+use crate::resealing::{Replaced, ResealError, Resealing, sealing_now};
+use crate::sealing::{OUTBOX_TABLE, UnsealError};
 use crate::snapshot_file;
+use crate::state_machine::chain;
 use bytes::Bytes;
 use latchkey_domain::RingNumber;
 use latchkey_kms::OsEntropy;
-use latchkey_state::{Changes, Entry, RingPurpose, State};
-use latchkey_storage::{Mark, ROW_BATCH_MAX, Row, RowBatch, RowKey, SnapshotName, StoreError};
+use latchkey_state::{Changes, Entry, RingPurpose, RowId, State};
+use latchkey_storage::{Mark, ROW_BATCH_MAX, Row, RowBatch, RowKey, SnapshotName, StateSource, StoreError};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{error, warn};
 
 /// Rows waiting at which apply waits too: about 200 MB of them.
@@ -35,6 +38,12 @@ const KEY_RETRY: Duration = Duration::from_millis(500);
 /// How long to wait before rows are written again that could not be.
 const WRITE_RETRY: Duration = Duration::from_secs(1);
 
+/// How often to look whether rows are under keys that others took the place of.
+const MOVE_LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Between two lots of such rows: what callers wait for comes first.
+const MOVE_PACE: Duration = Duration::from_millis(10);
+
 /// What the records of one apply changed.
 pub(crate) struct Batch {
     pub(crate) changes: Changes,
@@ -48,6 +57,11 @@ impl Batch {
     fn rows(&self) -> usize {
         self.changes.len() + self.entries.len()
     }
+
+    /// Whether a key of the keyring is destroyed: what is under it is moved before, to one that is on disk already.
+    fn destroys(&self) -> bool {
+        self.changes.iter().any(|(id, row)| matches!((id, row), (RowId::RingKey(_), None)))
+    }
 }
 
 enum Work {
@@ -57,6 +71,13 @@ enum Work {
         file: SnapshotName,
         mark: Mark,
     },
+}
+
+impl Work {
+    /// Whether another audit log begins with it.
+    fn begins_log(&self) -> bool {
+        matches!(self, Self::Rows(batch) if batch.entries.iter().any(|entry| entry.sequence.0 == 0))
+    }
 }
 
 #[derive(Default)]
@@ -72,6 +93,8 @@ pub(crate) struct RowQueue {
     arrived: Condvar,
     rows: watch::Sender<usize>,
     written: watch::Sender<u64>,
+    /// A state that the disk has come to: what is sealed by it opens after a cut, too.
+    on_disk: Mutex<State>,
 }
 
 impl RowQueue {
@@ -81,6 +104,7 @@ impl RowQueue {
             arrived: Condvar::new(),
             rows: watch::Sender::new(0),
             written: watch::Sender::new(0),
+            on_disk: Mutex::default(),
         }
     }
 
@@ -108,6 +132,30 @@ impl RowQueue {
         drop(self.written.subscribe().wait_for(|written| *written >= index).await);
     }
 
+    /// The last record whose rows are written.
+    pub(crate) fn written(&self) -> u64 {
+        *self.written.borrow()
+    }
+
+    /// The rows on disk are those of a record before this life.
+    pub(crate) fn begin_at(&self, index: u64) {
+        self.written.send_replace(index);
+    }
+
+    /// The disk has come to this state.
+    pub(crate) fn come_to(&self, state: &State) {
+        let mut on_disk = self.on_disk.lock().unwrap_or_else(PoisonError::into_inner);
+        // A snapshot may have been installed while older rows were written.
+        if state.revision() >= on_disk.revision() {
+            *on_disk = state.clone();
+        }
+    }
+
+    /// A state that the disk has come to.
+    pub(crate) fn on_disk(&self) -> State {
+        self.on_disk.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whether nothing waits to be written.
     fn is_empty(&self) -> bool {
         let pending = self.pending();
@@ -131,23 +179,23 @@ impl RowQueue {
         self.arrived.notify_all();
     }
 
-    /// The next work: a generation alone, or as many batches as one write should gather. `None` when closed and empty.
-    fn take(&self) -> Option<Vec<Work>> {
-        let mut pending = self.pending();
-        while pending.work.is_empty() {
-            if pending.closed {
-                return None;
-            }
-            pending = self.arrived.wait(pending).unwrap_or_else(PoisonError::into_inner);
+    /// The next work: a generation alone, or as many batches as one write should gather; nothing where none came in a
+    /// while. `None` when closed and empty.
+    fn take(&self, idle: Duration) -> Option<Vec<Work>> {
+        let waits = |pending: &mut Pending| pending.work.is_empty() && !pending.closed;
+        let waited = self.arrived.wait_timeout_while(self.pending(), idle, waits);
+        let mut pending = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if pending.work.is_empty() {
+            return (!pending.closed).then(Vec::new);
         }
         let mut taken = Vec::new();
         let mut rows = 0;
         while let Some(next) = pending.work.front() {
-            let size = match next {
-                Work::Rows(batch) => batch.rows(),
-                Work::Generation { .. } => GATHERED_ROWS_MAX,
+            let (size, begins) = match next {
+                Work::Rows(batch) => (batch.rows(), batch.destroys()),
+                Work::Generation { .. } => (GATHERED_ROWS_MAX, true),
             };
-            if !taken.is_empty() && rows + size > GATHERED_ROWS_MAX {
+            if !taken.is_empty() && (begins || rows + size > GATHERED_ROWS_MAX) {
                 break;
             }
             rows += size;
@@ -168,10 +216,21 @@ impl RowQueue {
 /// Runs until the queue is closed and empty. On a thread of its own: it seals and it writes.
 pub(crate) fn run(core: &Core, runtime: &Handle) {
     let mut trimmed = 0;
-    while let Some(taken) = core.rows.take() {
+    let mut moving = Moving::begin(core);
+    loop {
+        // Between two writes, so that callers who never rest do not keep older keys alive.
+        moving.step(core, runtime);
+        // Looked at before the queue: what it has come to was queued before it was published.
+        let published = arc_swap::Guard::into_inner(core.state());
+        let Some(taken) = core.rows.take(moving.rest()) else { return };
+        if taken.is_empty() {
+            moving.state = State::clone(&published);
+            continue;
+        }
+        drop(published);
         // Never skipped: the next batch's mark would vouch for rows that are not there. Where the disk is full, rows lag
         // until there is room, and the log replays them.
-        while let Err(error) = write(core, runtime, &taken) {
+        while let Err(error) = write(core, runtime, &taken, &mut moving) {
             match error {
                 // A snapshot was installed meanwhile, and its rows replace these.
                 StoreError::RowsSuperseded { .. } | StoreError::GenerationAbandoned { .. } => break,
@@ -185,8 +244,79 @@ pub(crate) fn run(core: &Core, runtime: &Handle) {
         match taken.last() {
             // Its file may have brought entries that were trimmed since.
             Some(Work::Generation { .. }) | None => trimmed = 0,
-            Some(Work::Rows(last)) => trim(core, last, &mut trimmed),
+            Some(Work::Rows(last)) => {
+                if taken.iter().any(Work::begins_log) {
+                    trimmed = 0;
+                }
+                trim(core, last, &mut trimmed);
+            }
         }
+    }
+}
+
+/// Rows under older keys, which are moved between other writes.
+struct Moving {
+    resealing: Resealing,
+    /// The mark that the rows carry now; absent while a file stands for them.
+    mark: Option<Mark>,
+    /// A state that the rows on disk have come to: whatever is written from now on is sealed by it or by a later one.
+    state: State,
+    /// When the next lot is due.
+    due_at: Instant,
+}
+
+impl Moving {
+    fn begin(core: &Core) -> Self {
+        let mark = match core.store.state_source() {
+            StateSource::Rows(mark) => Some(mark),
+            StateSource::Empty | StateSource::Base(_) => None,
+        };
+        Self { resealing: Resealing::default(), mark, state: State::default(), due_at: Instant::now() }
+    }
+
+    /// How long there is time for other work.
+    fn rest(&self) -> Duration {
+        self.due_at.saturating_duration_since(Instant::now())
+    }
+
+    fn step(&mut self, core: &Core, runtime: &Handle) {
+        if !self.rest().is_zero() {
+            return;
+        }
+        self.due_at = Instant::now() + MOVE_LOOK_INTERVAL;
+        let Some(mark) = self.mark.as_ref().filter(|_| self.resealing.is_due(&self.state)) else { return };
+        match self.resealing.step(core, runtime, mark) {
+            Ok(()) => self.due_at = Instant::now() + MOVE_PACE,
+            // A snapshot was installed, and its rows are on their way.
+            Err(ResealError::Store(StoreError::RowsSuperseded { .. })) => self.mark = None,
+            Err(error) => error.warn(),
+        }
+    }
+
+    /// What is under keys that `changes` destroy is moved before these are written: else the rows would outlive them.
+    /// It is moved to what took its place on disk: a key that is written only with these might be lost with a cut.
+    fn before(&mut self, core: &Core, runtime: &Handle, changes: &Changes) -> Result<(), StoreError> {
+        let state = &core.rows.on_disk();
+        let gone = changes.iter().filter_map(|(id, row)| match (id, row) {
+            (RowId::RingKey(number), None) => Some((*number, sealing_now(state, core.keyring.purpose(*number)?)?)),
+            _ => None,
+        });
+        let gone: Replaced = gone.filter(|(number, newest)| number != newest).collect();
+        let Some(mark) = self.mark.as_ref().filter(|_| !gone.is_empty()) else { return Ok(()) };
+        while let Err(error) = self.resealing.before_destroying(core, runtime, state, &gone, mark) {
+            match error {
+                ResealError::Store(error) => return Err(error),
+                ResealError::Unseal(UnsealError::Keyring(_)) => error.warn(),
+                ResealError::Unseal(_) => {
+                    core.fence(&format!("a row on disk does not open: {}", chain(&error)));
+                    return Err(StoreError::Stopped { why: "a row on disk does not open".into() });
+                }
+            }
+            if core.rows.closes_within(KEY_RETRY) {
+                return Err(StoreError::Stopped { why: "the replica stops while its rows wait for a key".into() });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -214,14 +344,33 @@ fn trim(core: &Core, last: &Batch, trimmed: &mut u64) {
     }
 }
 
-fn write(core: &Core, runtime: &Handle, taken: &[Work]) -> Result<(), StoreError> {
-    match taken.first() {
-        Some(Work::Generation { file, mark }) => write_generation(core, file, mark),
-        Some(Work::Rows(_)) | None => write_batches(core, runtime, taken),
+/// Removes all entries: another log begins, with the same sequences. Before any row of the record that begins it is written, so
+/// that no cut leaves entries of two logs. The log replays that record; until then this replica lacks entries that nobody
+/// follows any more.
+fn clear_outbox(core: &Core, moving: &Moving) -> Result<(), StoreError> {
+    loop {
+        let rows = core.store.read_rows(OUTBOX_TABLE, &[0; 8][..]..&[0xFF; 8][..], TRIMMED_ROWS)?;
+        // Where there is no mark, the first rows of all are about to be written.
+        let Some(mark) = moving.mark.clone().filter(|_| !rows.is_empty()) else { return Ok(()) };
+        let deletes = rows.into_iter().map(|row| row.key).collect();
+        core.store.write_rows(RowBatch { puts: Vec::new(), deletes, mark })?;
     }
 }
 
-fn write_batches(core: &Core, runtime: &Handle, taken: &[Work]) -> Result<(), StoreError> {
+fn write(core: &Core, runtime: &Handle, taken: &[Work], moving: &mut Moving) -> Result<(), StoreError> {
+    match taken.first() {
+        Some(Work::Generation { file, mark }) => {
+            moving.resealing.rows_replaced(core);
+            moving.mark = None;
+            write_generation(core, file, mark)?;
+            moving.mark = Some(mark.clone());
+            Ok(())
+        }
+        Some(Work::Rows(_)) | None => write_batches(core, runtime, taken, moving),
+    }
+}
+
+fn write_batches(core: &Core, runtime: &Handle, taken: &[Work], moving: &mut Moving) -> Result<(), StoreError> {
     let mut changes = Changes::new();
     let mut entries = Vec::new();
     let mut last = None;
@@ -232,6 +381,12 @@ fn write_batches(core: &Core, runtime: &Handle, taken: &[Work]) -> Result<(), St
         last = Some(batch);
     }
     let Some(last) = last else { return Ok(()) };
+    moving.before(core, runtime, &changes)?;
+    let entries = of_newest_log(&entries);
+    let begins = entries.first().filter(|first| first.sequence.0 == 0);
+    if begins.is_some() {
+        clear_outbox(core, moving)?;
+    }
     let mut batch = RowBatch { puts: Vec::new(), deletes: Vec::new(), mark: last.mark.clone() };
     for (id, row) in &changes {
         let key = RowKey { table: id.table(), id: id.id_bytes().into() };
@@ -243,7 +398,7 @@ fn write_batches(core: &Core, runtime: &Handle, taken: &[Work]) -> Result<(), St
             }
         }
     }
-    for entry in &entries {
+    for entry in entries {
         let plain = entry_to_bytes(entry);
         let number = entry_key(&last.state, entry);
         let seal = async || core.sealer.seal_entry(number, entry.sequence, &plain, &mut OsEntropy).await;
@@ -253,10 +408,13 @@ fn write_batches(core: &Core, runtime: &Handle, taken: &[Work]) -> Result<(), St
     }
     debug_assert!(batch.puts.len() + batch.deletes.len() <= ROW_BATCH_MAX, "a record's rows fit in one batch");
     core.store.write_rows(batch)?;
-    if let Some(entry) = entries.last() {
-        core.outbox.written_below(entry.sequence.0 + 1);
+    if let Some(first) = begins {
+        core.outbox.begun_on_disk(first);
     }
+    core.outbox.written_through(last.state.revision());
+    core.rows.come_to(&last.state);
     core.rows.written.send_replace(last.mark.index);
+    (moving.mark, moving.state) = (Some(last.mark.clone()), last.state.clone());
     Ok(())
 }
 

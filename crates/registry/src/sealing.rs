@@ -5,7 +5,7 @@ use crate::keyring::{Keyring, KeyringError};
 use latchkey_crypto::envelope::{self, Context, Field, OpenError, SALT_BYTES};
 use latchkey_crypto::{DataKey, Entropy, draw};
 use latchkey_domain::{ClusterId, KeyId, KeyspaceNumber, RingNumber, Sequence, TenantNumber};
-use latchkey_state::{Command, Row, RowId, State, bootstrap_ring};
+use latchkey_state::{Command, RingPurpose, Row, RowId, State, bootstrap_ring};
 use latchkey_wire::disk::{DecodeError, RowReader, decode_command, encode_command, encode_row};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -146,6 +146,25 @@ impl Sealer {
         decoded.map_err(|error| UnsealError::Content { what, error })
     }
 
+    /// A row or an entry at rest, sealed under another key than before. What it holds stays as it is.
+    pub(crate) async fn move_row(
+        &self,
+        table: u8,
+        id: &[u8],
+        bytes: &[u8],
+        to: RingNumber,
+        entropy: &mut (impl Entropy + Send),
+    ) -> Result<Vec<u8>, UnsealError> {
+        let key = self.keyring.key(to).await?;
+        let row_place = place(table, id);
+        let context = match table {
+            OUTBOX_TABLE => self.context(id, Field::ENTRY),
+            _ => self.context(&row_place, Field::ROW),
+        };
+        let plain = self.open("row", &context, bytes).await?;
+        Ok(envelope::seal(&key, to, &context, draw(entropy), &plain))
+    }
+
     /// The bytes of an entry at rest.
     pub(crate) async fn seal_entry(
         &self,
@@ -184,6 +203,22 @@ impl Sealer {
         self.open("list of denials", &self.context(DENIALS, Field::ROW), sealed).await
     }
 
+    /// The bytes at rest of the key that this replica cosigns with.
+    pub(crate) async fn seal_node_key(
+        &self,
+        log_key: RingNumber,
+        plain: &[u8],
+        entropy: &mut (impl Entropy + Send),
+    ) -> Result<Vec<u8>, KeyringError> {
+        let key = self.keyring.key(log_key).await?;
+        Ok(envelope::seal(&key, log_key, &self.context(NODE_KEY, Field::ROW), draw(entropy), plain))
+    }
+
+    /// The key that this replica cosigns with, from its bytes at rest.
+    pub(crate) async fn open_node_key(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+        self.open("node key", &self.context(NODE_KEY, Field::ROW), sealed).await
+    }
+
     async fn open(
         &self,
         what: &'static str,
@@ -197,6 +232,15 @@ impl Sealer {
     }
 }
 
+/// Whether a record of the log is under a log key that was destroyed before it: it was sealed while that key was in use, and
+/// appended only when all had done without it. Whoever applies it has the same keyring at the same place of the log, so
+/// all pass over it, and nobody has to stop.
+pub(crate) fn is_void(state: &State, sealed: &[u8]) -> Option<RingNumber> {
+    let newest = state.newest_ring_key(RingPurpose::Log)?.number;
+    let number = envelope::ring_number(sealed).ok()?;
+    (number < newest && state.ring_key(number).is_none()).then_some(number)
+}
+
 /// The table of the keyring, which is loaded before all others.
 pub(crate) const RING_TABLE: u8 = RowId::RingKey(RingNumber(0)).table();
 
@@ -205,6 +249,9 @@ pub(crate) const OUTBOX_TABLE: u8 = 0x40;
 
 /// The place of what operators denied here: of no table, since none has this number.
 const DENIALS: &[u8] = b"\xFFdenials";
+
+/// The place of the key that this replica cosigns with.
+const NODE_KEY: &[u8] = b"\xFFnode key";
 
 /// What stands in front of a row that is not sealed, where sealed ones have their suite, which is never 0.
 const CLEAR: u8 = 0;

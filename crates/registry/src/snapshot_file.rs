@@ -17,6 +17,7 @@ use latchkey_wire::disk::RowReader;
 use latchkey_wire::pb::disk::v1 as pb;
 use prost::Message;
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -98,14 +99,22 @@ pub(crate) fn write_payload(
         Some(_) | None => return Ok(()),
     }
     let trimmed = state.progress().trimmed.map_or(0, |trimmed| trimmed.next.0);
-    write_entries(core, trimmed, state.progress().frontier.size(), out)
+    let tree = state.progress().tree();
+    write_entries(core, tree, trimmed..state.progress().frontier.size(), out)
 }
 
-fn write_entries(core: &Core, mut from: u64, end: u64, out: &mut impl Write) -> Result<(), SnapshotError> {
+fn write_entries(
+    core: &Core,
+    tree: (u64, u64),
+    sequences: Range<u64>,
+    out: &mut impl Write,
+) -> Result<(), SnapshotError> {
+    let Range { start: mut from, end } = sequences;
     loop {
         let (start, end) = (from.to_be_bytes(), end.to_be_bytes());
         let rows = core.store.read_rows(OUTBOX_TABLE, &start[..]..&end[..], ENTRIES_PER_READ)?;
-        let Some(last) = rows.last() else { return Ok(()) };
+        // Another log began meanwhile: those are gone, and what is read is of that one.
+        let Some(last) = rows.last().filter(|_| core.outbox.tree() == tree) else { return Ok(()) };
         let last = <[u8; 8]>::try_from(&last.key.id[..]).map_err(|_| WordError {
             expected: "a sequence of 8 bytes",
             found: format!("{} bytes", last.key.id.len()),

@@ -3,12 +3,14 @@
 use crate::core::Core;
 use crate::duties;
 use crate::elections::Elections;
+use crate::evidence::Evidence;
 use crate::gauges;
 use crate::init::PendingFounding;
 use crate::leadership::Leadership;
 use crate::lease::Lease;
 use crate::log_store::LogStore;
 use crate::network::Network;
+use crate::observed::{Observed, ObservedOptions};
 use crate::peers::Peers;
 use crate::rates::Rates;
 use crate::read_index::ReadIndex;
@@ -130,6 +132,9 @@ impl Registry {
         let raft = Raft::new(core.node().0, config, network, LogStore::new(core.clone()), machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
+        let incarnation = u64::from_be_bytes(draw(&mut OsEntropy));
+        let evidence = Arc::new(Evidence::begin(clock.clone(), incarnation));
+        let observed = Arc::new(Observed::begin(ObservedOptions::default(), incarnation));
         let leadership = Arc::new(Leadership::new(core.node(), clock, timing.election_max_ms));
         let (rounds, serve_rounds) = ReadIndex::new(raft.clone());
         let lease = Arc::new(Lease::default());
@@ -140,7 +145,7 @@ impl Registry {
             lease: lease.clone(),
             leadership: leadership.clone(),
             rounds,
-            incarnation: u64::from_be_bytes(draw(&mut OsEntropy)),
+            incarnation,
             interval: Duration::from_millis(timing.heartbeat_ms),
             feature_level_max,
         });
@@ -156,6 +161,8 @@ impl Registry {
             kms,
             peers,
             elections: Arc::new(Elections::new(timing)),
+            evidence,
+            observed,
             proof,
             leadership,
             reader,
@@ -175,6 +182,9 @@ impl Registry {
         registry.own(registry.clone().follow_keyring());
         registry.own(registry.clone().follow_removal());
         registry.own(registry.clone().follow_silence());
+        registry.own(registry.clone().follow_holdings());
+        registry.own(registry.clone().settle_evidence());
+        registry.own(registry.clone().tell_node_key());
         if let Some(pending) = &founding {
             registry.core().keyring.add_introduced(&pending.log_key);
             registry.found(pending).await?;

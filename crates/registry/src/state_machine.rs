@@ -160,7 +160,7 @@ pub(crate) async fn load(core: Arc<Core>) {
         let error = match loaded {
             Ok(Ok(state)) => {
                 info!(revision = %state.revision(), keys = state.key_count(), "state loaded");
-                core.outbox.start_at(state.progress().frontier.size());
+                core.outbox.start_at(state.progress());
                 core.publish(state);
                 core.set_condition(Condition::Ready);
                 return;
@@ -187,6 +187,7 @@ pub(crate) async fn load(core: Arc<Core>) {
 async fn load_all(core: &Core) -> Result<State, SnapshotError> {
     let state = load_once(core).await?;
     core.denials.load(core).await?;
+    core.node_key.load(core).await?;
     Ok(state)
 }
 
@@ -204,6 +205,8 @@ pub(crate) async fn load_once(core: &Core) -> Result<State, SnapshotError> {
                 }
                 .into());
             }
+            core.rows.begin_at(state.revision().index);
+            core.rows.come_to(&state);
             Ok(state)
         }
         StateSource::Base(base) => {
@@ -211,6 +214,7 @@ pub(crate) async fn load_once(core: &Core) -> Result<State, SnapshotError> {
             let frames = Frames::open(&mut reader)?;
             let meta = frames.meta();
             let state = snapshot_file::load(core, frames).await?;
+            core.rows.come_to(&state);
             if let Some(log_id) = &meta.last_log_id {
                 core.rows.replace(base.name, mark(log_id, &meta.last_membership, state.hash()));
             }

@@ -183,10 +183,15 @@ fn rule_9_what_renews_a_lease_carries_no_sealed_state() {
         state: _,
         hashed,
         feature_level_newest: _,
+        holding,
     } = pb::RenewLeaseRequest::default();
     // A hash over logical rows, which no key is needed for.
     let pb::HashedState { revision: _, hash } = hashed.unwrap_or_default();
     assert!(hash.is_empty());
+    // Names of keys: ids and numbers, which tell nothing of them.
+    let pb::KeyHolding { keks, keks_needed: _, older_keys: _, known_key: _, complete: _, holds_from: _ } =
+        holding.unwrap_or_default();
+    assert!(keks.is_empty());
     let pb::RenewLeaseResponse { term: _, read_index: _, now_unix_ms: _, lease_ms: _, clock_offset_ms: _, differs } =
         pb::RenewLeaseResponse::default();
     assert!(!differs);

@@ -7,14 +7,14 @@ use latchkey_domain::{DurationMillis, KeyId, KeyName, NodeId, ReasonText, Revisi
 use latchkey_registry::{
     After, BackupPlan, GoneOn, Member, NewEpoch, Registry, Remains, RestoreError, is_interrupted, store_folder,
 };
-use latchkey_state::{Expiry, Operation, RevokeKey, State};
+use latchkey_state::{Delete, DirectoryName, Expiry, Operation, RevokeKey, RingPurpose, State};
 use latchkey_storage::{OpenError, Options, SledStore};
 use latchkey_telemetry::SystemClock;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use support::keys::{keyspace_name, make_keys, make_keyspace};
+use support::keys::{keyspace_name, make_keys, make_keyspace, make_tenant};
 use support::three::{carry_out, leader, owner, propose, same_state, three};
 use support::{Ground, Replica};
 use tempfile::TempDir;
@@ -121,6 +121,36 @@ async fn what_was_backed_up_is_there_again_and_what_was_revoked_stays_revoked() 
     let entries = back.registry.entries(tree.size()).await;
     assert_eq!(entries.first(), Some(&tree.size()));
     assert!(entries.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{entries:?}");
+    back.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_was_destroyed_after_a_backup_does_not_come_back_with_it() {
+    let mut ground = Ground::found(1).await;
+    let replica = ground.start(NodeId(1)).await;
+    replica.until("it is founded", |registry| registry.core().state().cluster().is_some()).await;
+    make_tenant(&ground, &[&replica]).await;
+    let tenant = keyspace_name().parent();
+    let number = replica.registry.core().state().tenant(&tenant).expect("it was made").number;
+    let delete = |destroy, number| {
+        let name = DirectoryName::Tenant(tenant.clone());
+        Operation::Delete(Delete { name, etag: None, destroy, number })
+    };
+    carry_out(&[&replica], delete(false, None)).await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = backup(&replica, &folder).await;
+    let has_keys = |state: &State| state.ring_keys_of(RingPurpose::Audit(number)).next().is_some();
+    assert!(has_keys(&replica.registry.core().state()), "its trail is readable");
+    assert!(propose(&[&replica], &owner("later")).await.answer.is_ok());
+    let state = replica.registry.core().state().clone();
+    replica.stop().await;
+    let (tree, at) = (state.progress().frontier.clone(), state.clock());
+    let after = After { tree, epoch: 1, at, taken_away: vec![delete(true, Some(number))] };
+    let gone_on = restore(&mut ground, NEW, &file, Some(after)).await.expect("the backup is whole");
+    assert_eq!((gone_on.taken_away, &gone_on.left[..]), (1, &[][..]));
+    let back = ground.start(NEW).await;
+    back.until("it is loaded", |registry| registry.core().state().cluster().is_some()).await;
+    assert!(!has_keys(&back.registry.core().state()), "nobody can read it");
     back.stop().await;
 }
 

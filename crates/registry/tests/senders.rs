@@ -19,7 +19,7 @@ const NODE: NodeId = NodeId(1);
 
 async fn start(ground: &Ground) -> Registry {
     let parts = Parts {
-        store: Arc::new(ground.open_store(NODE)),
+        store: Arc::new(ground.open_store(NODE).await),
         kms: ground.kms.clone(),
         clock: Arc::new(SystemClock),
         dialer: Dialer::plain(),

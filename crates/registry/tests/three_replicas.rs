@@ -81,7 +81,7 @@ async fn a_leader_a_year_ahead_expires_nothing_and_stands_down() {
     let at = leader(&replicas);
     let before = replicas[at].registry.core().state().clock();
     replicas[at].clock.ahead_ms.store(YEAR_MS, Ordering::Relaxed);
-    let refused = replicas[at].registry.propose(owner("skewed"), Duration::from_secs(2)).await.unwrap_err();
+    let refused = replicas[at].registry.propose(owner("skewed"), WITHIN).await.unwrap_err();
     let skew = matches!(refused, ProposeError::Unavailable(Unavailable::ClockSkew { offset_ms }) if offset_ms > 0);
     assert!(skew || matches!(refused, ProposeError::Elsewhere(..)), "{refused:?}");
 

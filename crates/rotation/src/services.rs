@@ -6,8 +6,10 @@ use latchkey_link::Registry;
 use latchkey_wire::pb::v1::rotation_service_server::RotationService;
 use latchkey_wire::pb::v1::{
     CancelRotationRequest, CancelRotationResponse, CompleteRotationRequest, CompleteRotationResponse,
-    GetRotationRequest, ListRotationsRequest, ListRotationsResponse, PrepareStandbyRequest, PrepareStandbyResponse,
-    RollBackRotationRequest, RollBackRotationResponse, RotateKeyRequest, RotateKeyResponse, Rotation,
+    GetRotationRequest, HoldRotationRequest, HoldRotationResponse, ListDueRotationsRequest, ListDueRotationsResponse,
+    ListRotationsRequest, ListRotationsResponse, PrepareStandbyRequest, PrepareStandbyResponse, ResumeRotationRequest,
+    ResumeRotationResponse, RollBackRotationRequest, RollBackRotationResponse, RotateKeyRequest, RotateKeyResponse,
+    Rotation,
 };
 use latchkey_wire::request;
 use tonic::{Request, Response, Status, async_trait};
@@ -65,5 +67,31 @@ impl<R: Registry> RotationService for Handlers<R> {
         let method = "RotationService/RollBackRotation";
         let stepped = self.entrance.call(method, request, request::read_roll_back_rotation, |call| self.step(call));
         Ok(stepped.await?.map(Into::into))
+    }
+
+    async fn hold_rotation(
+        &self,
+        request: Request<HoldRotationRequest>,
+    ) -> Result<Response<HoldRotationResponse>, Status> {
+        let method = "RotationService/HoldRotation";
+        let stepped = self.entrance.call(method, request, request::read_hold_rotation, |call| self.step(call));
+        Ok(stepped.await?.map(Into::into))
+    }
+
+    async fn resume_rotation(
+        &self,
+        request: Request<ResumeRotationRequest>,
+    ) -> Result<Response<ResumeRotationResponse>, Status> {
+        let method = "RotationService/ResumeRotation";
+        let stepped = self.entrance.call(method, request, request::read_resume_rotation, |call| self.step(call));
+        Ok(stepped.await?.map(Into::into))
+    }
+
+    async fn list_due_rotations(
+        &self,
+        request: Request<ListDueRotationsRequest>,
+    ) -> Result<Response<ListDueRotationsResponse>, Status> {
+        let method = "RotationService/ListDueRotations";
+        self.entrance.call(method, request, request::read_list_due_rotations, |call| self.due_rotations(call)).await
     }
 }

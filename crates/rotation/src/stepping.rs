@@ -1,5 +1,5 @@
-//! `CompleteRotation`, `CancelRotation` and `RollBackRotation`: each ends a version, so each is confirmed as a
-//! revocation is.
+//! `CompleteRotation`, `CancelRotation`, `RollBackRotation`, `HoldRotation` and `ResumeRotation`. The first three end a
+//! version, so all are confirmed as a revocation is.
 
 use crate::Handlers;
 use latchkey_domain::UnixMillis;
@@ -12,7 +12,7 @@ use latchkey_wire::request::AwaitedWrite;
 use latchkey_wire::time::read_time;
 use tonic::Status;
 
-/// What the three methods answer.
+/// What the methods answer.
 pub(crate) struct Stepped {
     pub(crate) rotation: v1::Rotation,
     pub(crate) key: v1::Key,
@@ -50,6 +50,7 @@ fn retires_at(step: RotationStep, rotation: &v1::Rotation, key: &v1::Key) -> Opt
     let ended = match step {
         RotationStep::Complete => &rotation.old_version,
         RotationStep::Cancel | RotationStep::RollBack { .. } => &rotation.new_version,
+        RotationStep::Hold | RotationStep::Resume => return None,
     };
     let version = key.versions.iter().find(|version| version.name == *ended)?;
     let retiring = version.state() == v1::version::State::Retiring;
@@ -66,4 +67,10 @@ macro_rules! answers_as {
         }
     )+};
 }
-answers_as!(CompleteRotationResponse, CancelRotationResponse, RollBackRotationResponse);
+answers_as!(
+    CompleteRotationResponse,
+    CancelRotationResponse,
+    RollBackRotationResponse,
+    HoldRotationResponse,
+    ResumeRotationResponse
+);

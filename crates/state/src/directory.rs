@@ -77,6 +77,11 @@ impl<R: Listed> Directory<R> {
         self.counts.get(&tenant).copied().unwrap_or_default()
     }
 
+    /// Those from a number on, by number.
+    pub(crate) fn from(&self, number: R::Number) -> impl Iterator<Item = &Arc<R>> {
+        self.records.range(number..).map(|(_, record)| record)
+    }
+
     /// All, by number.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
         self.records.values()

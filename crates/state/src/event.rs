@@ -110,11 +110,51 @@ pub enum Action {
     LeadershipTransferred,
     /// The cluster went on in a new epoch.
     EpochBegan,
+    /// A rotation was planned, since its key is due.
+    RotationPlanned,
+    /// The new secret lies where its consumer reads it.
+    RotationDelivered,
+    /// The new version is accepted.
+    RotationActivated,
+    /// The new version is known everywhere, and its consumer has it.
+    RotationVerified,
+    /// The end of the old version is set.
+    RotationOverlapBegan,
+    /// A rotation waits.
+    RotationHeld,
+    /// A rotation goes on.
+    RotationResumed,
+    /// A rotation could not go on.
+    RotationFailed,
+    /// Another process drives rotations.
+    RotationsClaimed,
+    /// Notice was given that a key is due.
+    KeyRotationDue,
+    /// Notice was given that a key soon ends.
+    KeyExpiresSoon,
+    /// A key of the keyring took the place of another.
+    RingKeyRotated,
+    /// Keys of the keyring are wrapped by another than before.
+    RingKeysRewrapped,
+    /// Digests of secrets are under another pepper than before.
+    VersionsRedigested,
+    /// Inner digests are sealed under another data key than before.
+    InnersResealed,
+    /// A replica told the key that it cosigns with.
+    ReplicaKeySet,
+    /// A backup was taken.
+    BackupCreated,
+    /// Another audit log began: this is its first entry.
+    AuditLogBegan,
+    /// A backup is kept no more.
+    BackupRemoved,
+    /// The data of a tenant that was deleted before was destroyed.
+    TenantDataDestroyed,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 68] = [
         Self::ClusterBootstrapped,
         Self::FeatureLevelRaised,
         Self::RingKeyAdded,
@@ -163,6 +203,26 @@ impl Action {
         Self::ReplicaRetired,
         Self::LeadershipTransferred,
         Self::EpochBegan,
+        Self::RotationPlanned,
+        Self::RotationDelivered,
+        Self::RotationActivated,
+        Self::RotationVerified,
+        Self::RotationOverlapBegan,
+        Self::RotationHeld,
+        Self::RotationResumed,
+        Self::RotationFailed,
+        Self::RotationsClaimed,
+        Self::KeyRotationDue,
+        Self::KeyExpiresSoon,
+        Self::RingKeyRotated,
+        Self::RingKeysRewrapped,
+        Self::VersionsRedigested,
+        Self::InnersResealed,
+        Self::ReplicaKeySet,
+        Self::BackupCreated,
+        Self::AuditLogBegan,
+        Self::BackupRemoved,
+        Self::TenantDataDestroyed,
     ];
 
     /// The word for it.
@@ -217,6 +277,26 @@ impl Action {
             Self::ReplicaRetired => "replica.retired",
             Self::LeadershipTransferred => "leadership.transferred",
             Self::EpochBegan => "epoch.began",
+            Self::RotationPlanned => "rotation.planned",
+            Self::RotationDelivered => "rotation.delivered",
+            Self::RotationActivated => "rotation.activated",
+            Self::RotationVerified => "rotation.verified",
+            Self::RotationOverlapBegan => "rotation.overlap_began",
+            Self::RotationHeld => "rotation.held",
+            Self::RotationResumed => "rotation.resumed",
+            Self::RotationFailed => "rotation.failed",
+            Self::RotationsClaimed => "rotation.claimed",
+            Self::KeyRotationDue => "key.rotation_due",
+            Self::KeyExpiresSoon => "key.expires_soon",
+            Self::RingKeyRotated => "keyring.key_rotated",
+            Self::RingKeysRewrapped => "keyring.keys_rewrapped",
+            Self::VersionsRedigested => "keyring.versions_redigested",
+            Self::InnersResealed => "keyring.inners_resealed",
+            Self::ReplicaKeySet => "replica.key_set",
+            Self::BackupCreated => "backup.created",
+            Self::AuditLogBegan => "audit.log_began",
+            Self::BackupRemoved => "backup.removed",
+            Self::TenantDataDestroyed => "tenant.data_destroyed",
         }
     }
 }

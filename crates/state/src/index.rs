@@ -1,17 +1,20 @@
 //! What is found of keys otherwise than by their names: derived from the rows, never stored and never hashed. One way
 //! in and one way out, so that it can always be made again from the rows and be compared.
 
+mod ring;
+
 use crate::command::RevokedScope;
 use crate::key::{Holder, Imported, Key};
 use crate::packed::Packed;
-use crate::records::{Keyspace, Owner, Role, Rotation, ScopeCut, Tenant};
+use crate::records::{Keyspace, Owner, RingPurpose, Role, ScopeCut, Tenant};
+use crate::rotation::Rotation;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use imbl::{OrdMap, OrdSet};
 use latchkey_crypto::Digest;
 use latchkey_domain::{
-    Grant, IdentityNumber, ImportFormatId, KeyId, KeyspaceNumber, OwnerNumber, RoleNumber, RotationId, RotationState,
+    Grant, IdentityNumber, ImportFormatId, KeyId, KeyspaceNumber, OwnerNumber, RingNumber, RoleNumber, RotationId,
     Scope, SourceId, UnixMillis,
 };
 
@@ -58,6 +61,8 @@ pub(crate) struct Index {
     /// Rotations in progress by the end of their overlap; those without one come last.
     pub(crate) rotating: OrdSet<(KeyspaceNumber, UnixMillis, KeyId, RotationId)>,
     pub(crate) usage: OrdMap<KeyspaceNumber, Usage>,
+    /// How many rotations of a keyspace count against what it may have at once.
+    pub(crate) unsettled: OrdMap<KeyspaceNumber, u64>,
     /// What was cut, where not each key that it reached is marked yet.
     pub(crate) unmarked: OrdSet<RevokedScope>,
     /// Who holds grants on a tenant or a keyspace, so that they go with it.
@@ -69,6 +74,14 @@ pub(crate) struct Index {
     pub(crate) sources: OrdMap<(KeyspaceNumber, SourceId), KeyId>,
     /// How many keys came in by each format.
     pub(crate) formats: OrdMap<(KeyspaceNumber, ImportFormatId), u64>,
+    /// How many versions have a digest under each pepper.
+    pub(crate) peppers: OrdMap<RingNumber, u64>,
+    /// How many versions have an inner digest under each data key.
+    pub(crate) inners: OrdMap<RingNumber, u64>,
+    /// How many keys of the keyring each of them, or the KEK, wraps.
+    pub(crate) wrapped: OrdMap<RingNumber, u64>,
+    /// The keys of the keyring by what they are for.
+    pub(crate) purposes: OrdSet<(RingPurpose, RingNumber)>,
 }
 
 /// What an imported text is found by.
@@ -133,6 +146,7 @@ impl Index {
             let metadata_bytes = way.count(usage.metadata_bytes, more.metadata_bytes);
             put_or_remove(&mut self.usage, key.keyspace, Usage { versions, metadata_bytes });
         }
+        self.versions(old, new);
     }
 
     /// All keys come at once, where none was: in the order of their numbers.
@@ -156,6 +170,7 @@ impl Index {
         for (key, imported) in keys().filter_map(|key| Some((key, key.imported()?))) {
             self.imported(key, imported, Way::In);
         }
+        self.all_versions(keys());
     }
 
     fn imported(&mut self, key: &Key, imported: &Imported, way: Way) {
@@ -177,8 +192,13 @@ impl Index {
             return;
         }
         way.set(&mut self.rotating, (keyspace, rotation.overlap_ends_at.unwrap_or(UnixMillis::LAST), key, id));
-        if let Some(end) = rotation.overlap_ends_at.filter(|_| rotation.state == RotationState::Overlap) {
+        if let Some(end) = rotation.clock_end() {
             way.set(&mut self.due, (end, keyspace, key, Due::Overlap));
+        }
+        // A standby waits for whoever asks for it, and keeps no policy from rotating other keys.
+        if rotation.state.is_unsettled() && !rotation.is_standby() {
+            let count = way.count(self.unsettled.get(&keyspace).copied().unwrap_or_default(), 1);
+            put_or_remove(&mut self.unsettled, keyspace, count);
         }
     }
 

@@ -11,39 +11,53 @@
 extern crate alloc;
 
 pub mod apply;
+mod backups;
 mod bound;
 mod command;
 mod decode;
 mod directory;
+mod driving;
+mod due;
 mod encode;
 mod event;
+mod expiring;
 mod hash;
 mod index;
 mod invariants;
 mod key;
 pub mod listing;
 mod load;
+mod log_name;
 mod packed;
 mod records;
+mod ring;
+mod rotation;
 mod row;
 mod state;
 mod upkeep;
 
 pub use apply::{Answer, Applied, ENTRIES_WAITING_MAX, ENTRY_WAIT_MAX, may_give};
+pub use backups::{BACKUPS_MAX, Backup, ReplicaBackups};
 pub use command::{
-    Actor, AdmitReplica, BeginEpoch, Bootstrap, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner,
-    CreateRole, CreateTenant, Cut, CutScope, DENIALS_PER_COMMAND_MAX, Delete, DenialStep, DirectoryName, End,
-    EpochOrigin, Expiry, ExpiryChange, Explanation, FEATURE_LEVEL_NEWEST, FollowUp, GatheredRefusal, HolderName,
+    Actor, AdmitReplica, AdvanceRotation, BeginAuditLog, BeginEpoch, Bootstrap, CALLERS_MAX, CLAIM_LIFE_MAX, Caller,
+    ClaimRotations, Command, CreateIdentity, CreateKeys, CreateKeyspace, CreateOwner, CreateRole, CreateTenant, Cut,
+    CutScope, DENIALS_PER_COMMAND_MAX, Delete, DenialStep, DirectoryName, DriverStep, End, EpochOrigin, Evidence,
+    Expiry, ExpiryChange, Explanation, FEATURE_LEVEL_NEWEST, FollowUp, GatheredRefusal, GiveNotices, HolderName,
     IdentityChanges, ImportKeys, ImportOutcome, ImportRow, KEYS_PER_COMMAND_MAX, KeyChanges, KeyToImport,
-    KeyspaceChanges, LocalDenial, MarkRevoked, NewKey, NewRingKey, NewVersion, OVERLAP_DEFAULT, OVERLAP_MAX, Operation,
-    OwnerChanges, PrepareStandby, READINGS_MAX, REFUSALS_PER_COMMAND_MAX, REPLICAS_MAX, RESTRICTION_MAX,
-    RecordedDenial, ReplicaStep, RequestMark, RestrictKey, ResumeKey, RevokeKey, RevokeKeys, RevokedScope, RoleChanges,
-    RotateKey, RotationStep, SUBJECT_BYTES_MAX, StepReplica, StepRotation, SuspendKey, TenantChanges, UpdateIdentity,
-    UpdateKey, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant, WrappedKey, bootstrap_ring,
+    KeyspaceChanges, LocalDenial, MarkRevoked, NewCourse, NewKey, NewRingKey, NewVersion, OVERLAP_DEFAULT, Operation,
+    OwnerChanges, PLANS_PER_COMMAND_MAX, PlanRotations, PlannedRotation, PrepareRotation, PrepareStandby, READINGS_MAX,
+    REFUSALS_PER_COMMAND_MAX, REKEYED_PER_COMMAND_MAX, REPLICAS_MAX, RESTRICTION_MAX, RING_KEYS_OF_PURPOSE_MAX,
+    RecordedDenial, RedigestVersions, ReplicaStep, RequestMark, ResealInners, RestrictKey, ResumeKey, RevokeKey,
+    RevokeKeys, RevokedScope, RewrappedKey, RoleChanges, RotateKey, RotationStep, SUBJECT_BYTES_MAX, StepReplica,
+    StepRotation, SuspendKey, TenantChanges, UpdateIdentity, UpdateKey, UpdateKeyspace, UpdateOwner, UpdateRole,
+    UpdateTenant, WrappedKey, bootstrap_ring,
 };
 pub use decode::{DecodedEvent, EventError};
 pub use directory::{Directory, Listed, NO_TENANT};
+pub use driving::{AGE_DAYS, DrivenRotations, DueKey, PhaseTally, RotationAt, Survey, SurveyedKeyspace, VersionState};
+pub use due::{Due, ROTATION_RETRY};
 pub use event::{Action, EVENT_FORMAT, Entry, Event};
+pub use expiring::{EXPIRING_DAYS, ExpiringKey, ExpiryAt, ExpiryNotice, OwedExpiries};
 pub use hash::{HashedAt, StateHash};
 pub use index::Usage;
 pub use key::{
@@ -51,13 +65,19 @@ pub use key::{
     SealedInner, Suspension, Version, VersionDetails, Versions, Worth,
 };
 pub use load::{LoadError, Loading};
+pub use log_name::{cosigner_name, log_name};
 pub use records::{
-    Cluster, Identity, Keyspace, KeyspaceSettings, NextNumbers, Owner, Progress, RememberedRequest, Replica,
-    RequestSubject, RingKey, RingPurpose, Role, Rotation, ScopeCut, StalenessPolicy, Tenant, TenantQuotas, Trimmed,
+    ACCESS_SAMPLE_MAX, AuditCheckpoint, Cluster, Identity, Keyspace, KeyspaceSettings, NextNumbers, Owner, Progress,
+    RememberedRequest, Replica, RequestSubject, RingKey, RingPurpose, Role, ScopeCut, StalenessPolicy, Tenant,
+    TenantQuotas, Trimmed,
 };
+pub use ring::RingUses;
+pub use rotation::{Course, HOLD_BEFORE_OVERLAP_MAX, Held, Rotation, RotationClaim};
 pub use row::{Changes, Row, RowId};
 pub use state::{Found, State};
 pub use upkeep::KeyAt;
+
+pub use latchkey_domain::OVERLAP_MAX;
 
 use latchkey_domain::DurationMillis;
 

@@ -4,13 +4,13 @@
 use crate::directory::{Directory, Listed};
 use crate::hash::StateHash;
 use crate::key::{Holder, Imported, Key};
-use crate::records::Rotation;
+use crate::rotation::Rotation;
 use crate::row::{Row, RowId};
 use crate::state::State;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{BuiltInRole, KeyspaceNumber, RoleNumber, TenantNumber, Terms};
+use latchkey_domain::{BuiltInRole, KeyspaceNumber, RoleNumber, RotationState, TenantNumber, Terms};
 
 /// Rows that do not make up a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,7 +186,10 @@ impl State {
             return Ok(());
         }
         check(key.rotation() == Some(rotation.id), || (row, "another rotation of its key is in progress"))?;
-        check(key.version(rotation.new).is_some(), || (row, "its new version is missing"))
+        let has_new = rotation.new.is_none_or(|new| key.version(new).is_some());
+        check(has_new, || (row, "its new version is missing"))?;
+        let needs_new = rotation.effective_state() != RotationState::Planned;
+        check(rotation.new.is_some() || !needs_new, || (row, "it is under way without a new version"))
     }
 }
 

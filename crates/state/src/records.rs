@@ -1,16 +1,17 @@
 //! The records of the directory, the keyring and what the state keeps about itself.
 
+use crate::backups::ReplicaBackups;
 use crate::command::ImportRow;
 use crate::key::Change;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use latchkey_domain::{
-    ClusterId, DisplayName, DurationMillis, Environment, Grant, IdentityNumber, ImportFormat, ImportFormatId, KeyId,
-    KeyspaceNumber, LastKnownMax, MethodSet, NetworkSet, NodeId, OwnerNumber, PermissionSet, Prefix, ReasonText,
-    ReplicaPlace, ReplicaRole, Revision, RevocationReason, RingNumber, RoleNumber, RotationId, RotationState, Sequence,
-    Slug, TenantNumber, UnixMillis, VersionId,
+    ClusterId, DisplayName, DurationMillis, Environment, ExpiryNotices, Grant, IdentityNumber, ImportFormat,
+    ImportFormatId, KekId, KeyId, KeyspaceNumber, LastKnownMax, MethodSet, NetworkSet, NodeId, OwnerNumber,
+    PermissionSet, Prefix, ReasonText, ReplicaPlace, ReplicaRole, Revision, RevocationReason, RingNumber, RoleNumber,
+    RotationId, RotationPolicy, Sequence, Slug, TenantNumber, UnixMillis, VersionId,
 };
-use latchkey_transparency::Frontier;
+use latchkey_transparency::{Frontier, Hash};
 
 /// What the cluster agreed on when it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Tenant {
     pub id: Slug,
     /// What people call it.
     pub display_name: DisplayName,
+    /// Where notices about it go; e-mail addresses or URLs.
+    pub contacts: Vec<DisplayName>,
     /// What it may hold and do at most.
     pub quotas: TenantQuotas,
     /// When it was made.
@@ -131,13 +134,30 @@ pub struct KeyspaceSettings {
     pub self_revocation_off: bool,
     /// The forms of key texts of other systems, each id once; at most [`latchkey_domain::IMPORT_FORMATS_MAX`].
     pub import_formats: Box<[ImportFormat]>,
+    /// When the secrets of its keys are to be replaced, and how; absent: whenever somebody asks.
+    pub rotation_policy: Option<Box<RotationPolicy>>,
+    /// How many of a million accepted validations are recorded singly in the access log; at most [`ACCESS_SAMPLE_MAX`].
+    pub access_sample_ppm: u32,
+    /// How long before their expiry those whose keys they are are told; absent: [`ExpiryNotices::DEFAULT`].
+    pub expiry_notices: Option<ExpiryNotices>,
 }
 
+/// All of them, in parts per million.
+pub const ACCESS_SAMPLE_MAX: u32 = 1_000_000;
+
 impl KeyspaceSettings {
+    pub(crate) const fn is_of_level_6(&self) -> bool {
+        self.access_sample_ppm != 0 || self.expiry_notices.is_some()
+    }
+
     /// The import format with this id.
     #[must_use]
     pub fn import_format(&self, id: &ImportFormatId) -> Option<&ImportFormat> {
         self.import_formats.iter().find(|format| format.id() == id)
+    }
+
+    pub(crate) const fn is_of_level_5(&self) -> bool {
+        self.rotation_policy.is_some()
     }
 
     pub(crate) const fn is_of_level_4(&self) -> bool {
@@ -230,35 +250,6 @@ pub struct Role {
     pub cut: Option<Box<ScopeCut>>,
 }
 
-/// How one version of a key takes the place of another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rotation {
-    /// Its id.
-    pub id: RotationId,
-    /// The keyspace of the key.
-    pub keyspace: KeyspaceNumber,
-    /// The key.
-    pub key: KeyId,
-    /// How far it is.
-    pub state: RotationState,
-    /// The version whose place is taken; absent: the key had none that was active.
-    pub old: Option<VersionId>,
-    /// The version that takes it.
-    pub new: VersionId,
-    /// How long both were to be accepted; absent while it is prepared.
-    pub overlap: Option<DurationMillis>,
-    /// The old version is accepted until then; absent while it is prepared.
-    pub overlap_ends_at: Option<UnixMillis>,
-    /// When it was made.
-    pub created_at: UnixMillis,
-    /// Its last change.
-    pub changed: Change,
-    /// When it ended.
-    pub ended_at: Option<UnixMillis>,
-    /// Why, as the last to act on it said.
-    pub text: ReasonText,
-}
-
 /// A replica that was ever admitted. Raft's membership follows what it is meant to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replica {
@@ -272,6 +263,10 @@ pub struct Replica {
     pub admitted: Change,
     /// When its role last changed: of a retired one, when it had left.
     pub changed: Change,
+    /// The Ed25519 public key that it cosigns checkpoints of the audit log with; absent: it has not told one yet.
+    pub node_key: Option<[u8; 32]>,
+    /// The backups that it gave and keeps, where there are any; also of one that was retired, whose folder may be there still.
+    pub backups: Option<Box<ReplicaBackups>>,
 }
 
 /// Who calls the management API.
@@ -310,6 +305,21 @@ pub enum RingPurpose {
     Keyspace(KeyspaceNumber),
 }
 
+impl RingPurpose {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Pepper => "pepper",
+            Self::Replay => "replay",
+            Self::Tenant(_) => "tenant",
+            Self::Audit(_) => "audit",
+            Self::Keyspace(_) => "keyspace",
+        }
+    }
+}
+
 /// A wrapped key. Its plaintext is never in the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RingKey {
@@ -321,6 +331,8 @@ pub struct RingKey {
     pub purpose: RingPurpose,
     /// The key that wraps it; 0 is the KEK.
     pub wrapped_by: RingNumber,
+    /// Which KEK wraps it, where one does and that is known.
+    pub kek: Option<KekId>,
     /// The key, wrapped.
     pub wrapped: Box<[u8]>,
     /// When it was added.
@@ -390,6 +402,26 @@ pub struct Progress {
     pub frontier: Frontier,
     /// What the audit service has; absent: none was ever there.
     pub trimmed: Option<Trimmed>,
+    /// The newest checkpoint that the audit service signed; absent: none yet.
+    pub checkpoint: Option<AuditCheckpoint>,
+    /// The epoch that began the audit tree anew, after leaves that were published had been lost; 0: it is the first.
+    pub tree_epoch: u64,
+    /// The record of that epoch that began the tree anew, where an operator said so; 0: the epoch itself did, or nobody.
+    pub tree_index: u64,
+    /// The last record that took a key of a tenant out of the keyring: those before it bring it along, wrapped. Absent: none
+    /// since level 6.
+    pub tenant_keys_gone: Option<Revision>,
+}
+
+/// A checkpoint of the audit log, as the replicated state keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditCheckpoint {
+    /// How many entries it is of.
+    pub size: u64,
+    /// The root of the tree over them.
+    pub root: Hash,
+    /// The Ed25519 public key of the audit service that signed it.
+    pub key: [u8; 32],
 }
 
 /// What the audit service has made durable.

@@ -1,13 +1,16 @@
 //! Rows: the state as a flat set of records, which is what lies at rest, what a snapshot carries and what is hashed.
 
 mod request;
+mod rotation;
 
+use crate::backups::{Backup, ReplicaBackups};
 use crate::encode::Encoder;
 use crate::key::{Change, Holder, Key, Revocation, Version};
 use crate::records::{
-    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, Replica, RingKey, RingPurpose, Role, Rotation,
-    ScopeCut, Tenant, TenantQuotas,
+    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, Replica, RingKey, RingPurpose, Role, ScopeCut,
+    Tenant, TenantQuotas,
 };
+use crate::rotation::{Rotation, RotationClaim};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -43,6 +46,8 @@ pub enum RowId {
     Rotation(KeyspaceNumber, KeyId, RotationId),
     /// A replica.
     Replica(NodeId),
+    /// The one row about who drives rotations.
+    RotationClaim,
 }
 
 /// A row.
@@ -72,6 +77,8 @@ pub enum Row {
     Rotation(Arc<Rotation>),
     /// See [`RowId::Replica`].
     Replica(Arc<Replica>),
+    /// See [`RowId::RotationClaim`].
+    RotationClaim(RotationClaim),
 }
 
 /// What one or more commands changed, by row: the new row, or `None` where it went. Later changes replace earlier ones.
@@ -94,6 +101,7 @@ impl RowId {
             Self::Role(_) => 9,
             Self::Rotation(..) => 10,
             Self::Replica(_) => 11,
+            Self::RotationClaim => 12,
         }
     }
 
@@ -102,7 +110,7 @@ impl RowId {
     pub fn id_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(28);
         match self {
-            Self::Progress | Self::Cluster => {}
+            Self::Progress | Self::Cluster | Self::RotationClaim => {}
             Self::RingKey(RingNumber(number))
             | Self::Tenant(TenantNumber(number))
             | Self::Keyspace(KeyspaceNumber(number))
@@ -145,6 +153,7 @@ impl Row {
             Self::Role(row) => RowId::Role(row.number),
             Self::Rotation(row) => RowId::Rotation(row.keyspace, row.key, row.id),
             Self::Replica(row) => RowId::Replica(row.node),
+            Self::RotationClaim(_) => RowId::RotationClaim,
         }
     }
 
@@ -164,8 +173,9 @@ impl Row {
             Self::Key(row) => key(&mut out, row),
             Self::Request(row) => request::request(&mut out, row),
             Self::Role(row) => role(&mut out, row),
-            Self::Rotation(row) => rotation(&mut out, row),
+            Self::Rotation(row) => rotation::rotation(&mut out, row),
             Self::Replica(row) => replica(&mut out, row),
+            Self::RotationClaim(row) => rotation::claim(&mut out, row),
         }
         out.finish()
     }
@@ -188,6 +198,14 @@ fn progress(out: &mut Encoder, row: &Progress) {
         out.u64(trimmed.next.0);
         out.time(trimmed.at);
     });
+    out.tagged(3, row.checkpoint, |out, checkpoint| {
+        out.u64(checkpoint.size);
+        out.fixed(checkpoint.root.as_bytes());
+        out.fixed(&checkpoint.key);
+    });
+    out.tagged(4, (row.tree_epoch != 0).then_some(row.tree_epoch), Encoder::u64);
+    out.tagged(5, row.tenant_keys_gone, Encoder::revision);
+    out.tagged(6, (row.tree_index != 0).then_some(row.tree_index), Encoder::u64);
 }
 
 fn cluster(out: &mut Encoder, row: &Cluster) {
@@ -213,6 +231,7 @@ fn ring_key(out: &mut Encoder, row: &RingKey) {
     out.u32(row.wrapped_by.0);
     out.bytes(&row.wrapped);
     out.time(row.created_at);
+    out.tagged(1, row.kek, |out, kek| out.fixed(&kek.0));
 }
 
 fn tenant(out: &mut Encoder, row: &Tenant) {
@@ -230,6 +249,9 @@ fn tenant(out: &mut Encoder, row: &Tenant) {
         for quota in [keyspaces_max, owners_max, roles_max, identities_max, writes_per_second_max] {
             out.option(quota, Encoder::u32);
         }
+    });
+    out.tagged(4, (!row.contacts.is_empty()).then_some(&row.contacts), |out, contacts| {
+        out.list(contacts.iter(), |out, contact| out.text(contact.as_str()));
     });
 }
 
@@ -288,6 +310,11 @@ fn keyspace(out: &mut Encoder, row: &Keyspace) {
         out.list(formats.iter(), import_format);
     });
     out.tagged(9, settings.staleness_policy.beyond(), |out, max| out.u64(max.span().millis()));
+    out.tagged(10, settings.rotation_policy.as_deref(), rotation::policy);
+    out.tagged(11, (settings.access_sample_ppm != 0).then_some(settings.access_sample_ppm), Encoder::u32);
+    out.tagged(12, settings.expiry_notices.as_ref(), |out, notices| {
+        out.list(notices.spans().iter(), |out, span| out.u64(span.millis()));
+    });
 }
 
 fn import_format(out: &mut Encoder, format: &ImportFormat) {
@@ -326,22 +353,6 @@ fn role(out: &mut Encoder, row: &Role) {
     cut(out, row.cut.as_deref());
 }
 
-fn rotation(out: &mut Encoder, row: &Rotation) {
-    out.fixed(row.id.bytes());
-    out.u32(row.keyspace.0);
-    out.fixed(row.key.bytes());
-    out.text(row.state.as_str());
-    out.option(row.old, |out, version| out.fixed(version.bytes()));
-    out.fixed(row.new.bytes());
-    out.option(row.overlap, |out, span| out.u64(span.millis()));
-    out.option(row.overlap_ends_at, Encoder::time);
-    out.time(row.created_at);
-    out.revision(row.changed.revision);
-    out.time(row.changed.at);
-    out.option(row.ended_at, Encoder::time);
-    out.text(row.text.as_str());
-}
-
 fn replica(out: &mut Encoder, row: &Replica) {
     out.u64(row.node.0);
     for text in [row.place.region(), row.place.raft_address(), row.place.address(), row.role.as_str()] {
@@ -351,6 +362,19 @@ fn replica(out: &mut Encoder, row: &Replica) {
         out.revision(change.revision);
         out.time(change.at);
     }
+    out.tagged(1, row.node_key, |out, key| out.fixed(&key));
+    out.tagged(2, row.backups.as_deref(), |out, ReplicaBackups { given, keep, kept, older }| {
+        out.option(given.as_ref(), backup);
+        out.u32(*keep);
+        out.list(kept.iter(), backup);
+        out.u32(*older);
+    });
+}
+
+fn backup(out: &mut Encoder, Backup { revision, taken_at, node }: &Backup) {
+    out.revision(*revision);
+    out.time(*taken_at);
+    out.u64(node.0);
 }
 
 fn identity(out: &mut Encoder, row: &Identity) {
@@ -395,7 +419,10 @@ fn key(out: &mut Encoder, row: &Key) {
     out.option(row.expires_at, Encoder::time);
     out.option(row.revocation(), revocation);
     out.list(row.versions.iter(), version);
-    let Some(details) = row.details.as_ref() else { return key_roles(out, row) };
+    let Some(details) = row.details.as_ref() else {
+        key_roles(out, row);
+        return version_times(out, row);
+    };
     out.tagged(1, details.suspension.as_deref(), |out, suspension| {
         out.time(suspension.at);
         out.text(suspension.text.as_str());
@@ -420,6 +447,24 @@ fn key(out: &mut Encoder, row: &Key) {
         out.option(imported.source_created_at, Encoder::time);
         out.fixed(imported.version.bytes());
     });
+    out.tagged(10, details.rotation_policy.as_deref(), rotation::policy);
+    out.tagged(11, details.noticed_through, Encoder::time);
+    version_times(out, row);
+    out.tagged(14, details.expiry_told_through, Encoder::time);
+}
+
+/// What level 5 brought to versions.
+fn version_times(out: &mut Encoder, row: &Key) {
+    for version in &row.versions {
+        let details = version.details.as_ref();
+        let times = [details.and_then(|details| details.expires_at), details.and_then(|details| details.activated_at)];
+        for (tag, time) in (12..).zip(times) {
+            out.tagged(tag, time, |out, time| {
+                out.fixed(version.id.bytes());
+                out.time(time);
+            });
+        }
+    }
 }
 
 fn key_roles(out: &mut Encoder, row: &Key) {

@@ -12,9 +12,9 @@ use crate::index::{Index, Usage, imported_at};
 use crate::key::{Key, Version};
 use crate::packed::Packed;
 use crate::records::{
-    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, Replica, RingKey, RingPurpose, Role, Rotation,
-    Tenant,
+    Cluster, Identity, Keyspace, Owner, Progress, RememberedRequest, Replica, RingKey, RingPurpose, Role, Tenant,
 };
+use crate::rotation::{Rotation, RotationClaim};
 use crate::row::{Row, RowId};
 use alloc::sync::Arc;
 use core::ops::Bound::{Excluded, Included, Unbounded};
@@ -63,6 +63,7 @@ pub struct State {
     roles: Directory<Role>,
     rotations: OrdMap<(KeyspaceNumber, KeyId, RotationId), Arc<Rotation>>,
     replicas: OrdMap<NodeId, Arc<Replica>>,
+    rotation_claim: Option<RotationClaim>,
     // Derived from the rows above.
     prefixes: OrdMap<Prefix, KeyspaceNumber>,
     versions: Packed<VersionId, Arc<Key>>,
@@ -111,6 +112,7 @@ impl State {
             RowId::Role(number) => self.roles.by_number(number).cloned().map(Row::Role),
             RowId::Rotation(keyspace, key, id) => self.rotations.get(&(keyspace, key, id)).cloned().map(Row::Rotation),
             RowId::Replica(node) => self.replicas.get(&node).cloned().map(Row::Replica),
+            RowId::RotationClaim => self.rotation_claim.map(Row::RotationClaim),
         }
     }
 
@@ -128,6 +130,7 @@ impl State {
             .chain(self.roles.iter().cloned().map(Row::Role))
             .chain(self.rotations.values().cloned().map(Row::Rotation))
             .chain(self.replicas.values().cloned().map(Row::Replica))
+            .chain(self.rotation_claim.map(Row::RotationClaim))
     }
 
     /// What the cluster agreed on; absent before its first command.
@@ -187,7 +190,7 @@ impl State {
     /// The newest wrapped key of a purpose.
     #[must_use]
     pub fn newest_ring_key(&self, purpose: RingPurpose) -> Option<&Arc<RingKey>> {
-        self.ring.values().rev().find(|key| key.purpose == purpose)
+        self.ring_keys_of(purpose).next_back()
     }
 
     /// All replicas that were ever admitted, by id.
@@ -276,6 +279,12 @@ impl State {
     pub fn rotations_of(&self, keyspace: KeyspaceNumber, key: KeyId) -> impl Iterator<Item = &Arc<Rotation>> {
         let ids = (keyspace, key, RotationId::LOWEST)..=(keyspace, key, RotationId::HIGHEST);
         self.rotations.range(ids).map(|(_, rotation)| rotation)
+    }
+
+    /// Who drives rotations; absent: nobody ever did.
+    #[must_use]
+    pub const fn rotation_claim(&self) -> Option<&RotationClaim> {
+        self.rotation_claim.as_ref()
     }
 
     /// An identity by name.

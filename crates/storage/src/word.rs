@@ -12,9 +12,11 @@ pub enum Word {
     Fence = 3,
     /// What operators denied on this replica. Must be durable before they are answered.
     Denials = 4,
+    /// The key that this replica cosigns with, and what it cosigned last. Must be durable before that is answered.
+    NodeKey = 5,
 }
 
 impl Word {
     /// Every word, in the order of its number on disk.
-    pub const ALL: [Self; 4] = [Self::Vote, Self::Committed, Self::Fence, Self::Denials];
+    pub const ALL: [Self; 5] = [Self::Vote, Self::Committed, Self::Fence, Self::Denials, Self::NodeKey];
 }

@@ -30,6 +30,43 @@ pub const VALIDATIONS_TOTAL: &str = "latchkey_validations_total";
 /// Of the keys validated, those that were answered from what was known last, since the replica has lost touch. The others
 /// were current.
 pub const VALIDATIONS_LAST_KNOWN_TOTAL: &str = "latchkey_validations_last_known_total";
+/// Requests with the secret of a version that is to retire, whatever their outcome: who sends them should fetch the new one.
+pub const RETIRING_USES_TOTAL: &str = "latchkey_retiring_uses_total";
+/// What was seen of the use of versions and did not fit in memory, by what it is: a version, or the name of a caller.
+pub const EVIDENCE_DROPPED_TOTAL: &str = "latchkey_evidence_dropped_total";
+/// What was seen of the use of keys and did not fit in memory, by what it is: a request that no sum counts, or a line of the
+/// access log.
+pub const OBSERVATIONS_LOST_TOTAL: &str = "latchkey_observations_lost_total";
+/// What waits to be taken by the audit service.
+pub const OBSERVATIONS_WAITING_BYTES: &str = "latchkey_observations_waiting_bytes";
+/// Batches of observations that the audit service has taken and made durable.
+pub const OBSERVATION_BATCHES_TOTAL: &str = "latchkey_observation_batches_total";
+/// 1 on the process that drives rotations, else 0.
+pub const ROTATION_CLAIM_HELD: &str = "latchkey_rotation_claim_held";
+/// Rotations in progress, by state.
+pub const ROTATIONS: &str = "latchkey_rotations";
+/// Steps of rotations, by step and by what came of it.
+pub const ROTATION_STEPS_TOTAL: &str = "latchkey_rotation_steps_total";
+/// Deliveries and checks of new secrets that failed; each is tried again, and holds its rotation in the end.
+pub const ROTATION_DELIVERY_FAILURES_TOTAL: &str = "latchkey_rotation_delivery_failures_total";
+/// Keys that whoever drives rotations has written.
+pub const ROTATION_WRITES_TOTAL: &str = "latchkey_rotation_writes_total";
+/// Keys that it may write a second.
+pub const ROTATION_WRITES_MAX: &str = "latchkey_rotation_writes_max";
+/// Keys that are due and not being rotated.
+pub const ROTATION_DUE_KEYS: &str = "latchkey_rotation_due_keys";
+/// For how long the key that is due longest is.
+pub const ROTATION_OVERDUE_SECONDS: &str = "latchkey_rotation_overdue_seconds";
+/// Keyspaces in which more keys fall due than may be rotated at once.
+pub const ROTATION_BEHIND_KEYSPACES: &str = "latchkey_rotation_behind_keyspaces";
+/// Versions of keys, by state.
+pub const VERSIONS: &str = "latchkey_versions";
+/// Active versions, by the least of some ages that they are younger than.
+pub const VERSION_AGES: &str = "latchkey_version_ages";
+/// Living keys that end soon, by within which span; who ends within a day counts with each.
+pub const EXPIRING_KEYS: &str = "latchkey_expiring_keys";
+/// Keys of which a notice of their expiry is owed and not given yet.
+pub const EXPIRY_NOTICES_OWED: &str = "latchkey_expiry_notices_owed";
 /// Keys and versions that an operator denied on this replica alone.
 pub const LOCAL_DENIALS: &str = "latchkey_local_denials";
 /// Validations that could not be decided.
@@ -85,6 +122,10 @@ pub const REPLICATION_LAG_RECORDS: &str = "latchkey_replication_lag_records";
 pub const QUORUM_AGE_SECONDS: &str = "latchkey_quorum_age_seconds";
 /// Keys in the state.
 pub const STATE_KEYS: &str = "latchkey_state_keys";
+/// Keys of the keyring, by what they are for (`purpose`) and where they stand (`state`: current, retiring, unused).
+pub const KEYRING_KEYS: &str = "latchkey_keyring_keys";
+/// What old keys of the keyring made and is yet to be made anew, by `kind`: digest, inner, wrapped_key.
+pub const KEYRING_USES_LEFT: &str = "latchkey_keyring_uses_left";
 /// Backups that were due: written and verified, or failed.
 pub const BACKUPS_TOTAL: &str = "latchkey_backups_total";
 /// The wall clock when the newest verified backup was written; 0 where there is none.
@@ -116,14 +157,62 @@ pub const AUDIT_ENTRIES: &str = "latchkey_audit_entries";
 pub const AUDIT_BYTES: &str = "latchkey_audit_bytes";
 /// Events that came and are not durable yet.
 pub const AUDIT_LAG_ENTRIES: &str = "latchkey_audit_lag_entries";
+/// Entries that are stored and not indexed yet: searches walk them.
+pub const AUDIT_INDEX_LAG_ENTRIES: &str = "latchkey_audit_index_lag_entries";
 /// How old the last event stored was when it was stored; 0 where there are no others yet.
 pub const AUDIT_LAG_SECONDS: &str = "latchkey_audit_lag_seconds";
 /// 1 while events come and are stored, else 0.
 pub const AUDIT_FOLLOWS: &str = "latchkey_audit_follows";
 /// One batch of events proven, sealed and made durable.
 pub const AUDIT_STORE_SECONDS: &str = "latchkey_audit_store_seconds";
+/// Entries that are in the archive, with their tiles.
+pub const AUDIT_PUBLISHED: &str = "latchkey_audit_published_entries";
+/// How long the oldest entry waits that is not in the archive.
+pub const AUDIT_PUBLISH_LAG_SECONDS: &str = "latchkey_audit_publish_lag_seconds";
+/// Bytes of objects written to the archive.
+pub const AUDIT_ARCHIVE_WRITTEN_BYTES_TOTAL: &str = "latchkey_audit_archive_written_bytes_total";
+/// What the archive was asked for and did not do.
+pub const AUDIT_ARCHIVE_FAILURES_TOTAL: &str = "latchkey_audit_archive_failures_total";
 /// Streams of entries that are open.
 pub const AUDIT_WATCHERS: &str = "latchkey_audit_watchers";
+/// Entries that a sink has yet to take.
+pub const EXPORT_LAG_ENTRIES: &str = "latchkey_export_lag_entries";
+/// How long ago the oldest entry happened that a sink has yet to take.
+pub const EXPORT_LAG_SECONDS: &str = "latchkey_export_lag_seconds";
+/// What was gone before a sink could take it.
+pub const EXPORT_MISSED_ENTRIES: &str = "latchkey_export_missed_entries";
+/// 1 while a sink takes nothing.
+pub const EXPORT_FAILING: &str = "latchkey_export_failing";
+/// Entries that a sink took, or will never take.
+pub const EXPORT_ENTRIES_TOTAL: &str = "latchkey_export_entries_total";
+/// Checkpoints of the audit log that this replica was asked to vouch for.
+pub const COSIGNATURES_TOTAL: &str = "latchkey_cosignatures_total";
+/// Entries that the newest checkpoint is of.
+pub const AUDIT_CHECKPOINT_ENTRIES: &str = "latchkey_audit_checkpoint_entries";
+/// For how long entries have waited that no checkpoint covers.
+pub const AUDIT_CHECKPOINT_AGE_SECONDS: &str = "latchkey_audit_checkpoint_age_seconds";
+/// Replicas that cosigned the newest checkpoint.
+pub const AUDIT_COSIGNERS: &str = "latchkey_audit_cosigners";
+/// Checkpoints that were not signed, or not cosigned, since they would fork the log.
+pub const AUDIT_FORKS_TOTAL: &str = "latchkey_audit_forks_total";
+/// Batches of what replicas observed that are counted.
+pub const USAGE_BATCHES: &str = "latchkey_usage_batches_total";
+/// Times a replica did not hand over what it observed, or it could not be stored.
+pub const USAGE_TAKE_FAILURES: &str = "latchkey_usage_take_failures_total";
+/// What replicas saw and is not counted.
+pub const USAGE_LOST: &str = "latchkey_usage_lost";
+/// Replicas that do not hand over.
+pub const USAGE_REPLICAS_MISSING: &str = "latchkey_usage_replicas_missing";
+/// Since when not all is counted.
+pub const USAGE_LAG_SECONDS: &str = "latchkey_usage_lag_seconds";
+/// Bytes of usage and the access log on the disk.
+pub const USAGE_BYTES: &str = "latchkey_usage_bytes";
+/// Bytes of usage in memory.
+pub const USAGE_MEMORY_BYTES: &str = "latchkey_usage_memory_bytes";
+/// Writing what is in memory to runs.
+pub const USAGE_WRITE_SECONDS: &str = "latchkey_usage_write_seconds";
+/// Answering a question of usage or of the access log.
+pub const USAGE_QUERY_SECONDS: &str = "latchkey_usage_query_seconds";
 
 /// Spans, log records and metrics that a collector took.
 pub const TELEMETRY_EXPORTED_TOTAL: &str = "latchkey_telemetry_exported_total";
@@ -258,6 +347,24 @@ pub const ALL: &[Metric] = {
 
         counter(VALIDATIONS_TOTAL, "latchkey.validations", "{key}", Replica).by(&["outcome"]).says("Keys validated; each item of a batch or a stream counts"),
         counter(VALIDATIONS_LAST_KNOWN_TOTAL, "latchkey.validations.last_known", "{key}", Replica).says("Of the keys validated, those answered from what was known last, since the replica has lost touch; the others were current"),
+        counter(RETIRING_USES_TOTAL, "latchkey.retiring.uses", "{request}", Replica).says("Requests with the secret of a version that is to retire, whatever their outcome"),
+        counter(EVIDENCE_DROPPED_TOTAL, "latchkey.evidence.dropped", "{item}", Happened).by(&["what"]).says("What was seen of the use of versions and did not fit in memory: a version, or the name of a caller"),
+        counter(OBSERVATIONS_LOST_TOTAL, "latchkey.observations.lost", "{item}", Happened).by(&["what"]).says("What was seen of the use of keys and did not fit in memory: a request that no sum counts, or a line of the access log"),
+        gauge(OBSERVATIONS_WAITING_BYTES, "latchkey.observations.waiting", "By", Happened).says("What waits to be taken by the audit service"),
+        counter(OBSERVATION_BATCHES_TOTAL, "latchkey.observation_batches", "{batch}", Happened).says("Batches of observations that the audit service has taken and made durable"),
+        gauge(ROTATION_CLAIM_HELD, "latchkey.rotation.claim.held", "", Happened).says("1 on the process that drives rotations, else 0"),
+        gauge(ROTATIONS, "latchkey.rotations", "{rotation}", Happened).by(&["state"]).says("On the process that drives: rotations in progress; elsewhere 0"),
+        counter(ROTATION_STEPS_TOTAL, "latchkey.rotation.steps", "{step}", Happened).by(&["step", "result"]).says("Steps of rotations: taken, or why not"),
+        counter(ROTATION_DELIVERY_FAILURES_TOTAL, "latchkey.rotation.delivery.failures", "{try}", Happened).by(&["what"]).says("Deliveries and checks of new secrets that failed; each is tried again, and holds its rotation in the end"),
+        counter(ROTATION_WRITES_TOTAL, "latchkey.rotation.writes", "{key}", Happened).says("Keys that this process has written as it drove rotations"),
+        gauge(ROTATION_WRITES_MAX, "latchkey.rotation.writes.max", "{key}", Happened).says("Keys that it may write a second: its budget"),
+        gauge(ROTATION_DUE_KEYS, "latchkey.rotation.due.keys", "{key}", Happened).says("On the process that drives: keys that are due and not being rotated; elsewhere 0"),
+        gauge(ROTATION_OVERDUE_SECONDS, "latchkey.rotation.overdue", "s", Happened).says("On the process that drives: for how long the key that is due longest is; elsewhere 0"),
+        gauge(ROTATION_BEHIND_KEYSPACES, "latchkey.rotation.behind.keyspaces", "{keyspace}", Happened).says("On the process that drives: keyspaces in which more keys fall due than may be rotated at once; elsewhere 0"),
+        gauge(VERSIONS, "latchkey.versions", "{version}", Happened).by(&["state"]).says("On the process that drives: versions of keys; elsewhere 0"),
+        gauge(VERSION_AGES, "latchkey.version.ages", "{version}", Happened).by(&["younger_than"]).says("On the process that drives: active versions by age, each counted once; elsewhere 0"),
+        gauge(EXPIRING_KEYS, "latchkey.expiring.keys", "{key}", Happened).by(&["within"]).says("On the process that drives: living keys that end within 1d, 7d and 30d, the nearer in each farther one; elsewhere 0"),
+        gauge(EXPIRY_NOTICES_OWED, "latchkey.expiry.notices.owed", "{key}", Happened).says("On the process that drives: keys of which a notice of their expiry is owed and not given yet; elsewhere 0"),
         gauge(LOCAL_DENIALS, "latchkey.local_denials", "{key}", Replica).says("Keys and versions that an operator denied on this replica alone"),
         counter(VALIDATIONS_UNDECIDED_TOTAL, "latchkey.validations.undecided", "{key}", Happened).by(&["reason"]).says("Validations that could not be decided"),
         gauge(FRESHNESS_AGE_SECONDS, "latchkey.freshness.age", "s", Replica).says("How long ago this replica last heard of a leader, as the freshness lease counts it"),
@@ -286,6 +393,8 @@ pub const ALL: &[Metric] = {
         gauge(REPLICATION_LAG_RECORDS, "latchkey.replication.lag.records", "{record}", Replica).says("On the leader, by how many records the slowest replica is behind; elsewhere 0"),
         gauge(QUORUM_AGE_SECONDS, "latchkey.quorum.age", "s", Replica).says("On the leader, since when no majority has answered; elsewhere 0"),
         gauge(STATE_KEYS, "latchkey.state.keys", "{key}", Replica).says("Keys in the state"),
+        gauge(KEYRING_KEYS, "latchkey.keyring.keys", "{key}", Replica).by(&["purpose", "state"]).says("Keys of the keyring, by what they are for and where they stand: current, retiring or unused"),
+        gauge(KEYRING_USES_LEFT, "latchkey.keyring.uses_left", "{use}", Replica).by(&["kind"]).says("What old keys of the keyring made and is yet to be made anew: digests, inner digests and wrapped keys"),
         counter(BACKUPS_TOTAL, "latchkey.backups", "{backup}", Happened).by(&["result"]).says("Backups that were due: written and verified, or failed"),
         gauge(BACKUP_TIME_SECONDS, "latchkey.backup.time", "s", Happened).says("When the newest verified backup in the folder was written, in seconds since 1970; 0 where there is none"),
         gauge(BACKUP_BYTES, "latchkey.backup", "By", Happened).says("Bytes of the last backup that this replica wrote"),
@@ -303,10 +412,34 @@ pub const ALL: &[Metric] = {
         gauge(AUDIT_ENTRIES, "latchkey.audit.entries", "{entry}", Audit).says("Entries that the audit service has made durable"),
         gauge(AUDIT_BYTES, "latchkey.audit", "By", Audit).says("Bytes of the segments of the audit service"),
         gauge(AUDIT_LAG_ENTRIES, "latchkey.audit.lag.entries", "{entry}", Audit).says("Events that came and are not durable yet"),
+        gauge(AUDIT_INDEX_LAG_ENTRIES, "latchkey.audit.index.lag.entries", "{entry}", Audit).says("Entries that are stored and not indexed yet: searches walk them"),
         gauge(AUDIT_LAG_SECONDS, "latchkey.audit.lag", "s", Audit).says("Age of the last event when it was stored; 0 where no others wait"),
         gauge(AUDIT_FOLLOWS, "latchkey.audit.follows", "", Audit).says("1 while events come and are stored, else 0"),
         histogram(AUDIT_STORE_SECONDS, "latchkey.audit.store", Audit).says("One batch of events proven, sealed and made durable"),
+        gauge(AUDIT_PUBLISHED, "latchkey.audit.published.entries", "{entry}", Audit).says("Entries in the archive, with their tiles"),
+        gauge(AUDIT_PUBLISH_LAG_SECONDS, "latchkey.audit.publish.lag", "s", Audit).says("How long the oldest entry waits that is not in the archive"),
+        counter(AUDIT_ARCHIVE_WRITTEN_BYTES_TOTAL, "latchkey.audit.archive.written", "By", Audit).says("Bytes of objects written to the archive"),
+        counter(AUDIT_ARCHIVE_FAILURES_TOTAL, "latchkey.audit.archive.failures", "{call}", Audit).says("Calls that the store of the archive did not carry out"),
         gauge(AUDIT_WATCHERS, "latchkey.audit.watchers", "{stream}", Happened).says("Streams of entries that are open"),
+        counter(USAGE_BATCHES, "latchkey.usage.batches", "{batch}", Audit).says("Batches of what replicas observed that are durable and counted"),
+        counter(USAGE_TAKE_FAILURES, "latchkey.usage.take_failures", "{call}", Audit).says("Times a replica did not hand over what it observed, or it could not be stored; the replica keeps it"),
+        gauge(USAGE_LOST, "latchkey.usage.lost", "{item}", Audit).by(&["what"]).says("What replicas saw and is not counted since the store was made: requests, lines or batches"),
+        gauge(USAGE_REPLICAS_MISSING, "latchkey.usage.replicas_missing", "{replica}", Audit).says("Replicas that have not handed over what they observed for over 10 s"),
+        gauge(USAGE_LAG_SECONDS, "latchkey.usage.lag", "s", Audit).says("How long ago that is before which all is counted"),
+        gauge(USAGE_BYTES, "latchkey.usage", "By", Audit).says("Bytes of usage and of the access log on the disk"),
+        gauge(USAGE_MEMORY_BYTES, "latchkey.usage.memory", "By", Audit).says("Bytes of memory that usage takes: sums that are not written yet, and what readers of runs hold"),
+        histogram(USAGE_WRITE_SECONDS, "latchkey.usage.write", Happened).says("Writing to runs what was in memory"),
+        histogram(USAGE_QUERY_SECONDS, "latchkey.usage.query", Happened).says("Answering a question of usage or of the access log"),
+        gauge(EXPORT_LAG_ENTRIES, "latchkey.export.lag.entries", "{entry}", Happened).by(&["sink"]).says("Entries of the audit log that a sink has yet to take or to pass over"),
+        gauge(EXPORT_LAG_SECONDS, "latchkey.export.lag", "s", Happened).by(&["sink"]).says("Age of the oldest entry that a sink has yet to take; 0 where it has all"),
+        gauge(EXPORT_MISSED_ENTRIES, "latchkey.export.missed.entries", "{entry}", Happened).by(&["sink"]).says("What was gone before a sink could take it, since the sink began: entries, or batches of usage and of the access log"),
+        gauge(EXPORT_FAILING, "latchkey.export.failing", "", Happened).by(&["sink"]).says("1 while a sink takes nothing, else 0"),
+        counter(EXPORT_ENTRIES_TOTAL, "latchkey.export.entries", "{entry}", Happened).by(&["sink", "result"]).says("Entries that a sink took, that were set aside since it will never take them, or that were gone before it could take them (`missed`)"),
+        counter(COSIGNATURES_TOTAL, "latchkey.cosignatures", "{checkpoint}", Replica).by(&["result"]).says("Checkpoints of the audit log that this replica was asked to vouch for: signed, or refused since they are none of its tree"),
+        gauge(AUDIT_CHECKPOINT_ENTRIES, "latchkey.audit.checkpoint.entries", "{entry}", Happened).says("Entries that the newest checkpoint is of"),
+        gauge(AUDIT_CHECKPOINT_AGE_SECONDS, "latchkey.audit.checkpoint.age", "s", Happened).says("For how long entries have waited that no checkpoint covers; 0 where one covers all"),
+        gauge(AUDIT_COSIGNERS, "latchkey.audit.cosigners", "{replica}", Happened).says("Replicas that cosigned the newest checkpoint"),
+        counter(AUDIT_FORKS_TOTAL, "latchkey.audit.forks", "{checkpoint}", Audit).says("Checkpoints that the audit service did not sign, or a replica did not cosign, since they would fork the log: an operator must act"),
 
         counter(TELEMETRY_EXPORTED_TOTAL, "latchkey.telemetry.exported", "{item}", Happened).by(&["signal"]).says("Spans, log records and metric points that a collector took"),
         counter(TELEMETRY_DROPPED_TOTAL, "latchkey.telemetry.dropped", "{item}", Happened).by(&["signal", "reason"]).says("Spans, log records and metric points that no collector will see"),

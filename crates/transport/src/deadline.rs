@@ -32,6 +32,12 @@ impl Deadline {
         self.ends.saturating_duration_since(Instant::now())
     }
 
+    /// When the call began, on tokio's clock.
+    #[must_use]
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
     /// When it is over, on tokio's clock.
     #[must_use]
     pub fn ends(&self) -> Instant {

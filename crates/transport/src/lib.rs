@@ -45,6 +45,7 @@ mod security;
 mod server;
 mod shed;
 pub mod status;
+mod strangers;
 #[cfg(test)]
 mod test_support;
 pub mod tls;
@@ -62,3 +63,4 @@ pub use rule::Class;
 pub use security::Security;
 pub use server::{BindError, ServeError, Server};
 pub use status::{Rejection, Unavailable};
+pub use strangers::Strangers;

@@ -12,6 +12,7 @@ use tonic::Code;
 
 use crate::record::code_name;
 use crate::rule::{self, Class, TimeRule};
+use crate::strangers::Strangers;
 
 /// Codes are 0 (`OK`) to 16 (`UNAUTHENTICATED`).
 const CODES: usize = 17;
@@ -30,12 +31,14 @@ pub(crate) struct Method {
     pub(crate) time: TimeRule,
     /// Our own services ask it of each other.
     pub(crate) internal: bool,
+    /// Who is told where its caller proved no identity.
+    pub(crate) strangers: Option<Strangers>,
     // Made on first use: a scrape then shows only what happened, and the recorder may be installed after the table.
     answered: [OnceLock<Histogram>; CODES],
 }
 
 impl Method {
-    fn new(service: &str, method: &str, streaming: bool) -> Self {
+    fn new(service: &str, method: &str, streaming: bool, strangers: Option<Strangers>) -> Self {
         let class = rule::class(service, method);
         Self {
             path: format!("/{service}/{method}").into_boxed_str(),
@@ -43,6 +46,7 @@ impl Method {
             class,
             time: rule::time(class, method, streaming),
             internal: service.starts_with("latchkey.internal."),
+            strangers,
             answered: [const { OnceLock::new() }; CODES],
         }
     }
@@ -80,21 +84,25 @@ pub(crate) struct Methods {
 }
 
 impl Methods {
-    /// From the descriptors of what is served.
-    pub(crate) fn new<'a>(descriptors: impl IntoIterator<Item = &'a FileDescriptorSet>) -> Self {
+    /// From the descriptors of what is served; `strangers` is told of calls whose caller proved no identity.
+    pub(crate) fn new<'a>(
+        descriptors: impl IntoIterator<Item = &'a FileDescriptorSet>,
+        strangers: Option<&Strangers>,
+    ) -> Self {
         let mut by_path = HashMap::new();
         for file in descriptors.into_iter().flat_map(|set| &set.file) {
             for service in &file.service {
                 let service_name = format!("{}.{}", file.package(), service.name());
                 for method in &service.method {
                     let streaming = method.client_streaming() || method.server_streaming();
-                    let method = Arc::new(Method::new(&service_name, method.name(), streaming));
+                    let method = Method::new(&service_name, method.name(), streaming, strangers.cloned());
+                    let method = Arc::new(method);
                     by_path.insert(method.path.clone(), method);
                 }
             }
         }
         // A path that a stranger made up never becomes a metric label: all of them are this one.
-        Self { by_path, unknown: Arc::new(Method::new("unknown", "Unknown", false)) }
+        Self { by_path, unknown: Arc::new(Method::new("unknown", "Unknown", false, strangers.cloned())) }
     }
 
     /// The method of a path; one and the same for every path that is not served.
@@ -110,14 +118,14 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_served_never_becomes_a_label_of_its_own() {
-        let methods = Methods::new([&test_support::descriptors()]);
+        let methods = Methods::new([&test_support::descriptors()], None);
         assert_eq!(methods.find("/made.up/ByAStranger").name(), "_OTHER");
         assert_eq!(&*methods.find("/test.v1.TestService/Facts").path, "/test.v1.TestService/Facts");
     }
 
     #[test]
     fn the_descriptors_say_what_streams() {
-        let methods = Methods::new([&test_support::descriptors()]);
+        let methods = Methods::new([&test_support::descriptors()], None);
         assert!(methods.find("/test.v1.TestService/Stream").streaming);
         assert!(!methods.find("/test.v1.TestService/Facts").streaming);
     }

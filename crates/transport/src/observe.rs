@@ -1,6 +1,7 @@
 //! The outermost layer: it names the method, opens the span, and counts the answer, whoever gave it.
 
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -24,11 +25,13 @@ use crate::rule::Class;
 #[derive(Debug, Clone)]
 pub(crate) struct ObserveLayer {
     methods: Arc<Methods>,
+    client: Option<IpAddr>,
 }
 
 impl ObserveLayer {
-    pub(crate) fn new(methods: Arc<Methods>) -> Self {
-        Self { methods }
+    /// For the calls of one connection.
+    pub(crate) fn new(methods: Arc<Methods>, peer: Option<SocketAddr>) -> Self {
+        Self { methods, client: peer.map(|peer| peer.ip()) }
     }
 }
 
@@ -36,7 +39,7 @@ impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Observe { inner, methods: self.methods.clone() }
+        Observe { inner, methods: self.methods.clone(), client: self.client }
     }
 }
 
@@ -45,6 +48,7 @@ impl<S> Layer<S> for ObserveLayer {
 pub(crate) struct Observe<S> {
     inner: S,
     methods: Arc<Methods>,
+    client: Option<IpAddr>,
 }
 
 impl<S> Service<Request<Body>> for Observe<S>
@@ -66,7 +70,7 @@ where
         request.extensions_mut().insert(method.clone());
         let record = Record::new(method, span);
         let inner = record.span().in_scope(|| self.inner.call(request));
-        ObserveFuture { inner, record: Some(record), streaming }
+        ObserveFuture { inner, record: Some(record), client: self.client, streaming }
     }
 }
 
@@ -104,6 +108,7 @@ pin_project! {
         #[pin]
         inner: F,
         record: Option<Record>,
+        client: Option<IpAddr>,
         streaming: bool,
     }
 }
@@ -123,7 +128,12 @@ where
         let mut record = this.record.take().expect("a future is not polled after its end");
         // An error is all head. An answer of one message succeeds with its head; a stream says so in its trailers.
         match code_in(response.headers()) {
-            Some(code) => record.end(code),
+            Some(code) => {
+                if code == Code::Unauthenticated {
+                    record.tell_of_stranger(*this.client);
+                }
+                record.end(code);
+            }
             None if !*this.streaming => record.end(Code::Ok),
             None => return Poll::Ready(Ok(response.map(|inner| Body::new(ObservedBody { inner, record })))),
         }
@@ -170,6 +180,7 @@ mod tests {
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
+    use crate::strangers::Strangers;
     use crate::test_support;
 
     /// Calls through the layer, drops what came back, and renders what was counted.
@@ -179,7 +190,7 @@ mod tests {
     {
         let recorder = Recorder::default();
         let _installed = metrics::set_default_local_recorder(&recorder);
-        let layer = ObserveLayer::new(Arc::new(test_support::methods()));
+        let layer = ObserveLayer::new(Arc::new(test_support::methods()), None);
         let call = layer.layer(service_fn(|_| answer())).oneshot(Request::get(path).body(Body::empty()).unwrap());
         tokio::select! {
             biased;
@@ -207,6 +218,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_proves_no_identity_is_told_of_and_nobody_else() {
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let tell = told.clone();
+        let strangers = Strangers::new(move |method, client| tell.lock().unwrap().push((method.to_owned(), client)));
+        let methods = Arc::new(Methods::new([&test_support::descriptors()], Some(&strangers)));
+        let peer: SocketAddr = "192.0.2.7:9".parse().unwrap();
+        let layer = ObserveLayer::new(methods, Some(peer));
+        for (path, status) in [
+            ("/test.v1.TestService/Facts", Status::unauthenticated("")),
+            ("/test.v1.TestService/Facts", Status::permission_denied("")),
+            ("/made.up/ByAStranger", Status::unauthenticated("")),
+        ] {
+            let service = service_fn(|_| async { Ok(status.clone().into_http()) });
+            layer.layer(service).oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        }
+        let of = |method: &str| (method.to_owned(), Some(peer.ip()));
+        assert_eq!(*told.lock().unwrap(), [of("test.v1.TestService/Facts"), of("_OTHER")]);
+    }
+
+    #[tokio::test]
     async fn a_call_that_its_caller_abandons_counts_as_cancelled_and_a_stream_as_well() {
         let unary = "/test.v1.TestService/Facts";
         let stream = "/test.v1.TestService/Stream";
@@ -221,7 +252,7 @@ mod tests {
         let recorder = Recorder::default();
         let _installed = metrics::set_default_local_recorder(&recorder);
         let path = "/test.v1.TestService/Stream";
-        let layer = ObserveLayer::new(Arc::new(test_support::methods()));
+        let layer = ObserveLayer::new(Arc::new(test_support::methods()), None);
         let service = layer.layer(service_fn(|_| async { Ok(Response::new(Body::new(Trailers(Some("8"))))) }));
         let Ok(response) = service.oneshot(Request::get(path).body(Body::empty()).unwrap()).await;
 

@@ -1,5 +1,6 @@
 //! One call's line in the metrics: written once, at its end, whatever the end is.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -25,6 +26,13 @@ impl Record {
 
     pub(crate) fn span(&self) -> &Span {
         &self.span
+    }
+
+    /// Its caller proved no identity.
+    pub(crate) fn tell_of_stranger(&self, client: Option<IpAddr>) {
+        if let Some(strangers) = &self.method.strangers {
+            strangers.tell(self.method.name(), client);
+        }
     }
 
     /// The call has answered with `code`. Only the first end counts.

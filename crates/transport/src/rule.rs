@@ -47,7 +47,7 @@ const VALIDATION_MAX: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// The methods that have `wait_for`, whose time without a deadline is 2 s and the wait that the request asks for.
-const WAITING: [&str; 12] = [
+const WAITING: [&str; 14] = [
     "CreateKey",
     "BatchCreateKeys",
     "SuspendKey",
@@ -60,6 +60,8 @@ const WAITING: [&str; 12] = [
     "CompleteRotation",
     "CancelRotation",
     "RollBackRotation",
+    "HoldRotation",
+    "ResumeRotation",
 ];
 
 /// What takes a key, a version or what it may do out of use.
@@ -81,8 +83,12 @@ pub(crate) fn class(service: &str, method: &str) -> Class {
         ("latchkey.internal.v1.RaftService", _) => Class::Raft,
         ("latchkey.internal.v1.RegistryService", "Propose" | "RenewLease" | "Confirm" | "Select") => Class::Revoke,
         ("latchkey.internal.v1.RegistryService", "Query") => Class::List,
-        ("latchkey.v1.ValidationService", method) if method != "ExplainValidation" => Class::Validate,
+        ("latchkey.v1.ValidationService", method) if !matches!(method, "ExplainValidation" | "ReportUsage") => {
+            Class::Validate
+        }
         (_, method) if begins_with_any(method, &REVOKING) => Class::Revoke,
+        // What is read for somebody who looks, and takes time.
+        ("latchkey.v1.AuditService", "QueryUsage") => Class::List,
         (_, method) if method.starts_with("List") => Class::List,
         _ => Class::Management,
     }
@@ -142,11 +148,21 @@ mod tests {
             ("RotationService", "CompleteRotation", Class::Revoke),
             ("RotationService", "CancelRotation", Class::Revoke),
             ("RotationService", "RollBackRotation", Class::Revoke),
+            ("RotationService", "HoldRotation", Class::Management),
+            ("RotationService", "ResumeRotation", Class::Management),
+            ("RotationService", "ListDueRotations", Class::List),
             ("DirectoryService", "UpdateKeyspace", Class::Management),
             ("DirectoryService", "DeleteRole", Class::Management),
             ("DirectoryService", "ListRoles", Class::List),
             ("ValidationService", "StreamValidateKeys", Class::Validate),
+            ("ValidationService", "ReportUsage", Class::Management),
+            ("AuditService", "GetCheckpoint", Class::Management),
+            ("AuditService", "GetInclusionProof", Class::Management),
+            ("AuditService", "GetConsistencyProof", Class::Management),
+            ("AuditService", "ListAccess", Class::List),
+            ("AuditService", "ListExports", Class::List),
             ("AuditService", "ListEntries", Class::List),
+            ("AuditService", "QueryUsage", Class::List),
             ("AuditService", "WatchEntries", Class::Management),
         ] {
             assert_eq!(class(&format!("latchkey.v1.{service}"), method), expected, "{method}");

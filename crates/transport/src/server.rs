@@ -31,6 +31,7 @@ use crate::method::Methods;
 use crate::observe::ObserveLayer;
 use crate::router::Router;
 use crate::shed::{Room, ShedLayer};
+use crate::strangers::Strangers;
 use crate::tls::{Acceptor, Secured};
 
 /// The address cannot be bound.
@@ -73,6 +74,7 @@ pub struct Server {
     tls: Option<Acceptor>,
     descriptors: Vec<&'static [u8]>,
     health: Health,
+    strangers: Option<Strangers>,
     router: Router,
 }
 
@@ -95,6 +97,7 @@ impl Server {
             tls: None,
             descriptors: vec![tonic_health::pb::FILE_DESCRIPTOR_SET],
             health: Health::new(reporter),
+            strangers: None,
             router,
         })
     }
@@ -115,6 +118,13 @@ impl Server {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Tells somebody of each call whose caller proved no identity.
+    #[must_use]
+    pub fn strangers(mut self, strangers: Strangers) -> Self {
+        self.strangers = Some(strangers);
         self
     }
 
@@ -165,7 +175,7 @@ impl Server {
         sets.push(FileDescriptorSet::decode(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)?);
         let mut router = self.router;
         router.add(reflection.build_v1()?.max_decoding_message_size(limits::PUBLIC_MESSAGE_BYTES_MAX));
-        let (methods, room) = (Arc::new(Methods::new(&sets)), Room::new(self.limits));
+        let (methods, room) = (Arc::new(Methods::new(&sets, self.strangers.as_ref())), Room::new(self.limits));
 
         let connections = Connections::new(self.listener, self.limits.connections_max);
         let (drain, draining) = watch::channel(());
@@ -264,7 +274,7 @@ fn stack(
     Service = impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send,
 > + Clone {
     ServiceBuilder::new()
-        .layer(ObserveLayer::new(methods))
+        .layer(ObserveLayer::new(methods, caller.peer()))
         .layer(ShedLayer::new(room))
         .layer(DeadlineLayer)
         .layer(CatchLayer)

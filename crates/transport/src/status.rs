@@ -13,6 +13,7 @@ mod unavailable;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use latchkey_domain::Sequence;
 use latchkey_telemetry::{Clock as _, SystemClock};
 use latchkey_wire::pb::v1::ErrorReason as Reason;
 use tonic::{Code, Status};
@@ -31,6 +32,18 @@ pub fn deadline_exceeded() -> Status {
         "the time of the call ran out; a write may have happened: repeat it with the same request_id",
     )
     .into_status()
+}
+
+/// Entries of the audit log from `asked` on were asked for, of which those below `kept_from` are kept no longer.
+#[must_use]
+pub fn entries_not_kept(asked: Sequence, kept_from: Sequence) -> Status {
+    let (Sequence(asked), Sequence(kept_from)) = (asked, kept_from);
+    let message =
+        format!("the entries from {asked} on are kept no longer, up to {kept_from}, from which one can go on");
+    Answer::new(Code::OutOfRange, Reason::EntriesNotKept, message)
+        .with("asked", &asked)
+        .with("kept_from", &kept_from)
+        .into_status()
 }
 
 /// A bug: something that cannot be, was. `what` is logged and not told; the caller gets an id to ask about.

@@ -46,7 +46,7 @@ pub(crate) fn descriptors() -> FileDescriptorSet {
 }
 
 pub(crate) fn methods() -> Methods {
-    Methods::new([&descriptors()])
+    Methods::new([&descriptors()], None)
 }
 
 /// Answers with what it found in the extensions, panics, hangs, or streams, by the method's name.

@@ -48,7 +48,7 @@ impl Basis<'_> {
         answer.expire_time = content.expires_at().map(write_time);
         answer.rotation = content.rotation().map(|hint| v1::RotationHint {
             rotation: hint.rotation.map(|rotation| rotation_name(&answer.key, rotation)).unwrap_or_default(),
-            retire_time: Some(write_time(hint.retires_at)),
+            retire_time: hint.retires_at.map(write_time),
         });
     }
 }

@@ -3,6 +3,7 @@
 
 mod back_up;
 mod change;
+mod keyring;
 mod show;
 
 use crate::denials;
@@ -12,12 +13,14 @@ use back_up::BackupParts;
 use latchkey_domain::{Duty, Revision};
 use latchkey_link::{Entrance, Refusals};
 use latchkey_registry::{Registry, View};
-use latchkey_state::Operation;
+use latchkey_state::{Operation, log_name};
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::cluster_service_server::ClusterService;
-use latchkey_wire::request::{read_add_replica, read_demote_replica, read_promote_replica, read_remove_replica};
+use latchkey_wire::request::{
+    read_add_replica, read_begin_audit_log, read_demote_replica, read_promote_replica, read_remove_replica,
+};
 use latchkey_wire::time::write_span;
-use show::{Here, replicas};
+use show::{Here, log_key, replicas};
 use std::sync::Arc;
 use tonic::{Extensions, Request, Response, Status};
 
@@ -41,17 +44,17 @@ impl ClusterFace {
     }
 
     /// The state that is shown, for whoever may look.
-    fn look(&self, extensions: &Extensions) -> Result<View, Halt> {
+    fn look(&self, extensions: &Extensions, method: &'static str) -> Result<View, Halt> {
         let view = self.registry.reader().now()?;
         let age = || view.age();
-        let session = Session::open(ground_of(&view), extensions, &age)?;
-        let note = |halt: &Halt| halt.note(&self.refusals, &session, "ClusterService/GetCluster");
+        let session = Session::open(ground_of(&view), extensions, &age, &self.registry)?;
+        let note = |halt: &Halt| halt.note(&self.refusals, &session, method);
         session.require_on_system(&READERS).inspect_err(note)?;
         Ok(view)
     }
 
     async fn cluster(&self, extensions: &Extensions) -> Result<v1::Cluster, Halt> {
-        let view = self.look(extensions)?;
+        let view = self.look(extensions, "ClusterService/GetCluster")?;
         // Without a leader an operator needs this most.
         let roster = self.registry.roster().await.ok();
         let (core, status, state) = (self.registry.core(), self.registry.status(), view.state());
@@ -68,6 +71,7 @@ impl ClusterFace {
             replicas: replicas(&here, status.replicas, roster.as_ref()),
             answered_by: core.node().0,
             revision: Some(state.revision().into()),
+            log_verifier_key: log_key(state).map_or_else(String::new, |key| key.to_string()),
         })
     }
 }
@@ -114,6 +118,36 @@ impl ClusterService for ClusterFace {
 
     async fn get_cluster(&self, request: Request<v1::GetClusterRequest>) -> Result<Response<v1::Cluster>, Status> {
         Ok(Response::new(self.cluster(request.extensions()).await?))
+    }
+
+    async fn get_keyring(
+        &self,
+        request: Request<v1::GetKeyringRequest>,
+    ) -> Result<Response<v1::GetKeyringResponse>, Status> {
+        Ok(Response::new(self.keyring(request.extensions(), request.get_ref()).await?))
+    }
+
+    async fn rotate_keyring(
+        &self,
+        request: Request<v1::RotateKeyringRequest>,
+    ) -> Result<Response<v1::RotateKeyringResponse>, Status> {
+        let handle = async |request| answered!(RotateKeyringResponse, Self::rotate(&self.registry, request).await);
+        self.entrance.pass("ClusterService/RotateKeyring", request, handle).await
+    }
+
+    async fn begin_audit_log(
+        &self,
+        request: Request<v1::BeginAuditLogRequest>,
+    ) -> Result<Response<v1::BeginAuditLogResponse>, Status> {
+        let handle = async |request: Request<v1::BeginAuditLogRequest>| {
+            let is_tried = request.get_ref().validate_only;
+            let asked = Self::change(&self.registry, request, read_begin_audit_log, Operation::BeginAuditLog);
+            let (revision, replayed) = asked.await?;
+            let log = log_name(self.registry.core().cluster(), revision.epoch, revision.index);
+            let log = if is_tried { String::new() } else { log };
+            Ok(Response::new(v1::BeginAuditLogResponse { revision: Some(revision.into()), replayed, log }))
+        };
+        self.entrance.pass("ClusterService/BeginAuditLog", request, handle).await
     }
 
     async fn add_replica(

@@ -62,7 +62,7 @@ pub async fn init(settings: &ValidationSettings, purpose: &Purpose) -> Result<Cl
             if settings.members.is_empty() {
                 return Err(InitError::NoMembers);
             }
-            let kms = kek(&settings.kek_file, folder)?;
+            let kms = keks(settings, folder)?;
             if let Some(file) = settings.cluster_secret_file.as_deref().filter(|_| !settings.tls.is_on()) {
                 secret(file)?;
             }
@@ -87,9 +87,13 @@ pub async fn made(settings: &ValidationSettings) -> Result<Option<ClusterId>, St
     Ok(Some(ClusterId(store.facts().cluster_id)))
 }
 
-fn kek(path: &Path, data_folder: &Path) -> Result<FileKms, InitError> {
-    refuse_inside(data_folder, path)?;
-    Ok(if path.exists() { FileKms::open(path)? } else { FileKms::generate(path)? })
+/// The first one wraps the keys of the new cluster; a cluster that begins has none before it.
+fn keks(settings: &ValidationSettings, data_folder: &Path) -> Result<FileKms, InitError> {
+    let (path, previous) = (&settings.kek_file, &settings.kek_files_previous);
+    for file in std::iter::once(path).chain(previous) {
+        refuse_inside(data_folder, file)?;
+    }
+    Ok(if path.exists() { FileKms::open_with(path, previous)? } else { FileKms::generate(path)? })
 }
 
 fn secret(path: &Path) -> Result<(), ClusterSecretError> {

@@ -43,6 +43,7 @@ mod start;
 mod stopping;
 mod stream;
 mod tally;
+mod usage_reports;
 mod validation_service;
 
 pub use cluster_service::ClusterFace;

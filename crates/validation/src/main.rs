@@ -156,7 +156,7 @@ fn tell(restored: &Restored) {
         }
     }
     for left in &gone_on.left {
-        println!("not taken away, since it is not here: {left}");
+        println!("not taken away: {left}");
     }
     println!(
         "next: start this replica, then the audit service; init the others with --epoch {}",

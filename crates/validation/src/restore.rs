@@ -1,6 +1,7 @@
 //! Going on from a backup or from this replica alone, by the settings of the replica that is to go on.
 
 use crate::init::member_of;
+use latchkey_audit::archive::Place;
 use latchkey_audit::{Before, Later, LaterError, Told, later};
 use latchkey_config::ValidationSettings;
 use latchkey_domain::{
@@ -9,7 +10,7 @@ use latchkey_domain::{
 };
 use latchkey_kms::{FileKms, InsideError, KekFileError, refuse_inside};
 use latchkey_registry::{After, GoneOn, Member, NewEpoch, Remains, RestoreError as GoOnError};
-use latchkey_state::{Cut, CutScope, Operation, RevokeKey, SuspendKey};
+use latchkey_state::{Cut, CutScope, Delete, DirectoryName, Operation, RevokeKey, SuspendKey};
 use latchkey_telemetry::SystemClock;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -91,8 +92,11 @@ pub async fn recover(
 }
 
 fn kek(settings: &ValidationSettings) -> Result<Arc<FileKms>, RestoreError> {
-    refuse_inside(&settings.node.data_folder, &settings.kek_file)?;
-    Ok(Arc::new(FileKms::open(&settings.kek_file)?))
+    for file in std::iter::once(&settings.kek_file).chain(&settings.kek_files_previous) {
+        refuse_inside(&settings.node.data_folder, file)?;
+    }
+    // What lies in a backup is wrapped under the key of then.
+    Ok(Arc::new(FileKms::open_with(&settings.kek_file, &settings.kek_files_previous)?))
 }
 
 async fn go_on(
@@ -143,13 +147,13 @@ async fn read_later(remains: &Remains, folder: PathBuf) -> Result<Later, Restore
     }
     let (cluster, progress) = (remains.cluster(), remains.state().progress());
     let before = Before { tree: progress.frontier.clone(), had: progress.trimmed.map_or(0, |trimmed| trimmed.next.0) };
-    let read = move || later(&folder, cluster, &before, |number| keys.get(&number).cloned(), is_about_a_key);
-    let read = tokio::task::spawn_blocking(read).await;
-    Ok(read.expect("reading the audit log does not panic")?)
+    let place = Place::of("", &folder);
+    let key = |number| keys.get(&number).cloned();
+    Ok(later(&folder, &place, cluster, &before, key, takes_away).await?)
 }
 
-/// What may take something away from a key, or change which secret is accepted.
-fn is_about_a_key(told: &Told) -> bool {
+/// What may take something away from a key, or change which secret is accepted, and what destroyed the data of a tenant.
+fn takes_away(told: &Told) -> bool {
     const ACTIONS: [&str; 9] = [
         "key.revoked",
         "key.removed",
@@ -161,7 +165,7 @@ fn is_about_a_key(told: &Told) -> bool {
         "key.updated",
         "key.restriction_ended",
     ];
-    ACTIONS.contains(&told.action.as_str()) || told.action.starts_with("rotation.")
+    ACTIONS.contains(&told.action.as_str()) || told.action.starts_with("rotation.") || told.destroyed_tenant().is_some()
 }
 
 /// What is to be taken away again, in order. What was suspended and resumed since is left alone; a key that got another
@@ -173,6 +177,7 @@ fn taken_away(told: &[Told], at: UnixMillis, suspend_changed: bool) -> Vec<Opera
             // What was removed was dead, of whatever: its end may have been moved, or its parent gone.
             "key.revoked" | "version.revoked" | "key.removed" => operations.extend(revocation(one, at)),
             "scope.revoked" => operations.extend(cut(one)),
+            "tenant.deleted" | "tenant.data_destroyed" => operations.extend(destruction(one)),
             "key.resumed" => suspended
                 .retain(|(key, action)| action.starts_with("rotation.") || Some(key) != key_of(&one.subject).as_ref()),
             "key.updated" | "key.restriction_ended" if !suspend_changed => {}
@@ -208,6 +213,13 @@ fn cut(told: &Told) -> Option<Operation> {
     Some(Operation::Cut(Cut { scope, reason, text }))
 }
 
+/// The backup has the keys of what was destroyed, and what audit keeps of it would be readable again.
+fn destruction(told: &Told) -> Option<Operation> {
+    let (number, name) = (told.destroyed_tenant(), TenantName::parse(&told.subject).ok()?);
+    let name = DirectoryName::Tenant(name);
+    number.map(|_| Operation::Delete(Delete { name, etag: None, destroy: true, number }))
+}
+
 fn reason(told: &Told) -> (RevocationReason, ReasonText) {
     let said = told.reason.as_ref();
     let word = said.and_then(|(word, _)| RevocationReason::ALL.into_iter().find(|reason| reason.as_str() == word));
@@ -220,15 +232,16 @@ fn key_of(subject: &str) -> Option<KeyName> {
     KeyName::parse(subject).ok().or_else(|| RotationName::parse(subject).ok().map(|rotation| rotation.key))
 }
 
-/// Proves a backup by this key-encryption key.
+/// Proves a backup by these key-encryption keys, in any order: one of them is that of when it was made.
 ///
 /// # Errors
 /// What is wrong with one of them.
 pub async fn verify_backup(
     path: &Path,
-    kek_file: &Path,
+    kek_files: &[PathBuf],
 ) -> Result<latchkey_registry::BackupHeader, Box<dyn std::error::Error + Send + Sync>> {
-    let kms = Arc::new(FileKms::open(kek_file)?);
+    let (first, others) = kek_files.split_first().ok_or("expected the file with the key-encryption key")?;
+    let kms = Arc::new(FileKms::open_with(first, others)?);
     Ok(latchkey_registry::BackupFile::open(path)?.verify(kms).await?)
 }
 
@@ -301,8 +314,29 @@ mod tests {
         // Its end was moved, it passed, and its retention ended: nobody ever revoked it.
         let removed = Told { reason: None, facts: Vec::new(), ..told("key.removed", 1, "") };
         let entries = [told("key.updated", 1, ""), removed];
-        assert!(entries.iter().all(is_about_a_key));
+        assert!(entries.iter().all(takes_away));
         assert_eq!(words(&entries, false), [format!("revoke {} 0", name(1))]);
+    }
+
+    #[test]
+    fn data_that_was_destroyed_is_destroyed_again_and_a_tenant_that_only_went_is_left_alone() {
+        let of = |action: &str, facts: &[(&str, &str)]| Told {
+            subject: "tenants/acme".to_owned(),
+            facts: facts.iter().map(|(word, value)| ((*word).to_owned(), (*value).to_owned())).collect(),
+            ..told(action, 1, "")
+        };
+        let entries = [
+            of("tenant.deleted", &[("destroyed", "7")]),
+            of("tenant.data_destroyed", &[("destroyed", "9")]),
+            of("tenant.deleted", &[]),
+        ];
+        assert_eq!(entries.each_ref().map(takes_away), [true, true, false]);
+        let operations = taken_away(&entries, UnixMillis::new(2_000), false);
+        let numbers = operations.iter().map(|operation| match operation {
+            Operation::Delete(delete) if delete.destroy => delete.number.map(|number| number.0),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(numbers.collect::<Vec<_>>(), [Some(7), Some(9)]);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(crate) async fn revoke_by_text(
     let (_, extensions, message) = request.into_parts();
     let client = extensions.get::<Caller>().and_then(|caller| caller.peer).map(|peer| peer.ip());
     let too_many = |retry_after| Rejection::TooManyAttempts { per_minute: ATTEMPTS_PER_WINDOW, retry_after };
+    registry.observe_stranger("latchkey.v1.IssuanceService/RevokeKey", client);
     attempts.admit(client).map_err(too_many)?;
     let SelfRevocation { key_text, reason, text, wait } = read_self_revocation(&message).map_err(fields_invalid)?;
     let key = held(registry, key_text)?;

@@ -3,15 +3,20 @@
 use crate::answer::Basis;
 use crate::halt::Halt;
 use latchkey_decision::{
-    Access, Decision, Explanation, Ground, Identified, Presented, Question, Undecided, Verdict, authenticate,
-    authenticate_validator, decide, explain, recognise,
+    Access, Decision, Explanation, Freshness, Ground, Identified, Presented, Question, Undecided, Verdict,
+    authenticate_noting, authenticate_validator, claimed, decide_noting, explain, recognise,
 };
-use latchkey_domain::{DurationMillis, Duty, KeyspaceName, Refusal, Scope, covers};
+use latchkey_domain::{
+    DurationMillis, Duty, KeyId, KeyspaceName, KeyspaceNumber, Outcome, Refusal, Scope, TenantNumber, UnixMillis,
+    covers,
+};
 use latchkey_link::ProvenIdentity;
-use latchkey_registry::View;
+use latchkey_registry::{LineDetails, ManagementUse, Registry, SeenFrom, Validated, View};
+use latchkey_state::{Found, State};
 use latchkey_transport::{Caller, Rejection, Unavailable};
 use latchkey_wire::request::ValidateKey;
 use std::net::IpAddr;
+use std::time::Duration;
 use tonic::Extensions;
 
 /// Reads how old the state is, anew each time.
@@ -23,6 +28,7 @@ pub(crate) struct Session<'a> {
     ground: Ground<'a>,
     identified: Identified<'a>,
     age: Age<'a>,
+    registry: &'a Registry,
 }
 
 /// What a view is to a decision. The time is read once: one answer has one now.
@@ -35,10 +41,17 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// `IDENTITY_MISSING`, `IDENTITY_UNKNOWN`, and that the state is too old to say.
-    pub(crate) fn open(ground: Ground<'a>, extensions: &Extensions, age: Age<'a>) -> Result<Self, Halt> {
+    pub(crate) fn open(
+        ground: Ground<'a>,
+        extensions: &Extensions,
+        age: Age<'a>,
+        registry: &'a Registry,
+    ) -> Result<Self, Halt> {
         let (key_text, client) = claim(extensions)?;
-        let identified = authenticate(key_text, client, ground, age()?)?;
-        Ok(Self { ground, identified, age })
+        let mut uses = ManagementUse::of(registry, ground.now, client);
+        let identified = authenticate_noting(key_text, client, ground, age()?, |found| uses.note(found));
+        uses.tell(&identified);
+        Ok(Self { ground, identified: identified?, age, registry })
     }
 
     /// As [`Self::open`], for somebody who validates: where a keyspace is answered for from what was known last, so is who
@@ -46,10 +59,17 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub(crate) fn open_validator(ground: Ground<'a>, extensions: &Extensions, age: Age<'a>) -> Result<Self, Halt> {
+    pub(crate) fn open_validator(
+        ground: Ground<'a>,
+        extensions: &Extensions,
+        age: Age<'a>,
+        registry: &'a Registry,
+    ) -> Result<Self, Halt> {
         let (key_text, client) = claim(extensions)?;
-        let identified = authenticate_validator(key_text, client, ground, age()?)?;
-        Ok(Self { ground, identified, age })
+        let mut uses = ManagementUse::of(registry, ground.now, client);
+        let identified = authenticate_validator(key_text, client, ground, age()?, |found| uses.note(found));
+        uses.tell(&identified);
+        Ok(Self { ground, identified: identified?, age, registry })
     }
 
     /// Refuses whoever validates nowhere. Where he does is for [`decide`]: outside of it there are no keys.
@@ -82,6 +102,26 @@ impl<'a> Session<'a> {
         Err(Halt::Refused(Refusal::PermissionDenied { duty, scope }))
     }
 
+    /// The state that all is decided on.
+    pub(crate) const fn state(&self) -> &'a State {
+        self.ground.state
+    }
+
+    /// What time it is.
+    pub(crate) const fn now(&self) -> UnixMillis {
+        self.ground.now
+    }
+
+    /// The key with which the caller proved who he is.
+    pub(crate) fn key(&self) -> KeyId {
+        self.identified.key_name().key
+    }
+
+    /// Whether the caller holds a duty there.
+    pub(crate) fn holds(&self, duty: Duty, scope: &Scope) -> bool {
+        covers(self.identified.grants(), duty, scope)
+    }
+
     /// Who calls, as the other services know him.
     pub(crate) fn proven(&self) -> ProvenIdentity {
         ProvenIdentity {
@@ -104,7 +144,7 @@ impl<'a> Session<'a> {
         Err(Halt::Refused(Refusal::PermissionDenied { duty: duties[0], scope: Scope::System }))
     }
 
-    /// Decides on one key.
+    /// Decides on one key. Whatever comes of it, that its secret was used is taken note of, where it rotates.
     ///
     /// # Errors
     /// That it cannot be decided now.
@@ -114,7 +154,58 @@ impl<'a> Session<'a> {
     {
         let question = Question::by(&self.identified, asked.keyspace.as_ref());
         let access = Access { query: asked.query.as_ref(), context: &asked.context };
-        decide(asked.key_text, self.ground, question, access, || (self.age)().map_err(Halt::from))
+        let age = || (self.age)().map_err(Halt::from);
+        let (user_agent, tags) = (asked.log.user_agent, &*asked.log.tags);
+        let from = SeenFrom { client: asked.context.client_address, user_agent, tags };
+        let note = |found| self.registry.own_evidence().note(&found, self.ground.now, &from);
+        decide_noting(asked.key_text, self.ground, question, access, age, note)
+    }
+
+    /// Takes note of what was answered, for the audit service.
+    pub(crate) fn observe(&self, asked: &ValidateKey<'_>, verdict: &Verdict<'_>, took: Duration) {
+        let found = verdict.named();
+        let one = Validated {
+            outcome: verdict.outcome(),
+            found,
+            looked_in: if found.is_none() { self.looked_in(asked.keyspace.as_ref()) } else { (TenantNumber(0), None) },
+            is_last_known: verdict.freshness() == Freshness::LastKnown,
+            now: self.ground.now,
+            took,
+            client: asked.context.client_address,
+        };
+        self.registry.observed().validated(&one, || LineDetails {
+            mistaken: (one.outcome == Outcome::NotFound).then(|| self.claimed(asked)).flatten(),
+            caller: self.identified.name().to_string(),
+            method: asked.context.method.as_ref().map_or("", |method| method.as_str()),
+            resource: hidden(asked.context.resource.as_ref().map_or("", |path| path.as_str()), asked.key_text),
+            user_agent: hidden(asked.log.user_agent, asked.key_text),
+            tags: if asked
+                .log
+                .tags
+                .iter()
+                .any(|(word, value)| [word, value].iter().any(|text| tells(text, asked.key_text)))
+            {
+                &[]
+            } else {
+                &asked.log.tags
+            },
+        });
+    }
+
+    /// Whose loss it is that nothing was found: of the keyspace asked for, if the caller may ask for it, else of his tenant.
+    fn looked_in(&self, asked: Option<&KeyspaceName>) -> (TenantNumber, Option<KeyspaceNumber>) {
+        let may =
+            |name: &&KeyspaceName| covers(self.identified.grants(), Duty::Validator, &Scope::Keyspace((*name).clone()));
+        let keyspace = asked.filter(may).and_then(|name| self.ground.state.keyspace(name));
+        match keyspace {
+            Some(keyspace) => (keyspace.tenant, Some(keyspace.number)),
+            None => (self.identified.tenant().number, None),
+        }
+    }
+
+    fn claimed(&self, asked: &ValidateKey<'_>) -> Option<Found<'a>> {
+        let question = Question::by(&self.identified, asked.keyspace.as_ref());
+        claimed(asked.key_text, self.ground, question)
     }
 
     /// Explains what [`Self::decide`] would answer to somebody who may validate what this caller operates.
@@ -138,6 +229,20 @@ impl<'a> Session<'a> {
     pub(crate) fn basis(&self) -> Result<Basis<'a>, Halt> {
         Ok(Basis { state: self.ground.state, age: (self.age)()? })
     }
+}
+
+/// Bytes with which a key text begins that no other text has by chance: its prefix and most of its version.
+const TELLING_BYTES: usize = 20;
+
+/// Whether a text has the key text in it, though cut: some APIs take keys in paths.
+fn tells(text: &str, key_text: &str) -> bool {
+    let begins = &key_text[..key_text.floor_char_boundary(TELLING_BYTES)];
+    begins.len() == TELLING_BYTES && text.contains(begins)
+}
+
+/// The text, unless it tells the key text.
+fn hidden<'a>(text: &'a str, key_text: &str) -> &'a str {
+    if tells(text, key_text) { "" } else { text }
 }
 
 /// Refuses whoever does not even claim to be somebody, before anything is waited for on his behalf.

@@ -6,15 +6,17 @@ use crate::raft_runtime::RaftRuntime;
 use crate::running::{Addresses, Parts as RunningParts, Running};
 use crate::stopping::Stop;
 use crate::validation_service::ValidationFace;
-use latchkey_config::{BackupSettings, LogFormat, TelemetrySettings, ValidationSettings};
+use latchkey_config::{BackupSettings, LogFormat, ObservationSettings, TelemetrySettings, ValidationSettings};
 use latchkey_domain::{ClusterId, NodeId, Workload};
 use latchkey_kms::{AwaitedFileKms, InsideError, KekFileError, Kms, refuse_inside};
 use latchkey_link::Refusals;
 use latchkey_link::security::{self, SecurityError};
-use latchkey_registry::{BackupPlan, Parts, Registry, Timing, is_interrupted, pending_founding, store_folder};
+use latchkey_registry::{
+    BackupPlan, ObservedOptions, Parts, Registry, Timing, is_interrupted, pending_founding, store_folder,
+};
 use latchkey_storage::{OpenError, Options, SledStore, Store};
 use latchkey_telemetry::{Clock, SystemClock, serve_metrics, serve_metrics_over};
-use latchkey_transport::{BindError, Direct, Limits, PUBLIC_MESSAGE_BYTES_MAX, Probe, Server};
+use latchkey_transport::{BindError, Direct, Limits, PUBLIC_MESSAGE_BYTES_MAX, Probe, Server, Strangers};
 use latchkey_wire::FILE_DESCRIPTOR_SET;
 use latchkey_wire::pb::v1::cluster_service_server::ClusterServiceServer;
 use latchkey_wire::pb::v1::issuance_service_server::IssuanceServiceServer;
@@ -103,12 +105,17 @@ impl Validation {
     /// [`StartError`]; nothing is left running then.
     pub async fn start_by(settings: &ValidationSettings, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
         let folder = &settings.node.data_folder;
-        refuse_inside(folder, &settings.kek_file)?;
+        for file in std::iter::once(&settings.kek_file).chain(&settings.kek_files_previous) {
+            refuse_inside(folder, file)?;
+        }
         if is_interrupted(folder) {
             return Err(StartError::Interrupted { path: folder.clone() });
         }
         // A file that is not mounted yet locks the replica, which votes and appends meanwhile.
-        let kms: Arc<dyn Kms> = Arc::new(AwaitedFileKms::open(&settings.kek_file)?);
+        let kms: Arc<dyn Kms> = Arc::new(AwaitedFileKms::open_with(&settings.kek_file, &settings.kek_files_previous)?);
+        for (place, kek) in kms.keks().iter().enumerate() {
+            tracing::info!(%kek, place, kms = kms.name(), "a key-encryption key is at hand");
+        }
         let workload = Workload::Replica(NodeId(settings.node.id));
         let secret_file = settings.cluster_secret_file.as_deref();
         let security = security::open(&settings.tls, secret_file, Some(folder), workload)?;
@@ -138,6 +145,7 @@ impl Validation {
         let runtime = RaftRuntime::build().map_err(StartError::Threads)?;
         let started = runtime.handle().spawn(Registry::start_at_most(parts, level)).await;
         let registry = started.expect("starting neither panics nor is cancelled")?;
+        registry.observed().configure(observed_options(&settings.observations));
 
         let health = api.health();
         for probe in [Probe::Validate, Probe::Write] {
@@ -151,6 +159,7 @@ impl Validation {
         let raft = raft.limits(Limits::RAFT).descriptors(FILE_DESCRIPTOR_SET).service(registry.raft_service());
         let api = api
             .descriptors(FILE_DESCRIPTOR_SET)
+            .strangers(strangers(&registry))
             .service(Direct::new(
                 bounded!(ValidationServiceServer::new(validation.clone())),
                 validation,
@@ -181,6 +190,20 @@ impl Validation {
         }
         Ok(running)
     }
+}
+
+fn observed_options(settings: &ObservationSettings) -> ObservedOptions {
+    ObservedOptions {
+        enabled: settings.enabled,
+        bytes_max: usize::try_from(settings.memory_mib).unwrap_or(usize::MAX).saturating_mul(1_024 * 1_024),
+        lines_per_minute: u32::try_from(settings.lines_per_minute).unwrap_or(u32::MAX),
+    }
+}
+
+/// Whoever proves no identity, of whichever service here, stands in the access log.
+fn strangers(registry: &Registry) -> Strangers {
+    let registry = registry.clone();
+    Strangers::new(move |rpc, client| registry.observe_stranger(rpc, client))
 }
 
 fn backup_plan(settings: &BackupSettings) -> Option<BackupPlan> {

@@ -7,6 +7,7 @@ use crate::session::{Session, ground_of, require_claim, verdict};
 use crate::stopping::Stopping;
 use crate::stream::Answers;
 use crate::tally::Tally;
+use crate::usage_reports::{Repeats, report};
 use bytes::BytesMut;
 use latchkey_decision::{Decision, Explanation};
 use latchkey_domain::KeyName;
@@ -22,7 +23,7 @@ use latchkey_wire::pb::v1::validate_key_result::Result as ItemResult;
 use latchkey_wire::pb::v1::validation_service_server::ValidationService;
 use latchkey_wire::request::{
     BatchItem, Consistency, ExplainValidation, ValidateKey, read_batch_validate_keys, read_explain_validation,
-    read_stream_item, read_validate_key,
+    read_report_usage, read_stream_item, read_validate_key,
 };
 use latchkey_wire::verdict::write_explanation;
 use latchkey_wire::violation::FieldViolations;
@@ -30,6 +31,7 @@ use prost::Message as _;
 use prost::encoding::message;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 /// How long a call may wait that came without a deadline, which happens in tests only: transport gives one.
@@ -43,6 +45,7 @@ const ONE: &str = "ValidationService/ValidateKey";
 const BATCH: &str = "ValidationService/BatchValidateKeys";
 const STREAM: &str = "ValidationService/StreamValidateKeys";
 const EXPLAIN: &str = "ValidationService/ExplainValidation";
+const REPORT: &str = "ValidationService/ReportUsage";
 
 /// What one result of a batch takes, most often.
 const RESULT_BYTES_USUAL: usize = 320;
@@ -56,6 +59,7 @@ pub struct ValidationFace {
     registry: Registry,
     reader: Reader,
     tally: Arc<Tally>,
+    repeats: Arc<Repeats>,
     refusals: Refusals,
     stopping: Stopping,
 }
@@ -65,7 +69,7 @@ impl ValidationFace {
     #[must_use]
     pub fn new(registry: Registry, refusals: Refusals, stopping: Stopping) -> Self {
         let reader = registry.reader();
-        Self { registry, reader, tally: Arc::new(Tally::new()), refusals, stopping }
+        Self { registry, reader, tally: Arc::new(Tally::new()), repeats: Arc::default(), refusals, stopping }
     }
 
     /// Refuses whoever validates nowhere, and takes note of it.
@@ -87,7 +91,7 @@ impl ValidationFace {
     pub(crate) fn admit(&self, extensions: &Extensions) -> Result<(), Halt> {
         let view = self.reader.now()?;
         let age = || view.age();
-        self.require_validator(&Session::open_validator(ground_of(&view), extensions, &age)?, STREAM)
+        self.require_validator(&Session::open_validator(ground_of(&view), extensions, &age, &self.registry)?, STREAM)
     }
 
     /// Whether an open stream may go on. That this cannot be said now ends none.
@@ -111,10 +115,11 @@ impl ValidationFace {
         extensions: &Extensions,
         item: &v1::StreamValidateKeysRequest,
     ) -> Result<v1::ValidateKeyResult, Halt> {
+        let began = Instant::now();
         let BatchItem { id, request } = read_stream_item(item);
         let consistency = request.as_ref().map_or(Consistency::default(), |asked| asked.consistency);
         let answer = match self.view(consistency, extensions).await {
-            Ok(view) => self.answer_item(extensions, &view, request)?,
+            Ok(view) => self.answer_item(extensions, &view, request, began)?,
             Err(halt) => {
                 // What it could not wait for is his to learn only while he is somebody.
                 self.still_admits(extensions)?;
@@ -129,9 +134,10 @@ impl ValidationFace {
         extensions: &Extensions,
         view: &View,
         asked: Result<ValidateKey<'_>, FieldViolations>,
+        began: Instant,
     ) -> Result<Result<v1::ValidateKeyResponse, Halt>, Halt> {
         let age = || view.age();
-        let session = match Session::open_validator(ground_of(view), extensions, &age) {
+        let session = match Session::open_validator(ground_of(view), extensions, &age, &self.registry) {
             Ok(session) => session,
             Err(halt @ Halt::Unavailable(_)) => return Ok(Err(halt)),
             Err(halt) => return Err(halt),
@@ -142,7 +148,10 @@ impl ValidationFace {
             Ok(asked) => asked,
             Err(violations) => return Ok(Err(violations.into())),
         };
-        Ok(session.decide(&asked).and_then(|decision| self.answer(session.basis()?, decision)))
+        let answered = session
+            .decide(&asked)
+            .and_then(|decision| self.answer(&session, &asked, session.basis()?, decision, began.elapsed()));
+        Ok(answered)
     }
 
     async fn explain(
@@ -169,7 +178,7 @@ impl ValidationFace {
         asked: Result<ExplainValidation<'_>, FieldViolations>,
     ) -> Result<(v1::ExplainValidationResponse, ProvenIdentity, Operation), Halt> {
         let age = || view.age();
-        let session = Session::open(ground_of(view), extensions, &age)?;
+        let session = Session::open(ground_of(view), extensions, &age, &self.registry)?;
         let require = |keyspace| {
             session.require_operator(keyspace).inspect_err(|halt| halt.note(&self.refusals, &session, EXPLAIN))
         };
@@ -186,6 +195,17 @@ impl ValidationFace {
         let answer = write_explanation(&shown, &Explanation { verdict, checks }, session.basis()?.age);
         let record = latchkey_state::Explanation { key, keyspace: request.keyspace.clone(), outcome, text };
         Ok((answer, session.proven(), Operation::RecordExplanation(record)))
+    }
+
+    fn report(&self, request: Request<v1::ReportUsageRequest>) -> Result<v1::ReportUsageResponse, Halt> {
+        let (_, extensions, message) = request.into_parts();
+        let view = self.reader.now()?;
+        let age = || view.age();
+        let session = Session::open_validator(ground_of(&view), &extensions, &age, &self.registry)?;
+        self.require_validator(&session, REPORT)?;
+        // Who validates nowhere does not learn what is wrong with his request.
+        let asked = read_report_usage(&message, view.now())?;
+        Ok(report(&self.registry, &self.repeats, &session, &asked))
     }
 
     async fn one(&self, request: Request<v1::ValidateKeyRequest>) -> Result<v1::ValidateKeyResponse, Halt> {
@@ -208,11 +228,11 @@ impl ValidationFace {
     ) -> Result<v1::ValidateKeyResponse, Halt> {
         let age = || view.age();
         // Who is nobody does not learn what is wrong with his request.
-        let session = Session::open_validator(ground_of(view), extensions, &age)?;
+        let session = Session::open_validator(ground_of(view), extensions, &age, &self.registry)?;
         self.require_validator(&session, ONE)?;
         let asked = asked?;
         let decision = session.decide(&asked)?;
-        let answer = self.answer(session.basis()?, decision)?;
+        let answer = self.answer(&session, &asked, session.basis()?, decision, elapsed(extensions))?;
         trace::note("latchkey.tenant", || session.proven().key.keyspace.tenant.to_string());
         trace::note("latchkey.outcome", || answer.outcome().as_str_name().trim_start_matches("OUTCOME_").to_owned());
         Ok(answer)
@@ -229,17 +249,17 @@ impl ValidationFace {
         let consistency = strictest(epoch, readable.map(|asked| asked.consistency));
         let view = self.view(consistency, &extensions).await?;
         let age = || view.age();
-        let session = Session::open_validator(ground_of(&view), &extensions, &age)?;
+        let session = Session::open_validator(ground_of(&view), &extensions, &age, &self.registry)?;
         self.require_validator(&session, BATCH)?;
         let items = items?;
         let decided: Vec<_> = items.iter().map(|item| decide_item(session, item, &view)).collect();
         // Once for all: no answer leaves before the last one is decided.
-        let basis = session.basis()?;
-        let results = items
-            .iter()
-            .zip(decided)
-            .map(|(item, decided)| item_result(item.id, decided.and_then(|decision| self.answer(basis, decision))));
-        Ok(results.collect())
+        let (basis, took) = (session.basis()?, elapsed(&extensions));
+        let answer = |item: &BatchItem<'_>, decided: Result<Decision<'_>, Halt>| {
+            let asked = item.request.as_ref().map_err(|violations| Halt::from(violations.clone()))?;
+            self.answer(&session, asked, basis, decided?, took)
+        };
+        Ok(items.iter().zip(decided).map(|(item, decided)| item_result(item.id, answer(item, decided))).collect())
     }
 
     /// The bug [`Plant::TwoSnapshotsInBatch`]: each item waits for itself, and is answered on the state that it finds.
@@ -252,7 +272,7 @@ impl ValidationFace {
         for BatchItem { id, request } in items {
             let consistency = request.as_ref().map_or(Consistency::default(), |asked| asked.consistency);
             let view = self.view(consistency, extensions).await?;
-            results.push(item_result(id, self.answer_item(extensions, &view, request)?));
+            results.push(item_result(id, self.answer_item(extensions, &view, request, Instant::now())?));
         }
         Ok(results)
     }
@@ -269,18 +289,21 @@ impl ValidationFace {
         results: &mut BytesMut,
     ) -> Result<(), Halt> {
         let age = || view.age();
-        let session = Session::open_validator(ground_of(view), extensions, &age)?;
+        let session = Session::open_validator(ground_of(view), extensions, &age, &self.registry)?;
         self.require_validator(&session, BATCH)?;
         let items = items?;
         let decided: Vec<_> = items.iter().map(|item| decide_item(session, item, view)).collect();
         // Once for all: no answer leaves before the last one is decided.
-        let basis = session.basis()?;
+        let (basis, took) = (session.basis()?, elapsed(extensions));
         results.reserve(items.len() * RESULT_BYTES_USUAL);
         let mut encoder = Encoder::default();
         for (item, decided) in items.iter().zip(decided) {
             match decided.and_then(|decision| verdict(decision, basis.age)) {
                 Ok(verdict) => {
                     self.tally.count(&verdict);
+                    if let Ok(asked) = &item.request {
+                        session.observe(asked, &verdict, took);
+                    }
                     encoder.push_result(item.id, basis, verdict, results);
                 }
                 Err(halt) => message::encode(RESULTS_TAG, &item_result(item.id, Err(halt)), results),
@@ -297,11 +320,24 @@ impl ValidationFace {
         Ok(self.reader.now()?)
     }
 
-    fn answer(&self, basis: Basis<'_>, decision: Decision<'_>) -> Result<v1::ValidateKeyResponse, Halt> {
+    fn answer(
+        &self,
+        session: &Session<'_>,
+        asked: &ValidateKey<'_>,
+        basis: Basis<'_>,
+        decision: Decision<'_>,
+        took: Duration,
+    ) -> Result<v1::ValidateKeyResponse, Halt> {
         let verdict = verdict(decision, basis.age)?;
         self.tally.count(&verdict);
+        session.observe(asked, &verdict, took);
         Ok(basis.answer(verdict))
     }
+}
+
+/// How long a call has taken, from the head of its request on. One without a deadline has not come over the network.
+fn elapsed(extensions: &Extensions) -> Duration {
+    extensions.get::<Deadline>().map_or(Duration::ZERO, |deadline| deadline.began().elapsed())
 }
 
 fn decide_item<'a>(session: Session<'a>, item: &'a BatchItem<'a>, view: &View) -> Result<Decision<'a>, Halt> {
@@ -357,6 +393,13 @@ impl ValidationService for ValidationFace {
         let (_, extensions, items) = request.into_parts();
         self.admit(&extensions).map_err(call_error)?;
         Ok(Response::new(Answers::begin(self.clone(), extensions, items, self.stopping.clone())))
+    }
+
+    async fn report_usage(
+        &self,
+        request: Request<v1::ReportUsageRequest>,
+    ) -> Result<Response<v1::ReportUsageResponse>, Status> {
+        self.report(request).map(Response::new).map_err(Status::from)
     }
 
     async fn explain_validation(

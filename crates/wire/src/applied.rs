@@ -1,13 +1,13 @@
 //! What became of a command, as it travels from the leader to the service that proposed it.
 
-use crate::disk::{DecodeError, read_import_rows, required, write_import_rows};
+use crate::disk::{DecodeError, fixed, read_import_rows, required, write_import_rows};
 use crate::pb::internal::v1 as internal;
 use crate::pb::internal::v1::applied::Result as PbResult;
 use crate::pb::v1;
 use crate::refusal::{read_refusal, write_refusal};
 use crate::resource::View;
 use latchkey_domain::{DurationMillis, KeyspaceNumber, Refusal, Revision, UnixMillis, VersionId};
-use latchkey_state::{Answer, Applied, ImportRow, State};
+use latchkey_state::{Answer, Applied, ImportRow, RotationClaim, State};
 
 /// What became of a command, with names where the state has numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +65,8 @@ pub enum Told {
     Imported(Vec<ImportRow>),
     /// So many keys were revoked.
     Counted(u64),
+    /// The claim on driving rotations, taken or renewed.
+    Claim(RotationClaim),
     /// A rotation, begun or one step further.
     Rotation {
         /// The rotation as it is now.
@@ -109,6 +111,11 @@ pub fn write_applied(state: &State, now: UnixMillis, applied: &Applied) -> inter
             PbResult::Imported(internal::KeysImported { rows: write_import_rows(rows) })
         }
         Ok(Answer::Counted(count)) => PbResult::Counted(*count),
+        Ok(Answer::Claim(claim)) => PbResult::Claim(internal::RotationClaim {
+            holder: claim.holder.to_vec(),
+            fence: claim.fence,
+            ends_at_unix_ms: claim.ends_at.millis(),
+        }),
         Ok(Answer::Rotation { rotation, key, made, replay }) => PbResult::Rotation(internal::RotationMoved {
             rotation: Some(view.rotation(rotation)),
             key: Some(view.key(key)),
@@ -152,6 +159,11 @@ pub fn read_applied(applied: internal::Applied) -> Result<Proposed, DecodeError>
         }),
         PbResult::Imported(imported) => Ok(Told::Imported(read_import_rows(&imported.rows)?)),
         PbResult::Counted(count) => Ok(Told::Counted(count)),
+        PbResult::Claim(claim) => Ok(Told::Claim(RotationClaim {
+            holder: fixed(&claim.holder, "applied.claim.holder")?,
+            fence: claim.fence,
+            ends_at: UnixMillis::new(claim.ends_at_unix_ms),
+        })),
         PbResult::Rotation(moved) => Ok(Told::Rotation {
             rotation: required(moved.rotation, "applied.rotation.rotation")?,
             key: required(moved.key, "applied.rotation.key")?,

@@ -11,6 +11,7 @@
 
 pub mod applied;
 pub mod disk;
+pub mod latency;
 pub mod pb;
 pub mod reason;
 mod redacted;

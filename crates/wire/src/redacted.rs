@@ -1,6 +1,6 @@
 //! `Debug` by hand for the messages that carry a key text: its length is shown, never its text.
 
-use crate::pb::{internal::v1 as internal, v1};
+use crate::pb::{disk::v1 as disk, internal::v1 as internal, v1};
 use core::fmt;
 
 /// Stands for a hidden text.
@@ -15,6 +15,18 @@ impl Hidden {
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "hidden ({} bytes)", self.0)
+    }
+}
+
+impl fmt::Debug for disk::NodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, signed, tree_epoch, tree_index } = self;
+        f.debug_struct("NodeKey")
+            .field("seed", &Hidden(seed.len()))
+            .field("signed", signed)
+            .field("tree_epoch", tree_epoch)
+            .field("tree_index", tree_index)
+            .finish()
     }
 }
 
@@ -53,7 +65,7 @@ impl fmt::Debug for v1::imported_key::Material {
 
 impl fmt::Debug for v1::CreateKeyResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, version, key_text, revision, regions, replayed } = self;
+        let Self { key, version, key_text, revision, regions, replayed, sealed_key_text } = self;
         f.debug_struct("CreateKeyResponse")
             .field("key", key)
             .field("version", version)
@@ -61,17 +73,19 @@ impl fmt::Debug for v1::CreateKeyResponse {
             .field("revision", revision)
             .field("regions", regions)
             .field("replayed", replayed)
+            .field("sealed_key_text", &Hidden(sealed_key_text.len()))
             .finish()
     }
 }
 
 impl fmt::Debug for v1::IssuedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, version, key_text } = self;
+        let Self { key, version, key_text, sealed_key_text } = self;
         f.debug_struct("IssuedKey")
             .field("key", key)
             .field("version", version)
             .field("key_text", &Hidden::text(key_text))
+            .field("sealed_key_text", &Hidden(sealed_key_text.len()))
             .finish()
     }
 }
@@ -107,7 +121,7 @@ impl fmt::Debug for v1::RevokeKeyRequest {
 
 impl fmt::Debug for v1::RotateKeyResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rotation, key, version, key_text, revision, regions, replayed } = self;
+        let Self { rotation, key, version, key_text, revision, regions, replayed, sealed_key_text } = self;
         f.debug_struct("RotateKeyResponse")
             .field("rotation", rotation)
             .field("key", key)
@@ -116,13 +130,14 @@ impl fmt::Debug for v1::RotateKeyResponse {
             .field("revision", revision)
             .field("regions", regions)
             .field("replayed", replayed)
+            .field("sealed_key_text", &Hidden(sealed_key_text.len()))
             .finish()
     }
 }
 
 impl fmt::Debug for v1::PrepareStandbyResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rotation, key, version, key_text, revision, regions, replayed } = self;
+        let Self { rotation, key, version, key_text, revision, regions, replayed, sealed_key_text } = self;
         f.debug_struct("PrepareStandbyResponse")
             .field("rotation", rotation)
             .field("key", key)
@@ -131,6 +146,7 @@ impl fmt::Debug for v1::PrepareStandbyResponse {
             .field("revision", revision)
             .field("regions", regions)
             .field("replayed", replayed)
+            .field("sealed_key_text", &Hidden(sealed_key_text.len()))
             .finish()
     }
 }

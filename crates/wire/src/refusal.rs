@@ -9,7 +9,7 @@ use crate::pb::internal::v1::refusal::{
 use crate::pb::v1;
 use crate::words;
 use latchkey_domain::{
-    DurationMillis, Duty, ImportFormatId, NodeId, Refusal, ReplicaRole, ResourceKind, Scope, UnixMillis,
+    DurationMillis, Duty, ImportFormatId, KekId, NodeId, Refusal, ReplicaRole, ResourceKind, Scope, UnixMillis,
 };
 
 /// What a refusal can say was expected of an owner. It comes from our own code, so the list is closed.
@@ -26,7 +26,26 @@ const EXPECTED_PARENTS: [&str; 2] = ["a key that is not itself a child", "a key 
 /// What a refusal may expect of a replica: texts of our own.
 const EXPECTED_REPLICAS: [&str; 4] = ["a learner", "a voter", "another voter besides it", "a replica that is leaving"];
 
-const EXPECTED_STATES: [&str; 3] = ["OVERLAP", "PREPARED", "an old version that lives"];
+const EXPECTED_STATES: [&str; 18] = [
+    "OVERLAP",
+    "PREPARED",
+    "an old version that lives",
+    "PLANNED",
+    "DELIVERED",
+    "VERIFIED",
+    "HELD",
+    "a state before OVERLAP",
+    "a state that is not final",
+    "a rotation of this version",
+    "a rotation that is driven",
+    "a new version that lives",
+    "a new version that is accepted",
+    "a time at which it may start",
+    "a time at which it may be activated",
+    "evidence that the old version is silent",
+    "a policy that holds, after its deadline",
+    "a hold that is over",
+];
 
 /// Writes a refusal.
 #[must_use]
@@ -55,11 +74,23 @@ pub fn write_refusal(refusal: &Refusal) -> internal::Refusal {
         Refusal::Reserved { name } => Kind::Reserved(name),
         Refusal::KeyRevoked { name } => Kind::KeyRevoked(name),
         Refusal::RingKeyGone { number } => Kind::RingKeyGone(number),
+        Refusal::RingKeyInUse { number, uses } => Kind::RingKeyInUse(internal::RingKeyInUse { number, uses }),
+        Refusal::KekNotEverywhere { kek, missing } => Kind::KekNotEverywhere(internal::KekNotEverywhere {
+            kek: kek.0.to_vec(),
+            missing: missing.iter().map(|replica| replica.0).collect(),
+        }),
         Refusal::ClockJump { at, clock } => Kind::ClockJump(times(at, clock)),
         Refusal::FeatureLevel { needed, current } => {
             Kind::FeatureLevel(Numbers { given: needed.into(), current: current.into() })
         }
         Refusal::EpochChanged { given, current } => Kind::EpochChanged(Numbers { given, current }),
+        Refusal::NodeKeyKnown { replica } => Kind::NodeKeyKnown(replica.0),
+        Refusal::CheckpointConflict { size, problem } => {
+            Kind::CheckpointConflict(internal::CheckpointConflict { size, problem })
+        }
+        Refusal::AuditLogNotLost { entries, problem } => {
+            Kind::AuditLogNotLost(internal::AuditLogNotLost { entries, problem })
+        }
         Refusal::NotEmpty { kind, name, holds, count } => Kind::NotEmpty(NotEmpty {
             resource: Some(resource(kind, name)),
             holds: internal::ResourceKind::from(holds).into(),
@@ -83,6 +114,8 @@ pub fn write_refusal(refusal: &Refusal) -> internal::Refusal {
         }),
         Refusal::SelfRevocationOff => Kind::SelfRevocationOff(Plain {}),
         Refusal::AuditBehind { entries } => Kind::AuditBehind(entries),
+        Refusal::RotationFenced { fence, current } => Kind::RotationFenced(Numbers { given: fence, current }),
+        Refusal::RotationClaimed { ends_at } => Kind::RotationClaimed(ends_at.millis()),
         Refusal::ReplicaNotIn { replica, role, expected } => Kind::ReplicaNotIn(ReplicaNotIn {
             replica: replica.0,
             role: role.as_str().to_owned(),
@@ -140,6 +173,14 @@ pub fn read_refusal(refusal: internal::Refusal) -> Result<Refusal, DecodeError> 
         Kind::Reserved(name) => Refusal::Reserved { name },
         Kind::KeyRevoked(name) => Refusal::KeyRevoked { name },
         Kind::RingKeyGone(number) => Refusal::RingKeyGone { number },
+        Kind::RingKeyInUse(internal::RingKeyInUse { number, uses }) => Refusal::RingKeyInUse { number, uses },
+        Kind::KekNotEverywhere(internal::KekNotEverywhere { kek, missing }) => Refusal::KekNotEverywhere {
+            kek: KekId(<[u8; 8]>::try_from(&kek[..]).map_err(|_| DecodeError {
+                field: "kek_not_everywhere.kek",
+                problem: format!("expected 8 bytes, found {}", kek.len()),
+            })?),
+            missing: missing.into_iter().map(NodeId).collect(),
+        },
         Kind::ClockJump(Times { given_unix_ms, other_unix_ms }) => {
             Refusal::ClockJump { at: time(given_unix_ms), clock: time(other_unix_ms) }
         }
@@ -147,6 +188,13 @@ pub fn read_refusal(refusal: internal::Refusal) -> Result<Refusal, DecodeError> 
             Refusal::FeatureLevel { needed: level(given)?, current: level(current)? }
         }
         Kind::EpochChanged(Numbers { given, current }) => Refusal::EpochChanged { given, current },
+        Kind::NodeKeyKnown(replica) => Refusal::NodeKeyKnown { replica: NodeId(replica) },
+        Kind::AuditLogNotLost(internal::AuditLogNotLost { entries, problem }) => {
+            Refusal::AuditLogNotLost { entries, problem }
+        }
+        Kind::CheckpointConflict(internal::CheckpointConflict { size, problem }) => {
+            Refusal::CheckpointConflict { size, problem }
+        }
         Kind::NotEmpty(NotEmpty { resource, holds, count }) => {
             let Resource { kind, name } = required(resource, "refusal.not_empty.resource")?;
             Refusal::NotEmpty { kind: read_kind(kind)?, name, holds: read_kind(holds)?, count }
@@ -169,6 +217,8 @@ pub fn read_refusal(refusal: internal::Refusal) -> Result<Refusal, DecodeError> 
         }
         Kind::SelfRevocationOff(Plain {}) => Refusal::SelfRevocationOff,
         Kind::AuditBehind(entries) => Refusal::AuditBehind { entries },
+        Kind::RotationFenced(Numbers { given, current }) => Refusal::RotationFenced { fence: given, current },
+        Kind::RotationClaimed(millis) => Refusal::RotationClaimed { ends_at: time(millis) },
         Kind::ReplicaNotIn(ReplicaNotIn { replica, role, expected }) => {
             let role = ReplicaRole::ALL.into_iter().find(|one| one.as_str() == role);
             let role = required(role, "refusal.replica.role")?;
@@ -251,15 +301,22 @@ mod tests {
             Refusal::Reserved { name: name() },
             Refusal::KeyRevoked { name: name() },
             Refusal::RingKeyGone { number: 7 },
+            Refusal::RingKeyInUse { number: 7, uses: 3 },
+            Refusal::KekNotEverywhere { kek: KekId([7; 8]), missing: vec![NodeId(2), NodeId(3)] },
             Refusal::ClockJump { at: time(9), clock: time(8) },
             Refusal::FeatureLevel { needed: 2, current: 1 },
             Refusal::EpochChanged { given: 2, current: 3 },
+            Refusal::NodeKeyKnown { replica: NodeId(3) },
+            Refusal::CheckpointConflict { size: 9, problem: name() },
+            Refusal::AuditLogNotLost { entries: 9, problem: name() },
             Refusal::NotEmpty { kind: ResourceKind::Owner, name: name(), holds: ResourceKind::Key, count: 3 },
             Refusal::KeyExpired { name: name(), expire_time: time(7) },
             Refusal::RoleNotAllowed { role: name() },
             Refusal::RotationInProgress { rotation: name() },
             Refusal::SelfRevocationOff,
             Refusal::AuditBehind { entries: 1_000_000 },
+            Refusal::RotationFenced { fence: 3, current: 4 },
+            Refusal::RotationClaimed { ends_at: time(10) },
             Refusal::FormatInUse { format: ImportFormatId::parse("unkey").unwrap(), count: 3 },
         ];
         all.extend(EXPECTED_REPLICAS.into_iter().zip(ReplicaRole::ALL).map(|(expected, role)| Refusal::ReplicaNotIn {
@@ -275,6 +332,8 @@ mod tests {
             state,
             expected: EXPECTED_STATES[0],
         }));
+        let state = RotationState::Held;
+        all.extend(EXPECTED_STATES.map(|expected| Refusal::RotationNotIn { rotation: name(), state, expected }));
         all.extend(EXPECTED_OWNERS.map(|expected| Refusal::OwnerNotAllowed { owner: name(), expected }));
         all.extend(ResourceKind::ALL.map(|kind| Refusal::NotFound { kind, name: name() }));
         all.extend(ResourceKind::ALL.map(|kind| Refusal::AlreadyExists { kind, name: name() }));

@@ -73,7 +73,7 @@ fn content_of(view: &View<'_>, content: &Content<'_>, found: Found<'_>) -> v1::V
                 .rotation
                 .map(|rotation| RotationName { key: key_name(found), rotation }.to_string())
                 .unwrap_or_default(),
-            retire_time: Some(write_time(hint.retires_at)),
+            retire_time: hint.retires_at.map(write_time),
         }),
         ..Default::default()
     }

@@ -4,8 +4,8 @@
 
 use crate::pb::{disk::v1 as disk, internal::v1 as internal, v1};
 use latchkey_domain::{
-    Duty, ImportAlphabet, ImportDigest, ImportRefusal, Outcome, Quota, ReplicaRole, ResourceKind, RevocationReason,
-    RotationState,
+    Duty, HoldCause, ImportAlphabet, ImportDigest, ImportRefusal, Outcome, OverlapStart, Quota, ReplicaRole,
+    ResourceKind, RevocationReason, RiskClass, RotationMode, RotationState,
 };
 use latchkey_state::{DenialStep, EpochOrigin, FollowUp, ReplicaStep};
 
@@ -65,6 +65,14 @@ both_ways!(RotationState => v1::rotation::State as rotation_state {
 both_ways!(RotationState => disk::RotationState as disk_rotation_state {
     Planned, Prepared, Delivered, Verified, Overlap, Held, Completed, RolledBack, Cancelled, Failed,
 });
+both_ways!(RiskClass => v1::RiskClass as risk_class { High, Moderate, Custom });
+both_ways!(RotationMode => v1::RotationMode as rotation_mode { Automatic, Notify });
+to_protobuf!(OverlapStart => v1::OverlapStart { AtOnce, FirstUse });
+to_protobuf!(HoldCause => v1::rotation::HoldCause { Asked, Delivery, Check, StillUsed, NeverSeen });
+both_ways!(RiskClass => disk::RiskClass as disk_risk_class { High, Moderate, Custom });
+both_ways!(RotationMode => disk::RotationMode as disk_rotation_mode { Automatic, Notify });
+both_ways!(OverlapStart => disk::OverlapStart as disk_overlap_start { AtOnce, FirstUse });
+both_ways!(HoldCause => disk::HoldCause as disk_hold_cause { Asked, Delivery, Check, StillUsed, NeverSeen });
 both_ways!(ReplicaRole => disk::ReplicaRole as disk_replica_role { Learner, Voter, Leaving, Retired });
 both_ways!(ReplicaStep => disk::step_replica::Step as disk_replica_step { Promote, Demote, Remove, Retire, Lead });
 both_ways!(EpochOrigin => disk::begin_epoch::Origin as disk_epoch_origin { Backup, Survivor });
@@ -142,6 +150,20 @@ mod tests {
         for word in ImportRefusal::ALL {
             assert_eq!(disk_import_refusal(disk::ImportRefusal::from(word).into()), Ok(word));
             assert_eq!(v1::ImportRefusal::from(word).as_str_name(), format!("IMPORT_REFUSAL_{}", word.as_str()));
+        }
+        for word in RiskClass::ALL {
+            assert_eq!(risk_class(v1::RiskClass::from(word).into()), Ok(word));
+            assert_eq!(v1::RiskClass::from(word).as_str_name(), format!("RISK_CLASS_{}", word.as_str()));
+        }
+        for word in RotationMode::ALL {
+            assert_eq!(rotation_mode(v1::RotationMode::from(word).into()), Ok(word));
+            assert_eq!(v1::RotationMode::from(word).as_str_name(), format!("ROTATION_MODE_{}", word.as_str()));
+        }
+        for word in OverlapStart::ALL {
+            assert_eq!(v1::OverlapStart::from(word).as_str_name(), format!("OVERLAP_START_{}", word.as_str()));
+        }
+        for word in HoldCause::ALL {
+            assert_eq!(v1::rotation::HoldCause::from(word).as_str_name(), format!("HOLD_CAUSE_{}", word.as_str()));
         }
         for word in Outcome::ALL {
             assert_eq!(v1::Outcome::from(word).as_str_name(), format!("OUTCOME_{}", word.as_str()));

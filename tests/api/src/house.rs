@@ -8,7 +8,6 @@ use latchkey_wire::pb::internal::v1 as internal;
 use latchkey_wire::pb::internal::v1::follow_response::Item;
 use latchkey_wire::pb::internal::v1::registry_service_client::RegistryServiceClient;
 use latchkey_wire::pb::v1;
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -20,13 +19,11 @@ use tonic::transport::Channel;
 /// Tries to find nine ports that lie as far from each other as those of the manuals. Others look for ports too.
 const TRIES: usize = 50;
 
-/// Where the ports of houses begin, in how many blocks, and how many lie between the first and the last of one.
-const PORTS_FROM: u32 = 10_000;
-const PORT_BLOCKS: u32 = 1_000;
-const PORTS_PER_BLOCK: u32 = 40;
-
 /// How long after a try that failed.
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
+/// A checkpoint comes a second after the replica's key is known. The rest is for machines that are busy.
+const SIGNED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A cluster of one replica, and the other services in front of it.
 pub struct House {
@@ -144,6 +141,29 @@ impl House {
         }
     }
 
+    /// How many entries there are of what somebody asked for: what the cluster does by itself, such as driving rotations,
+    /// comes when it comes.
+    ///
+    /// # Panics
+    /// If audit does not show them.
+    pub async fn change_count(&self) -> usize {
+        self.entries().await.iter().filter(|entry| !is_upkeep(entry)).count()
+    }
+
+    /// Waits until the log has its first checkpoint: who vouches for it has to be known before.
+    ///
+    /// # Panics
+    /// If nobody signs within half a minute.
+    pub async fn until_signed(&self) {
+        let mut audit = self.root().audit;
+        let signed = async {
+            while audit.get_checkpoint(v1::GetCheckpointRequest {}).await.is_err() {
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+        };
+        tokio::time::timeout(SIGNED_WITHIN, signed).await.expect("audit signs once a replica vouches");
+    }
+
     /// Every entry that there is now, as audit shows it to root. Waits until audit has them.
     ///
     /// # Panics
@@ -178,7 +198,11 @@ impl House {
     }
 
     /// The internal service of the replica, with the cluster's secret.
-    fn registry(&self) -> RegistryServiceClient<InterceptedService<Channel, AttachClusterSecret>> {
+    ///
+    /// # Panics
+    /// If there is no such file.
+    #[must_use]
+    pub fn registry(&self) -> RegistryServiceClient<InterceptedService<Channel, AttachClusterSecret>> {
         let secret = ClusterSecret::read(&self.layout.cluster_secret(), None).expect("the first start wrote it");
         RegistryServiceClient::with_interceptor(channel(self.ports.validation()), secret.attach())
     }
@@ -198,23 +222,19 @@ async fn start(layout: &Layout) -> (Dev, Ports) {
     panic!("it did not start in {TRIES} tries: {failed:#?}");
 }
 
-/// Ports that are free now, and that no other house of this process is given. Below those that the system hands out: one
-/// of these may become the end of any connection at any time.
+/// Ports that are free now; houses of this process look in different places.
 fn free_ports() -> Option<Ports> {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let block = (std::process::id() * 31 + GIVEN.fetch_add(1, Ordering::Relaxed)) % PORT_BLOCKS;
-    let base = u16::try_from(PORTS_FROM + block * PORTS_PER_BLOCK).expect("the last block ends below 2^16");
-    let ports = Ports::from_base(base)?;
-    let all = [
-        ports.issuance(),
-        ports.issuance_metrics(),
-        ports.validation(),
-        ports.raft(),
-        ports.validation_metrics(),
-        ports.rotation(),
-        ports.rotation_metrics(),
-        ports.audit(),
-        ports.audit_metrics(),
-    ];
-    all.into_iter().all(|address: SocketAddr| TcpListener::bind(address).is_ok()).then_some(ports)
+    Ports::free((std::process::id() * 31).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// Whether the cluster did this by itself: whoever drives rotations, or a leader that moves the keyring on.
+#[must_use]
+pub fn is_upkeep(entry: &v1::Entry) -> bool {
+    use v1::entry::actor::Actor;
+    match entry.actor.as_ref().and_then(|actor| actor.actor.as_ref()) {
+        Some(Actor::Service(_)) => true,
+        Some(Actor::Replica(_)) => entry.action.starts_with("keyring.") || entry.action == "replica.key_set",
+        _ => false,
+    }
 }

@@ -21,7 +21,7 @@ pub mod world;
 
 pub use clients::Clients;
 pub use furniture::Furniture;
-pub use house::House;
+pub use house::{House, is_upkeep};
 pub use spares::Spares;
 pub use why::{Why, why};
 pub use world::World;

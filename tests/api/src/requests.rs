@@ -239,6 +239,18 @@ pub fn validate(key_text: &str) -> v1::ValidateKeyRequest {
     }
 }
 
+/// Reports three requests with a version.
+#[must_use]
+pub fn report(version: &str) -> v1::ReportUsageRequest {
+    let report = v1::UsageReport {
+        version: version.to_owned(),
+        request_count: Some(3),
+        status: Some(200),
+        ..Default::default()
+    };
+    v1::ReportUsageRequest { reports: vec![report], ..Default::default() }
+}
+
 /// Lists the keys of a keyspace.
 #[must_use]
 pub fn list_keys(parent: &str) -> v1::ListKeysRequest {

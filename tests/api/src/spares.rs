@@ -11,6 +11,8 @@ pub struct Spares {
     pub keys: Vec<String>,
     /// Rotations in their overlap, by name.
     pub overlapping: Vec<String>,
+    /// A rotation that is held, by name.
+    pub held: String,
     /// A rotation that is prepared, by name.
     pub prepared: String,
     /// A replica that was added and never started.
@@ -18,7 +20,7 @@ pub struct Spares {
 }
 
 /// Keys that are nobody's yet.
-const KEYS: usize = 12;
+const KEYS: usize = 14;
 
 /// A replica that was added and never started.
 const REPLICA: u64 = 8;
@@ -41,16 +43,19 @@ impl Spares {
         let mut keys: Vec<_> = made.keys.into_iter().filter_map(|issued| issued.key).map(|key| key.name).collect();
         root.keys.suspend_key(requests::suspend(&keys[0])).await.expect("root may");
         let mut overlapping = Vec::new();
-        for _ in 0..2 {
+        for _ in 0..4 {
             let key = keys.pop().expect("there are more keys than rotations");
             let rotated = root.rotation.rotate_key(requests::rotate(&key)).await.expect("root may").into_inner();
             overlapping.push(rotated.rotation.expect("the answer carries the rotation").name);
         }
+        let held = overlapping.pop().expect("four were begun");
+        let hold = v1::HoldRotationRequest { name: held.clone(), ..Default::default() };
+        root.rotation.hold_rotation(hold).await.expect("root may");
         let key = keys.pop().expect("there are more keys than rotations");
         let prepare = v1::PrepareStandbyRequest { name: key, ..Default::default() };
         let prepared = root.rotation.prepare_standby(prepare).await.expect("root may").into_inner();
         let prepared = prepared.rotation.expect("the answer carries the rotation").name;
         root.cluster.add_replica(requests::replica(REPLICA)).await.expect("root may");
-        Self { keys, overlapping, prepared, replica: REPLICA }
+        Self { keys, overlapping, held, prepared, replica: REPLICA }
     }
 }

@@ -3,16 +3,18 @@
 use crate::clock;
 use crate::process::{Part, bytes_on_disk};
 use latchkey_config::{Sources, ValidationSettings};
+use latchkey_testkit::free_addresses;
 use latchkey_transport::channel;
 use latchkey_validation::{Purpose, init};
 use latchkey_wire::pb::v1;
+use latchkey_wire::pb::v1::audit_service_client::AuditServiceClient;
 use latchkey_wire::pb::v1::directory_service_client::DirectoryServiceClient;
 use latchkey_wire::pb::v1::issuance_service_client::IssuanceServiceClient;
 use latchkey_wire::pb::v1::validation_service_client::ValidationServiceClient;
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -37,6 +39,9 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// How often it is asked again.
 const ASK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How long audit has to be quiet until it has all.
+const AUDIT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a call may take.
 const CALL_MAX: Duration = Duration::from_secs(30);
@@ -64,6 +69,9 @@ pub(crate) struct Cluster {
     issuance: SocketAddr,
     issuance_part: Option<Part>,
     issuance_flags: Vec<(String, String)>,
+    audit: SocketAddr,
+    audit_part: Option<Part>,
+    audit_flags: Vec<(String, String)>,
     root: String,
 }
 
@@ -71,11 +79,8 @@ impl Cluster {
     /// Makes the data folders of a cluster of `size` in `folder`. Nothing runs yet.
     pub(crate) async fn found(folder: &Path, size: u64) -> Result<Self, Box<dyn Error>> {
         fs::create_dir_all(folder)?;
-        // All at once, so that no two are the same.
-        let listeners: Vec<_> = (0..2 * size + 1).map(|_| free_listener()).collect::<io::Result<_>>()?;
-        let addresses: Vec<_> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-        drop(listeners);
-        let (issuance, pairs) = addresses.split_last().ok_or("no addresses")?;
+        let addresses = free_addresses(usize::try_from(2 * size + 2)?)?;
+        let (pairs, [issuance, audit]) = addresses.split_last_chunk().ok_or("no addresses")?;
         let shared = shared_flags(folder);
         let mut members = Vec::new();
         for (index, pair) in pairs.chunks(2).enumerate() {
@@ -111,11 +116,18 @@ impl Cluster {
         }
 
         let endpoints = replicas.iter().map(|replica| replica.api.to_string()).collect::<Vec<_>>().join(",");
-        let mut issuance_flags = shared;
-        issuance_flags.push(("listen".to_owned(), issuance.to_string()));
-        issuance_flags.push(("registry_endpoints".to_owned(), endpoints));
+        let of_service = |listen: &SocketAddr| {
+            let own = [("listen".to_owned(), listen.to_string()), ("registry_endpoints".to_owned(), endpoints.clone())];
+            shared.iter().cloned().chain(own).collect::<Vec<_>>()
+        };
+        let (issuance_flags, mut audit_flags) = (of_service(issuance), of_service(audit));
+        for (name, file) in [("data_folder", "audit"), ("checkpoint_key_file", "checkpoint.key")] {
+            audit_flags.push((name.to_owned(), folder.join(file).display().to_string()));
+        }
+        audit_flags.push(("tiles_listen".to_owned(), "127.0.0.1:0".to_owned()));
         let root = fs::read_to_string(root_file)?.trim_end().to_owned();
-        Ok(Self { replicas, issuance: *issuance, issuance_part: None, issuance_flags, root })
+        let (issuance, audit) = (*issuance, *audit);
+        Ok(Self { replicas, issuance, issuance_part: None, issuance_flags, audit, audit_part: None, audit_flags, root })
     }
 
     /// Starts all replicas on `cpus`, with none on all, with `more` settings.
@@ -140,9 +152,38 @@ impl Cluster {
         Ok(())
     }
 
+    /// Starts audit on `cpus`, with none on all.
+    pub(crate) fn start_audit(&mut self, cpus: &[usize]) -> io::Result<()> {
+        self.audit_part = Some(Part::start("audit", cpus, &self.audit_flags)?);
+        Ok(())
+    }
+
+    /// A client of audit on a connection of its own.
+    pub(crate) fn auditor(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(channel(self.audit)).max_decoding_message_size(16 * 1_024 * 1_024)
+    }
+
+    /// Waits until audit, which runs, has shown the same number of entries for a second: until it has all.
+    pub(crate) async fn until_audited(&self) -> Result<u64, Box<dyn Error>> {
+        let (mut client, one) = (self.auditor(), v1::ListEntriesRequest { page_size: 1, ..Default::default() });
+        let mut last = None;
+        loop {
+            let answer = self.until_done(async || client.list_entries(self.signed(one.clone())).await).await?;
+            if last.replace(answer.next_sequence) == Some(answer.next_sequence) {
+                return Ok(answer.next_sequence);
+            }
+            tokio::time::sleep(AUDIT_INTERVAL).await;
+        }
+    }
+
+    /// The memory of audit, which runs.
+    pub(crate) fn audit_memory(&self) -> io::Result<crate::process::Memory> {
+        self.audit_part.as_ref().expect("it was started").memory()
+    }
+
     /// Stops all that runs.
     pub(crate) fn stop(&mut self) -> Result<(), Box<dyn Error>> {
-        let parts = self.issuance_part.take().into_iter();
+        let parts = self.audit_part.take().into_iter().chain(self.issuance_part.take());
         parts.chain(self.replicas.iter_mut().filter_map(|replica| replica.part.take())).try_for_each(stopped)
     }
 
@@ -253,20 +294,19 @@ impl Cluster {
             }
             if number < batches {
                 let keys = BATCH_KEYS.min(count - number * BATCH_KEYS);
-                let requests = (0..keys).map(|key| self::key(number * BATCH_KEYS + key)).collect();
-                let batch = v1::BatchCreateKeysRequest {
-                    parent: KEYSPACE.to_owned(),
-                    requests,
-                    wait_for: v1::WaitFor::Committed.into(),
-                    ..Default::default()
-                };
-                let request = self.signed(batch);
+                let request = self.signed(batch(number * BATCH_KEYS, keys));
                 let client = IssuanceServiceClient::new(channels[number % BATCHES_IN_FLIGHT].clone());
                 let mut client = client.max_decoding_message_size(16 * 1_024 * 1_024);
                 running.spawn(async move { client.batch_create_keys(request).await.map(tonic::Response::into_inner) });
             }
         }
         Ok((kept, clock::now() - started))
+    }
+
+    /// Makes one batch of keys that are named by numbers from `first` on.
+    pub(crate) async fn make_batch(&self, first: usize, keys: usize) -> Result<(), Status> {
+        let mut client = self.issuer().max_decoding_message_size(16 * 1_024 * 1_024);
+        client.batch_create_keys(self.signed(batch(first, keys))).await.map(drop)
     }
 
     /// Makes an owner that has ten keys among all the others'.
@@ -328,6 +368,16 @@ pub(crate) fn ask_for_key(number: usize) -> v1::CreateKeyRequest {
     v1::CreateKeyRequest { parent: KEYSPACE.to_owned(), wait_for: v1::WaitFor::Committed.into(), ..key(number) }
 }
 
+/// What is asked for many, answered once committed.
+fn batch(first: usize, keys: usize) -> v1::BatchCreateKeysRequest {
+    v1::BatchCreateKeysRequest {
+        parent: KEYSPACE.to_owned(),
+        requests: (first..first + keys).map(key).collect(),
+        wait_for: v1::WaitFor::Committed.into(),
+        ..Default::default()
+    }
+}
+
 fn stopped(part: Part) -> Result<(), Box<dyn Error>> {
     let status = part.stop()?;
     if status.success() { Ok(()) } else { Err(format!("a part ended with {status}").into()) }
@@ -341,11 +391,6 @@ fn key(number: usize) -> v1::CreateKeyRequest {
         permissions: vec![PERMISSION.to_owned()],
         ..Default::default()
     }
-}
-
-/// An address that is free: members are named before anything listens.
-pub(crate) fn free_listener() -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
 }
 
 fn shared_flags(folder: &Path) -> Vec<(String, String)> {

@@ -1,11 +1,10 @@
 //! Debian's etcd, where it is installed: what keeps small things with consensus on everybody's disks.
 
-use crate::cluster::free_listener;
 use crate::process::{Part, version_of};
 use latchkey_transport::channel;
 use std::error::Error;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -60,9 +59,7 @@ impl Etcd {
     /// Starts `size` members on `cpus` with their data in `folder`, and waits for their leader.
     pub(crate) async fn start(folder: &Path, size: usize, cpus: &[usize]) -> Result<Self, Box<dyn Error>> {
         std::fs::create_dir_all(folder)?;
-        let listeners: Vec<_> = (0..2 * size).map(|_| free_listener()).collect::<io::Result<_>>()?;
-        let addresses: Vec<_> = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-        drop(listeners);
+        let addresses = latchkey_testkit::free_addresses(2 * size)?;
         let (clients, peers) = addresses.split_at(size);
         let cluster: Vec<_> = peers.iter().enumerate().map(|(index, peer)| format!("m{index}=http://{peer}")).collect();
         let mut members = Vec::new();

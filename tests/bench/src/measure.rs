@@ -1,8 +1,10 @@
 //! What is measured, in which order, and how much of it.
 
 use crate::cluster::{Cluster, Made};
-use crate::figures::validating::{Asked, FLAT_AIM};
-use crate::figures::{batching, creating, listing, loading, streaming, updating, validating};
+use crate::figures::validating::{Asked, FLAT_AIM, How};
+use crate::figures::{
+    appending, batching, counting, creating, finding, listing, loading, streaming, updating, validating,
+};
 use crate::load::null;
 use crate::machine::{self, Halves};
 use crate::table::{Output, Table, least, say};
@@ -37,6 +39,12 @@ pub(crate) enum Pick {
     Create,
     /// A snapshot that is streamed.
     Snapshot,
+    /// `ValidateKey` while entries are appended to the audit log.
+    Append,
+    /// `ListEntries` by key over 10,000,000 entries; in the quick form 1,000,000.
+    Entries,
+    /// `QueryUsage` with 1,000,000 active keys; in the quick form 100,000.
+    Usage,
 }
 
 /// How much is measured.
@@ -101,12 +109,14 @@ pub(crate) async fn all(form: &Form, folder: Option<PathBuf>, output: Output) ->
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut table = Table::default();
     tokio::select! {
-        measured = measure(form, temporary.path(), &mut table) => measured?,
-        _ = terminate.recv() => return Err("told to end".into()),
-        _ = interrupt.recv() => return Err("told to end".into()),
+        measured = measure(form, temporary.path(), &mut table) => {
+            // What was measured before something failed took its time, and is right.
+            table.print(&head(), output);
+            measured
+        }
+        _ = terminate.recv() => Err("told to end".into()),
+        _ = interrupt.recv() => Err("told to end".into()),
     }
-    table.print(&head(), output);
-    Ok(())
 }
 
 async fn measure(form: &Form, folder: &Path, table: &mut Table) -> Result<(), Box<dyn Error>> {
@@ -121,6 +131,17 @@ async fn measure(form: &Form, folder: &Path, table: &mut Table) -> Result<(), Bo
     }
     if form.picks_long(Pick::Snapshot) {
         streaming::measure(folder, &halves, form.streamed_keys, table).await?;
+    }
+    let quick = form.rounds < form.rounds_few * 2;
+    if form.picks_long(Pick::Entries) {
+        finding::measure(folder, if quick { 1_000_000 } else { 10_000_000 }, table).await?;
+    }
+    if form.picks_long(Pick::Usage) {
+        let keys = if quick { 100_000 } else { 1_000_000 };
+        tokio::task::block_in_place(|| counting::measure(folder, keys, table))?;
+    }
+    if form.picks(Pick::Append) {
+        appending::measure(folder, &halves, form.rounds_few, table).await?;
     }
     Ok(())
 }
@@ -163,7 +184,7 @@ async fn one_replica(form: &Form, folder: &Path, halves: &Halves, table: &mut Ta
         }
         if form.picks(Pick::Validate) {
             let profile = form.profile.as_deref();
-            ratios.push(validating::measure(&cluster, halves, folder, &asked, true, profile, table).await?);
+            ratios.push(validating::measure(&cluster, halves, folder, &asked, How::Whole, profile, table).await?);
             if let [first, .., now] = ratios[..] {
                 let title = format!("calls/s to the bare handler's, to that among {} keys", form.keys[0]);
                 table.compare(title, [now, first], now / first, least(FLAT_AIM));
@@ -185,10 +206,15 @@ async fn one_replica(form: &Form, folder: &Path, halves: &Halves, table: &mut Ta
         }
         cluster.stop()?;
         if form.picks(Pick::Validate) {
-            loading::start(&mut cluster, &halves.servers, &[("bench.metrics", "off".to_owned())], newest).await?;
             let asked = Asked { rounds: form.rounds_few, ..asked };
-            validating::measure(&cluster, halves, folder, &asked, false, None, table).await?;
-            cluster.stop()?;
+            let mut unobserved = traces.to_vec();
+            unobserved.push(("observations.enabled", "false".to_owned()));
+            for (how, set) in [(How::Unobserved, unobserved), (How::Untold, vec![("bench.metrics", "off".to_owned())])]
+            {
+                loading::start(&mut cluster, &halves.servers, &set, newest).await?;
+                validating::measure(&cluster, halves, folder, &asked, how, None, table).await?;
+                cluster.stop()?;
+            }
         }
     }
     Ok(())

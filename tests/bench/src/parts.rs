@@ -1,7 +1,8 @@
 //! What this program is when it was started again as a part: a service as in production, or what it is measured against.
 
 use crate::{load, machine};
-use latchkey_config::{IssuanceSettings, Sources, ValidationSettings};
+use latchkey_audit::Audit;
+use latchkey_config::{AuditSettings, IssuanceSettings, Sources, ValidationSettings};
 use latchkey_issuance::Issuance;
 use latchkey_validation::{Validation, telemetry_options};
 use latchkey_wire::pb::v1;
@@ -25,6 +26,8 @@ pub(crate) enum Kind {
     Replica,
     /// The issuance service.
     Issuance,
+    /// The audit service.
+    Audit,
     /// The bare handler: `listen` says where, `answer` names the file with what it answers, `runtime=current-thread`
     /// takes that one of tokio's runtimes instead of the usual one.
     Bare,
@@ -53,7 +56,7 @@ pub(crate) fn run(
     match kind {
         Kind::Foreign => return Err(become_foreign(command)),
         Kind::Null => return null(&flags),
-        Kind::Replica | Kind::Issuance | Kind::Bare => {}
+        Kind::Replica | Kind::Issuance | Kind::Audit | Kind::Bare => {}
     }
     if let Some(found) = flags.iter().position(|(name, _)| name == METRICS) {
         // What is installed first stays: ours then counts into nothing.
@@ -72,6 +75,7 @@ pub(crate) fn run(
         match kind {
             Kind::Replica => replica(flags).await,
             Kind::Issuance => issuance(flags).await,
+            Kind::Audit => audit(flags).await,
             _ => bare(&flags).await,
         }
     })
@@ -111,6 +115,14 @@ async fn issuance(flags: Vec<(String, String)>) -> Result<(), Box<dyn Error>> {
     Ok(running.stop().await?)
 }
 
+async fn audit(flags: Vec<(String, String)>) -> Result<(), Box<dyn Error>> {
+    let settings = AuditSettings::load(&Sources { flags, ..Sources::default() })?;
+    let _guard = latchkey_telemetry::init("latchkey-audit", &telemetry_options(&settings.telemetry))?;
+    let running = Audit::start(Audit::options(&settings)?).await?;
+    input_ends().await?;
+    Ok(running.stop().await?)
+}
+
 /// Answers the same to everybody.
 struct Bare {
     answer: v1::ValidateKeyResponse,
@@ -138,6 +150,13 @@ impl ValidationService for Bare {
         &self,
         _: Request<tonic::Streaming<v1::StreamValidateKeysRequest>>,
     ) -> Result<Response<Self::StreamValidateKeysStream>, Status> {
+        Err(Status::unimplemented("nobody measures it"))
+    }
+
+    async fn report_usage(
+        &self,
+        _: Request<v1::ReportUsageRequest>,
+    ) -> Result<Response<v1::ReportUsageResponse>, Status> {
         Err(Status::unimplemented("nobody measures it"))
     }
 

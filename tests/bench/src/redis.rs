@@ -1,6 +1,5 @@
 //! Debian's Redis, where it is installed: what people keep keys in today.
 
-use crate::cluster::free_listener;
 use crate::figures::validating::wait_for;
 use crate::load::{Bodies, Commands};
 use crate::process::{Part, version_of};
@@ -39,7 +38,7 @@ impl Redis {
         key_texts: &[String],
         count: usize,
     ) -> Result<Self, Box<dyn Error>> {
-        let address = free_listener()?.local_addr()?;
+        let address = latchkey_testkit::free_address()?;
         let port = address.port().to_string();
         let folder_text = folder.display().to_string();
         let settings = [

@@ -11,6 +11,8 @@ pub(crate) struct Binaries {
     pub(crate) validation: PathBuf,
     /// Issuance.
     pub(crate) issuance: PathBuf,
+    /// Rotation.
+    pub(crate) rotation: PathBuf,
     /// Audit.
     pub(crate) audit: PathBuf,
     /// The command line.
@@ -27,11 +29,12 @@ impl Binaries {
         let found = Self {
             validation: folder.join("latchkey-validation"),
             issuance: folder.join("latchkey-issuance"),
+            rotation: folder.join("latchkey-rotation"),
             audit: folder.join("latchkey-audit"),
             command_line: folder.join("latchkey"),
             own: own.clone(),
         };
-        let programs = [&found.validation, &found.issuance, &found.audit, &found.command_line];
+        let programs = [&found.validation, &found.issuance, &found.rotation, &found.audit, &found.command_line];
         if !programs.iter().all(|program| program.is_file()) {
             build()?;
         }
@@ -49,7 +52,7 @@ fn build() -> Result<(), Trouble> {
     let built = Command::new(cargo)
         .args(["build", "--quiet", "--manifest-path", manifest, "--bins"])
         .args(["--package", "latchkey-validation", "--package", "latchkey-issuance"])
-        .args(["--package", "latchkey-audit", "--package", "latchkey"])
+        .args(["--package", "latchkey-rotation", "--package", "latchkey-audit", "--package", "latchkey"])
         .status();
     match built {
         Ok(status) if status.success() => Ok(()),

@@ -2,9 +2,11 @@
 
 use latchkey_transport::{AttachClusterSecret, ClusterSecret};
 use latchkey_wire::pb::internal::v1::registry_service_client::RegistryServiceClient;
+use latchkey_wire::pb::v1::audit_service_client::AuditServiceClient;
 use latchkey_wire::pb::v1::cluster_service_client::ClusterServiceClient;
 use latchkey_wire::pb::v1::directory_service_client::DirectoryServiceClient;
 use latchkey_wire::pb::v1::issuance_service_client::IssuanceServiceClient;
+use latchkey_wire::pb::v1::rotation_service_client::RotationServiceClient;
 use latchkey_wire::pb::v1::validation_service_client::ValidationServiceClient;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -53,6 +55,14 @@ impl Caller {
 
     pub(crate) fn directory(&self) -> DirectoryServiceClient<Channel> {
         DirectoryServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn rotation(&self) -> RotationServiceClient<Channel> {
+        RotationServiceClient::new(self.channel())
     }
 
     pub(crate) fn validation(&self) -> ValidationServiceClient<Channel> {

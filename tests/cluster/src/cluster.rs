@@ -1,8 +1,11 @@
 //! Replicas and an issuance service, each a process with folders, ports and a log of its own.
 
+mod auditing;
 mod founding;
 mod harm;
+mod keks;
 mod node;
+mod rotators;
 
 pub(crate) use node::Node;
 
@@ -11,15 +14,17 @@ use crate::caller::{Caller, reason};
 use crate::links::Links;
 use crate::process::{Process, tail};
 use crate::replica::Fault;
-use crate::report::Trouble;
-use crate::settings::{of_replica, of_service};
+use crate::report::{Report, Trouble};
+use crate::settings::of_replica;
 use crate::shape::Shape;
+use auditing::Auditor;
 use founding::write;
 use harm::Mounts;
 use latchkey_transport::ClusterSecret;
 use latchkey_wire::pb::internal::v1 as internal;
 use latchkey_wire::pb::v1;
-use std::net::{Ipv4Addr, SocketAddr};
+use rotators::Rotator;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -49,7 +54,7 @@ pub(crate) const CALL_MAX: Duration = Duration::from_secs(20);
 const KNOCK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The tenant of all keys.
-const TENANT: &str = "tenants/acme";
+pub(crate) const TENANT: &str = "tenants/acme";
 
 /// The keyspace of all keys. Its `staleness_max` is the default of its profile.
 pub(crate) const KEYSPACE: &str = "tenants/acme/keyspaces/live";
@@ -63,7 +68,8 @@ pub(crate) struct Cluster {
     links: Option<Links>,
     issuance_at: SocketAddr,
     issuance: Option<Process>,
-    audit: Option<Process>,
+    auditor: Auditor,
+    rotators: Vec<Rotator>,
     secret: ClusterSecret,
     root: String,
     mounts: Mounts,
@@ -173,20 +179,6 @@ impl Cluster {
         let settings = self.folder.path().join("issuance.toml").display().to_string();
         let log = self.folder.path().join("issuance.log");
         self.issuance = Some(Process::start("issuance", &self.binaries.issuance, &["--config", &settings], log)?);
-        Ok(())
-    }
-
-    /// Starts audit: without it entries wait in the replicas, of which each holds a million at most.
-    pub(crate) fn start_audit(&mut self) -> Result<(), Trouble> {
-        let settings = self.folder.path().join("audit.toml");
-        let (secret, kek) = (self.folder.path().join("cluster.secret"), self.nodes[0].kek());
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let data = self.folder.path().join("audit");
-        let text = format!("data_folder = {data:?}\n{}", of_service(listen, &self.nodes, &secret, &kek));
-        write(&settings, &text)?;
-        let args = ["--config".to_owned(), settings.display().to_string()];
-        let log = self.folder.path().join("audit.log");
-        self.audit = Some(Process::start("audit", &self.binaries.audit, &args, log)?);
         Ok(())
     }
 
@@ -321,10 +313,20 @@ impl Cluster {
         Err(Trouble::wrong("the replicas never reach one revision"))
     }
 
+    /// How a scenario ended, with the last words of all processes where that was not well.
+    pub(crate) fn told(&self, ended: Result<(), Trouble>, report: &Report) -> Result<(), Trouble> {
+        if ended.is_err() || report.has_failed() {
+            println!("{}", self.last_words());
+        }
+        ended
+    }
+
     /// The last words of all processes, for whoever has to find out what went wrong.
     pub(crate) fn last_words(&self) -> String {
         let logs = self.nodes.iter().map(|node| (format!("replica {}", node.id), node.log()));
         let logs = logs.chain(self.issuance.iter().map(|process| ("issuance".to_owned(), process.log().to_owned())));
+        let logs = logs.chain(self.auditor.runs().then(|| ("audit".to_owned(), self.audit_log())));
+        let logs = logs.chain(self.rotators.iter().map(|rotator| (rotator.name(), rotator.log.clone())));
         logs.map(|(name, log)| format!("--- {name}\n{}\n", tail(&log, 25))).collect()
     }
 }

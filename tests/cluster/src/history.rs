@@ -11,7 +11,8 @@ use latchkey_transparency::{Frontier, commitment, leaf_hash};
 use latchkey_wire::pb::disk::v1 as disk;
 use latchkey_wire::pb::internal::v1 as internal;
 use prost::Message as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -194,6 +195,39 @@ fn mark(cluster: &Cluster, id: u64) -> Result<Option<(u64, String)>, Trouble> {
     let content = disk::StateMark::decode(&mark.bytes[..]).map_err(|error| wrong(error.to_string()))?;
     let hash = content.hash.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Some((mark.index, hash)))
+}
+
+/// The numbers of the keys of the keyring that something in the folder of a replica, which does not run, is sealed under:
+/// rows and entries, records of the log.
+pub(crate) fn numbers_in(cluster: &Cluster, id: u64) -> Result<BTreeSet<u32>, Trouble> {
+    let folder = store_folder(&cluster.node(id).data());
+    let wrong = |what: String| Trouble::wrong(format!("the folder of replica {id} does not open: {what}"));
+    let store = SledStore::open(&folder, &Options::default()).map_err(|error| wrong(error.to_string()))?;
+    let mut numbers = BTreeSet::new();
+    let scanned = store.scan_rows(&mut |row| {
+        numbers.extend(number_of(&row.bytes));
+        ControlFlow::Continue(())
+    });
+    scanned.map_err(|error| wrong(error.to_string()))?;
+    let mut next = store.first_index().unwrap_or(0);
+    loop {
+        let records = store.read(next..u64::MAX, 1 << 20).map_err(|error| wrong(error.to_string()))?;
+        let Some(last) = records.last() else { return Ok(numbers) };
+        next = last.index + 1;
+        for record in records {
+            let record = disk::LogRecord::decode(&record.bytes[..]).map_err(|error| wrong(error.to_string()))?;
+            if let Some(disk::log_record::Payload::Command(command)) = record.payload {
+                numbers.extend(number_of(&command.sealed));
+            }
+        }
+    }
+}
+
+/// The key that sealed bytes name, as their format says: a suite, and the number. What is in the clear begins with 0.
+fn number_of(sealed: &[u8]) -> Option<u32> {
+    let (suite, rest) = sealed.split_first()?;
+    let number = rest.first_chunk::<4>()?;
+    (*suite != 0).then(|| u32::from_be_bytes(*number))
 }
 
 #[cfg(test)]

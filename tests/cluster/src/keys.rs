@@ -90,10 +90,15 @@ pub(crate) async fn validate_all(replica: &Caller, keys: &[Made]) -> Result<Vec<
 
 /// All keys of the keyspace, as issuance lists them.
 pub(crate) async fn list(issuance: &Caller) -> Result<Vec<v1::Key>, Trouble> {
+    list_of(issuance, KEYSPACE).await
+}
+
+/// All keys of a keyspace, as issuance lists them.
+pub(crate) async fn list_of(issuance: &Caller, keyspace: &str) -> Result<Vec<v1::Key>, Trouble> {
     let (mut keys, mut page_token) = (Vec::new(), String::new());
     loop {
         let request =
-            v1::ListKeysRequest { parent: KEYSPACE.to_owned(), page_size: 1_000, page_token, ..Default::default() };
+            v1::ListKeysRequest { parent: keyspace.to_owned(), page_size: 1_000, page_token, ..Default::default() };
         let answer = issuance.issuance().list_keys(issuance.ask(request, CALL_MAX)).await;
         let answer = answer.map_err(|status| Trouble::wrong(format!("ListKeys: {status}")))?.into_inner();
         keys.extend(answer.keys);

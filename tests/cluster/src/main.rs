@@ -28,7 +28,8 @@ use crate::random::Random;
 use crate::replica::Fault;
 use crate::report::{Report, Trouble};
 use crate::scenarios::{
-    barrier, clocks, drill, faults, import, kills, leaders, locked, regions, restart, snapshot, upgrade,
+    audit, barrier, clocks, drill, due, evidence, faults, import, kills, leaders, locked, regions, rekey, restart,
+    rotations, snapshot, upgrade, usage,
 };
 use crate::shape::Profile;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -153,6 +154,76 @@ enum Command {
         /// That level.
         #[arg(long, default_value_t = 3)]
         held_at: u32,
+        /// Let the audit service follow from the first entry on, and verify what it has published in the end.
+        #[arg(long, conflicts_with = "other_binary")]
+        audit: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Rotate keys again and again while their consumers validate and switch when they please, and leaders and rotation
+    /// services are killed: nobody is refused, nothing is stuck, nothing is done twice.
+    Rotations {
+        /// How many keys.
+        #[arg(long, default_value_t = 1_000)]
+        keys: usize,
+        /// Validations a second, over all keys and replicas.
+        #[arg(long, default_value_t = 1_000)]
+        rate: u64,
+        /// How many leaders, and how many rotation services, are killed.
+        #[arg(long, default_value_t = 100)]
+        kills: u64,
+        /// How many rotation services there are.
+        #[arg(long, default_value_t = 3)]
+        services: usize,
+        /// Who rotates.
+        #[arg(long, value_enum, default_value_t = rotations::By::Policy)]
+        rotated_by: rotations::By,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Retire an old version early that fell silent, and hold one with traffic, whose callers are named.
+    Evidence {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Change pepper, data key, tenant key, log key and key-encryption key while a client validates: no validation fails, and
+    /// nothing is under an old one afterwards.
+    Rekey {
+        /// Requests a second, over all replicas.
+        #[arg(long, default_value_t = 100)]
+        rate: u64,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Write in batches while the leader and audit are killed and audit's disk is full: no entry is missing or there twice, and
+    /// every checkpoint that was ever seen is one of the log as it is.
+    Audit {
+        /// So many entries at least.
+        #[arg(long, default_value_t = 5_000)]
+        entries: u64,
+        /// How many leaders, and how often audit, are killed.
+        #[arg(long, default_value_t = 6)]
+        kills: u64,
+        /// Leave the log, the keys and the checkpoints that were seen in this folder, for a verifier that others wrote.
+        #[arg(long)]
+        keep: Option<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Validate keys, and count, while replicas and audit are killed: what is counted is what was asked, nothing twice, and nothing
+    /// less than what was stated to be lost.
+    Usage {
+        /// How many replicas, and how often audit, are killed.
+        #[arg(long, default_value_t = 6)]
+        kills: u64,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Make many keys due at one moment: they are spread within the cap of their keyspace and the budget of writes.
+    Due {
+        /// How many.
+        #[arg(long, default_value_t = 100_000)]
+        keys: usize,
         #[command(flatten)]
         common: Common,
     },
@@ -250,6 +321,12 @@ async fn scenarios_of(binaries: &Binaries, command: Command, report: &mut Report
     | Command::Drill { common, .. }
     | Command::Faults { common, .. }
     | Command::Upgrade { common, .. }
+    | Command::Rotations { common, .. }
+    | Command::Evidence { common }
+    | Command::Rekey { common, .. }
+    | Command::Audit { common, .. }
+    | Command::Usage { common, .. }
+    | Command::Due { common, .. }
     | Command::All { common }) = command
     else {
         return Ok(());
@@ -284,9 +361,24 @@ async fn scenarios_of(binaries: &Binaries, command: Command, report: &mut Report
             let plan = faults::Plan { replicas: replicas.into(), profile, only, lasts };
             faults::run(binaries, plan, random, report).await
         }
-        Command::Upgrade { rate, other_binary, held_at, .. } => {
-            let plan = upgrade::Plan { rate, other: other_binary, held_at };
+        Command::Upgrade { rate, other_binary, held_at, audit, .. } => {
+            let plan = upgrade::Plan { rate, other: other_binary, held_at, audit };
             upgrade::run(binaries, plan, random, report).await
+        }
+        Command::Rotations { keys, rate, kills, services, rotated_by, .. } => {
+            let plan = rotations::Plan { keys, rate, kills, services, rotated_by, by };
+            rotations::run(binaries, plan, random, report).await
+        }
+        Command::Evidence { .. } => evidence::run(binaries, random, report).await,
+        Command::Rekey { rate, .. } => rekey::run(binaries, rate, random, report).await,
+        Command::Audit { entries, kills, keep, .. } => {
+            let plan = audit::Plan { entries, kills, keep, by };
+            audit::run(binaries, plan, random, report).await
+        }
+        Command::Usage { kills, .. } => usage::run(binaries, usage::Plan { kills, by }, random, report).await,
+        Command::Due { keys, .. } => {
+            let plan = due::Plan { keys, lasts: by.saturating_duration_since(Instant::now()) };
+            due::run(binaries, plan, random, report).await
         }
         Command::All { .. } => all(binaries, by, random, report).await,
         Command::Replica { .. } => Ok(()),

@@ -62,7 +62,7 @@ impl Policy {
             match call(attempt).await {
                 // It never left the client: gRPC's own libraries send it anew by themselves, tonic leaves that to us.
                 Err(status) if never_left(&status) => _ = again.fetch_add(1, Ordering::Relaxed),
-                Err(status) if status.code() == Code::Unavailable && attempt + 1 < self.attempts_max => {
+                Err(status) if is_unavailable(&status) && attempt + 1 < self.attempts_max => {
                     again.fetch_add(1, Ordering::Relaxed);
                     // gRPC clients draw each pause from 0.8 to 1.2 of what is written.
                     sleep(pause.mul_f64(0.8 + 0.4 * random.share())).await;
@@ -78,6 +78,12 @@ impl Policy {
 /// Whether the connection was gone before the call was written to it, as hyper words it.
 fn never_left(status: &Status) -> bool {
     status.code() == Code::Cancelled && status.message() == "operation was canceled"
+}
+
+/// Whether it is what the policy names. Of a connection that broke under a call tonic says `UNKNOWN`, where gRPC's own
+/// libraries say `UNAVAILABLE`.
+fn is_unavailable(status: &Status) -> bool {
+    status.code() == Code::Unavailable || (status.code() == Code::Unknown && status.message() == "transport error")
 }
 
 #[cfg(test)]
@@ -97,6 +103,9 @@ mod tests {
         let (again, policy) = (AtomicU64::new(0), policy("latchkey.v1.IssuanceService").unwrap());
         let ended = policy.call(&again, &mut Random::new(1), |_| async { Err::<(), _>(Status::unavailable("")) }).await;
         assert_eq!((ended.unwrap_err().code(), again.load(Ordering::Relaxed)), (Code::Unavailable, 4));
+        let broken = |_| async { Err::<(), _>(Status::unknown("transport error")) };
+        assert!(policy.call(&again, &mut Random::new(1), broken).await.is_err());
+        assert_eq!(again.load(Ordering::Relaxed), 8, "a connection that broke is a replica that is away");
         let again = AtomicU64::new(0);
         let ended = policy.call(&again, &mut Random::new(1), |_| async { Err::<(), _>(Status::internal("")) }).await;
         assert_eq!((ended.unwrap_err().code(), again.load(Ordering::Relaxed)), (Code::Internal, 0));

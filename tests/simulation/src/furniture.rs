@@ -3,7 +3,7 @@
 use crate::ground::Ground;
 use crate::history::{Confirmation, History, Key, Revoked, Told, Write};
 use crate::world::{Outcome, World};
-use latchkey_crypto::draw;
+use latchkey_crypto::{KeyText, draw};
 use latchkey_domain::{
     ClusterId, DisplayName, DurationMillis, Environment, IdentityName, KeyName, KeyspaceName, NetworkSet, NodeId,
     PermissionSet, Prefix, ReasonText, Revision, RevocationReason, RingNumber, Slug, TenantName,
@@ -15,7 +15,7 @@ use latchkey_minting::contexts::RingKind;
 use latchkey_minting::{DrawnKey, KeyDetails, Numbered};
 use latchkey_registry::Registry;
 use latchkey_state::{
-    Actor, Command, CreateKeys, CreateKeyspace, CreateTenant, KeyspaceChanges, KeyspaceSettings, Operation,
+    Actor, Command, CreateKeys, CreateKeyspace, CreateTenant, KeyspaceChanges, KeyspaceSettings, NewVersion, Operation,
     RequestMark, RevokeKey, StalenessPolicy, UpdateKeyspace,
 };
 use latchkey_wire::applied;
@@ -84,6 +84,9 @@ fn settings(staleness_max: Option<DurationMillis>) -> KeyspaceSettings {
         metadata_bytes_max: u64::MAX,
         self_revocation_off: false,
         import_formats: Box::default(),
+        rotation_policy: None,
+        access_sample_ppm: 0,
+        expiry_notices: None,
     }
 }
 
@@ -102,6 +105,7 @@ impl Furniture {
             let (tenant, audit) = tenant_keys(cluster);
             let wrapped = at.kms.wrap(&tenant.place().kek_context(), tenant.key()).await.expect("the KMS wraps");
             let operation = CreateTenant {
+                contacts: Vec::new(),
                 tenant: slug("acme"),
                 display_name: DisplayName::default(),
                 tenant_key: tenant.wrapped(wrapped.into_bytes()),
@@ -130,6 +134,21 @@ impl Furniture {
         let bound_ms = staleness_ms.unwrap_or(world.profile.staleness_ms);
         world.history().set_bound(0, bound_ms);
         Ok(Self { ground, history, time, material, mint, keyspace })
+    }
+
+    /// Makes a key of which the history knows nothing: one whose secret changes.
+    pub async fn key(&self, near: NodeId) -> Option<(KeyName, KeyText)> {
+        let (key, text) = self.mint.mint(&self.material).key(&mut OsEntropy).into_new_key(KeyDetails::default());
+        let name = KeyName { keyspace: self.keyspace.clone(), key: key.id };
+        let operation = CreateKeys { keyspace: self.keyspace.clone(), keys: vec![key], replay: None };
+        propose(&self.ground, near, &of_root(Operation::CreateKeys(operation)), SETUP_MAX).await?;
+        Some((name, text))
+    }
+
+    /// Draws a version of a key of this keyspace.
+    #[must_use]
+    pub fn version(&self) -> (NewVersion, KeyText) {
+        self.mint.mint(&self.material).version(&mut OsEntropy).into_new_version()
     }
 
     fn history(&self) -> MutexGuard<'_, History> {

@@ -77,7 +77,7 @@ pub struct Ground {
     pub cluster: ClusterId,
     /// The machines, by id.
     pub machines: BTreeMap<NodeId, Arc<Machine>>,
-    secret: ClusterSecret,
+    pub(crate) secret: ClusterSecret,
     root: String,
     founding: PendingFounding,
 }

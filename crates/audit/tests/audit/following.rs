@@ -2,7 +2,7 @@
 
 use crate::script::{Script, usual};
 use crate::setting::{Following, everything, options};
-use latchkey_audit::store::{FreeBytes, Store, StoreOptions};
+use latchkey_audit::journal::{FreeBytes, Journal, JournalOptions};
 use latchkey_audit::{Cursor, Event, Halt};
 use latchkey_domain::{ClusterId, Sequence};
 use latchkey_transparency::Hash;
@@ -81,6 +81,31 @@ async fn what_the_cluster_has_trimmed_and_nobody_stored_stops_the_service() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_that_ended_is_not_gone_on_with_when_another_begins() {
+    let (folder, script) = (folder(), Script::with(100));
+    let following = Following::begin(&script, folder.path(), options());
+    following.stored(100).await;
+    // The stream is open, and nothing comes of it: the other log is shorter than this one.
+    script.set_size(3);
+    let halt = following.halted().await;
+    assert!(matches!(halt, Halt::OtherLog { size: 3, stored: 100, .. }), "{halt}");
+    assert!(halt.to_string().contains("start with empty ones"), "{halt}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_one_replica_alone_lacks_is_asked_for_again() {
+    // A replica that has not applied yet that another log began says that its first entries are gone.
+    let (folder, script) = (folder(), Script::with(100));
+    script.set_kept(1);
+    script.set_lags(true);
+    let following = Following::begin(&script, folder.path(), options());
+    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    script.set_kept(0);
+    following.stored(100).await;
+    following.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_cluster_is_not_followed() {
     let (folder, script) = (folder(), Script::with(100));
     script.set_cluster(ClusterId([9; 16]));
@@ -121,7 +146,7 @@ async fn a_full_disk_stores_and_trims_nothing_until_there_is_room() {
     let asked = free.clone();
     let free_bytes: FreeBytes = Arc::new(move |_| Ok(asked.load(Ordering::Relaxed)));
     let (folder, script) = (folder(), Script::with(100));
-    let following = Following::begin(&script, folder.path(), StoreOptions { free_bytes, ..options() });
+    let following = Following::begin(&script, folder.path(), JournalOptions { free_bytes, ..options() });
     let mut healthy = following.healthy.clone();
     assert!(
         tokio::time::timeout(std::time::Duration::from_secs(60), healthy.wait_for(|healthy| *healthy)).await.is_err()
@@ -147,16 +172,16 @@ async fn only_what_is_promised_on_the_disk_is_trimmed_and_at_most_once_a_second(
     let trims = script.trims();
     assert!(trims.is_sorted() && trims.len() as u64 <= began.elapsed().as_secs() + 1, "{trims:?}");
     following.stop().await;
-    let store = Store::open(folder.path(), options()).unwrap().unwrap();
-    assert_eq!(store.writer.promised(), 1_500);
+    let journal = Journal::open(folder.path(), options()).unwrap().unwrap();
+    assert_eq!(journal.writer.promised(), 1_500);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_promised_and_not_trimmed_before_a_kill_is_trimmed_after_it() {
     let (folder, script) = (folder(), Script::with(50));
-    let mut store = Store::open_or_create(folder.path(), crate::script::CLUSTER, options()).unwrap();
-    assert_eq!(store.writer.promise().unwrap(), 0);
-    drop(store);
+    let mut journal = Journal::open_or_create(folder.path(), crate::script::CLUSTER, options()).unwrap();
+    assert_eq!(journal.writer.promise().unwrap(), 0);
+    drop(journal);
     let following = Following::begin(&script, folder.path(), options());
     following.stored(50).await;
     following.stop().await;

@@ -1,15 +1,21 @@
 //! One audit service over a registry in memory, and clients of several identities.
 
 use crate::setting::options;
-use latchkey_audit::store::Store;
-use latchkey_audit::{Archive, Cluster as _, Follower, Halt, Handlers, Opened, OverRegistry, Vault, trim};
+use latchkey_audit::archive::{Log, Place, Publisher};
+use latchkey_audit::collect::{Observed, Options};
+use latchkey_audit::journal::{Journal, Writer};
+use latchkey_audit::run::Keys;
+use latchkey_audit::{
+    Disk, Entries, Follower, Halt, Handlers, Observations, Opened, OverRegistry, Vault, VaultKeys, trim,
+};
 use latchkey_crypto::draw;
 use latchkey_domain::{
     ClusterId, DisplayName, Duty, Grant, IdentityName, KeyName, KeyspaceName, OwnerName, Revision, RingNumber, Scope,
-    Sequence, Slug, TenantName,
+    Sequence, Slug, TenantName, VersionId,
 };
 use latchkey_kms::Kms as _;
 use latchkey_kms::testing::SwitchableKms;
+use latchkey_link::evidence::Gathered;
 use latchkey_link::testing::{MemoryRegistry, Seeded};
 use latchkey_link::{Barrier, Entrance, Following, ProvenIdentity, Query, Refusals, Registry, Selected};
 use latchkey_minting::contexts::RingKind;
@@ -97,6 +103,7 @@ impl World {
         let wrapped = self.kms.wrap(&tenant.place().kek_context(), tenant.key()).await.unwrap();
         let parent = Numbered::new(RingNumber(0), tenant.key());
         let operation = CreateTenant {
+            contacts: Vec::new(),
             tenant: Slug::parse(id).unwrap(),
             display_name: DisplayName::default(),
             tenant_key: tenant.wrapped(wrapped.into_bytes()),
@@ -162,6 +169,10 @@ impl Registry for World {
         self.memory.select(keyspace, filter, by).await
     }
 
+    async fn evidence(&self, versions: &[VersionId], curves: bool, by: Instant) -> Result<Gathered, Status> {
+        self.memory.evidence(versions, curves, by).await
+    }
+
     async fn follow(&self, from: Sequence, by: Instant) -> Result<Following, Status> {
         self.memory.follow(from, by).await
     }
@@ -193,28 +204,49 @@ pub(crate) type Client = AuditServiceClient<InterceptedService<Channel, Bearer>>
 /// One life of the service.
 pub(crate) struct House {
     pub(crate) world: Arc<World>,
-    pub(crate) archive: Archive<OverRegistry<World>>,
+    pub(crate) entries: Entries<OverRegistry<World>>,
+    vault: Arc<Vault<OverRegistry<World>>>,
+    observations: Observations,
     channel: Channel,
     stop: watch::Sender<bool>,
     following: JoinHandle<Result<(), Halt>>,
     trimming: JoinHandle<()>,
+    publishing: Option<JoinHandle<Result<(), Halt>>>,
 }
 
 impl House {
     pub(crate) async fn over(world: &Arc<World>, folder: &Path) -> Self {
+        let id = world.memory.cluster(soon()).await.unwrap();
+        let Journal { writer, reader, .. } = Journal::open_or_create(folder, id, options()).unwrap();
+        Self::serving(world, writer, Log::new(reader, None)).await
+    }
+
+    /// With an archive in its folder, to which entries go at once.
+    pub(crate) async fn archived(world: &Arc<World>, folder: &Path) -> Self {
+        let id = world.memory.cluster(soon()).await.unwrap();
+        let place = Place::of("", folder);
+        let Disk { writer, log, .. } = Disk::open_or_create(folder, options(), &place, id).await.unwrap();
+        Self::serving(world, writer, log).await
+    }
+
+    async fn serving(world: &Arc<World>, writer: Writer, log: Log) -> Self {
         let cluster = Arc::new(OverRegistry::new(world.clone(), world.kms.clone()));
-        let id = cluster.id(soon()).await.unwrap();
-        let store = Store::open_or_create(folder, id, options()).unwrap();
         let vault = Arc::new(Vault::new(cluster.clone()));
-        let archive = Archive::new(store.reader, vault.clone());
+        let entries = Entries::over(log.clone(), vault.clone());
         let opened = Opened::default();
-        opened.set(archive.clone()).unwrap();
+        opened.set(entries.clone()).unwrap();
         let (stop, stopped) = watch::channel(false);
-        let follower = Follower::new(cluster.clone(), vault, store.writer, OsEntropy, SystemClock);
+        let publishing = log.archive().map(|archive| {
+            let (id, often) = (log.journal().cluster(), Duration::from_millis(1));
+            let publisher = Publisher::new(log.clone(), archive.clone(), entries.clone(), id, often);
+            tokio::spawn(publisher.run(stopped.clone()))
+        });
+        let follower = Follower::new(cluster.clone(), vault.clone(), writer, OsEntropy, SystemClock);
         let trimming = tokio::spawn(trim(cluster, follower.promised(), stopped.clone()));
         let following = tokio::spawn(follower.run(stopped.clone()));
         let entrance = Entrance::new(world.clone(), Refusals::default());
         let handlers = Handlers::new(entrance, opened, stopped.clone());
+        let observations = handlers.observations().clone();
         let server = Server::bind("127.0.0.1:0".parse().unwrap())
             .await
             .unwrap()
@@ -222,13 +254,28 @@ impl House {
             .service(AuditServiceServer::new(handlers));
         let channel = channel(server.address());
         tokio::spawn(server.serve(std::future::pending()));
-        Self { world: world.clone(), archive, channel, stop, following, trimming }
+        Self { world: world.clone(), entries, vault, observations, channel, stop, following, trimming, publishing }
+    }
+
+    /// Opens the store of what replicas observed, of which nobody collects any here.
+    pub(crate) async fn observes(&self, folder: &Path) -> Observed {
+        let keys: Arc<dyn Keys> = Arc::new(VaultKeys::new(self.vault.clone(), tokio::runtime::Handle::current()));
+        let (folder, id) = (folder.join("observed"), self.entries.reader().cluster());
+        let observed = in_thread(move || Observed::open(&folder, id, keys, Options::default()).unwrap()).await;
+        assert!(self.observations.set(observed.clone()).is_ok(), "it is opened once");
+        observed
+    }
+
+    /// Waits until all that happened is in the archive.
+    pub(crate) async fn published(&self) {
+        let (all, archive) = (self.world.entries(), self.entries.log().archive().unwrap());
+        archive.published().wait_for(|published| *published >= all).await.unwrap();
     }
 
     /// Waits until all that happened is stored.
     pub(crate) async fn caught_up(&self) {
         let all = self.world.entries();
-        self.archive.reader().watch().wait_for(|stored| *stored >= all).await.unwrap();
+        self.entries.reader().watch().wait_for(|stored| *stored >= all).await.unwrap();
     }
 
     pub(crate) fn client(&self, word: &str) -> Client {
@@ -247,12 +294,20 @@ impl House {
         self.stop.send_replace(true);
         self.following.await.unwrap().unwrap();
         self.trimming.await.unwrap();
+        if let Some(publishing) = self.publishing {
+            publishing.await.unwrap().unwrap();
+        }
     }
 
     /// Ends streams as the end of the process does.
     pub(crate) fn begin_to_stop(&self) {
         self.stop.send_replace(true);
     }
+}
+
+/// Where it may wait for a key.
+pub(crate) async fn in_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
 }
 
 /// A name, as a grant or a request says it.

@@ -2,10 +2,11 @@
 
 use crate::script::{CLUSTER, Script};
 use crate::setting::{Following, everything, options};
-use latchkey_audit::Cursor;
-use latchkey_audit::store::Store;
+use latchkey_audit::archive::Place;
+use latchkey_audit::{Cursor, Disk};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const COUNT: u64 = 20_000;
@@ -18,7 +19,8 @@ async fn follow_until_killed() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let script = Script::with(COUNT);
     script.set_one_by_one();
-    let following = Following::begin(&script, folder.as_ref(), options());
+    // Entries are published while they come, so that some kills meet a publisher in the middle of an object.
+    let following = Following::archived(&script, folder.as_ref(), options(), Duration::from_millis(1)).await;
     for next in 0.. {
         following.stored(next).await;
         println!("stored {next}");
@@ -28,7 +30,7 @@ async fn follow_until_killed() {
 /// Each life is ended by `SIGKILL` after it has said how far it is; the next one must know at least that much.
 #[test]
 fn no_kill_makes_a_gap_or_a_duplicate() {
-    let folder = TempDir::new().unwrap();
+    let (folder, runtime) = (TempDir::new().unwrap(), tokio::runtime::Runtime::new().unwrap());
     let mut known = 0;
     for life in 0..12_u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -50,18 +52,21 @@ fn no_kill_makes_a_gap_or_a_duplicate() {
         child.kill().unwrap();
         child.wait().unwrap();
 
-        let store = Store::open(folder.path(), options()).unwrap().unwrap();
-        assert_eq!(store.reader.cluster(), CLUSTER);
-        let next = store.reader.next();
+        let place = Place::of("", folder.path());
+        let disk = runtime.block_on(Disk::open(folder.path(), options(), &place)).unwrap().unwrap();
+        assert_eq!(disk.log.journal().cluster(), CLUSTER);
+        let next = disk.log.next();
         assert!(next >= known, "life {life}: {known} were acknowledged, {next} are there");
         known = next;
     }
     assert!(known > 100, "{known}");
 
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let following = Following::begin(&Script::with(COUNT), folder.path(), options());
-        following.stored(COUNT).await;
+        let script = Script::with(COUNT);
+        let following = Following::archived(&script, folder.path(), options(), Duration::from_millis(1)).await;
+        following.published(COUNT).await;
+        assert!(following.reader.first() > 0, "what is published goes from the journal");
+        assert_eq!(following.archive().frontier().root(), script.root());
         let all = following.all(&everything(), Cursor::From(0), 1_000).await;
         assert_eq!(all.len() as u64, COUNT);
         for (sequence, found) in (0..).zip(all) {

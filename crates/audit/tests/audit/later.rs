@@ -2,8 +2,9 @@
 
 use crate::script::{CLUSTER, Script};
 use crate::setting::{Following, options};
-use latchkey_audit::store::Store;
-use latchkey_audit::{Before, LaterError, Told, later};
+use latchkey_audit::archive::Place;
+use latchkey_audit::journal::Journal;
+use latchkey_audit::{Before, Later, LaterError, Told};
 use latchkey_crypto::DataKey;
 use latchkey_domain::{ClusterId, RingNumber};
 use latchkey_transparency::{Frontier, Hash};
@@ -32,6 +33,16 @@ async fn stored() -> TempDir {
     folder
 }
 
+/// What the log in this folder tells of revocations.
+async fn later(
+    folder: &Path,
+    cluster: ClusterId,
+    before: &Before,
+    key: impl FnMut(RingNumber) -> Option<Arc<DataKey>> + Send,
+) -> Result<Later, LaterError> {
+    latchkey_audit::later(folder, &Place::of("", folder), cluster, before, key, is_revocation).await
+}
+
 /// A state that knows this tree, all of which the audit service had.
 fn knows(tree: &Frontier) -> Before {
     Before { tree: tree.clone(), had: tree.size() }
@@ -39,7 +50,7 @@ fn knows(tree: &Frontier) -> Before {
 
 /// The tree of the first entries.
 fn tree(folder: &Path, size: u64) -> Frontier {
-    let reader = Store::open(folder, options()).unwrap().unwrap().reader;
+    let reader = Journal::open(folder, options()).unwrap().unwrap().reader;
     let mut tree = Frontier::new();
     while tree.size() < size {
         let block = reader.block(tree.size()).unwrap().unwrap();
@@ -53,14 +64,14 @@ fn tree(folder: &Path, size: u64) -> Frontier {
 async fn what_came_after_a_state_is_told_and_counted() {
     let folder = stored().await;
     let before = knows(&tree(folder.path(), 100));
-    let told = later(folder.path(), CLUSTER, &before, key_but_of_tenant_4, is_revocation).unwrap();
+    let told = later(folder.path(), CLUSTER, &before, key_but_of_tenant_4).await.unwrap();
     assert_eq!(told.tree, tree(folder.path(), EVENTS), "the cluster goes on with the tree of the audit log");
     assert_eq!((told.epoch, told.sealed), (1, 50), "a quarter is of a tenant that the state does not know");
     assert_eq!(told.counts.values().sum::<u64>(), 150);
     assert_eq!(told.kept.len() as u64, told.counts["key.revoked"]);
     assert!(told.kept.iter().all(is_revocation) && told.kept.is_sorted_by_key(|one| one.at));
     // Whoever knows all hears of nothing.
-    let all = later(folder.path(), CLUSTER, &knows(&told.tree), key_but_of_tenant_4, is_revocation).unwrap();
+    let all = later(folder.path(), CLUSTER, &knows(&told.tree), key_but_of_tenant_4).await.unwrap();
     assert_eq!((all.epoch, all.counts.len(), all.tree.size()), (0, 0, EVENTS));
 }
 
@@ -69,12 +80,12 @@ async fn a_log_that_does_not_go_on_from_the_state_is_refused() {
     let folder = stored().await;
     let mut other = Frontier::new();
     (0..100).for_each(|_| other.push(Hash::new([7; 32])));
-    let refused = later(folder.path(), CLUSTER, &knows(&other), key_but_of_tenant_4, is_revocation).unwrap_err();
-    assert!(matches!(refused, LaterError::OtherTree { size: 100, .. }), "{refused}");
+    let refused = later(folder.path(), CLUSTER, &knows(&other), key_but_of_tenant_4).await.unwrap_err();
+    assert!(matches!(refused, LaterError::OtherTree { size: 64, .. }), "by its first peak: {refused}");
     let before = knows(&tree(folder.path(), 100));
-    let refused = later(folder.path(), ClusterId([1; 16]), &before, key_but_of_tenant_4, is_revocation).unwrap_err();
+    let refused = later(folder.path(), ClusterId([1; 16]), &before, key_but_of_tenant_4).await.unwrap_err();
     assert!(matches!(refused, LaterError::OtherCluster { .. }), "{refused}");
-    let refused = later(&folder.path().join("none"), CLUSTER, &before, key_but_of_tenant_4, is_revocation).unwrap_err();
+    let refused = later(&folder.path().join("none"), CLUSTER, &before, key_but_of_tenant_4).await.unwrap_err();
     assert!(matches!(refused, LaterError::Nothing { .. }), "{refused}");
 }
 
@@ -85,10 +96,26 @@ async fn a_log_that_is_older_than_the_state_cannot_tell_what_came_after_it() {
     newer.push(Hash::new([7; 32]));
     // The last entry had not come yet: the state has it itself, and nothing is missing.
     let before = Before { tree: newer.clone(), had: EVENTS };
-    assert!(later(folder.path(), CLUSTER, &before, key_but_of_tenant_4, is_revocation).unwrap().kept.is_empty());
+    assert!(later(folder.path(), CLUSTER, &before, key_but_of_tenant_4).await.unwrap().kept.is_empty());
     // It had come: this is a copy from before, and what it lacks may be revocations.
-    let refused = later(folder.path(), CLUSTER, &knows(&newer), key_but_of_tenant_4, is_revocation).unwrap_err();
+    let refused = later(folder.path(), CLUSTER, &knows(&newer), key_but_of_tenant_4).await.unwrap_err();
     assert!(matches!(refused, LaterError::TooOld { size: EVENTS, had: 301, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn another_log_is_refused_though_it_is_shorter_than_that_of_the_state() {
+    let folder = stored().await;
+    // As long as that of the state was when audit last told; which of it the state knows are its peaks, of 256, 32 and 8 entries.
+    let mut other = Frontier::new();
+    (0..EVENTS + 5).for_each(|_| other.push(Hash::new([7; 32])));
+    let before = Before { tree: other, had: EVENTS - 5 };
+    let refused = later(folder.path(), CLUSTER, &before, key_but_of_tenant_4).await.unwrap_err();
+    assert!(matches!(refused, LaterError::OtherTree { size: 256.., .. }), "{refused}");
+    // Its own goes on, from wherever.
+    let mut own = tree(folder.path(), EVENTS);
+    (0..5).for_each(|_| own.push(Hash::new([7; 32])));
+    let before = Before { tree: own, had: EVENTS - 5 };
+    assert_eq!(later(folder.path(), CLUSTER, &before, key_but_of_tenant_4).await.unwrap().tree.size(), EVENTS);
 }
 
 #[tokio::test]
@@ -99,6 +126,6 @@ async fn an_entry_that_does_not_open_by_its_key_is_no_entry_of_somebody_else() {
         102 => Some(Arc::new(DataKey::new([9; 32]))),
         _ => key_but_of_tenant_4(number),
     };
-    let refused = later(folder.path(), CLUSTER, &before, wrong, is_revocation).unwrap_err();
+    let refused = later(folder.path(), CLUSTER, &before, wrong).await.unwrap_err();
     assert!(matches!(refused, LaterError::Entry { .. }), "{refused}");
 }

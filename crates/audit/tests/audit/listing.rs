@@ -2,12 +2,12 @@
 
 use crate::script::{CLUSTER, Script, usual};
 use crate::setting::{Following, everything, options, soon};
-use latchkey_audit::store::{Frame, Store, StoreOptions};
-use latchkey_audit::{Archive, Cursor, Found, SCAN_ENTRIES_MAX, Search, Vault, Visible};
+use latchkey_audit::journal::{Frame, Journal, JournalOptions};
+use latchkey_audit::{Cursor, Entries, Found, SCAN_ENTRIES_MAX, Search, Vault, Visible};
 use latchkey_domain::{TenantNumber, UnixMillis};
-use latchkey_transparency::Hash;
 use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 const COUNT: u64 = 400;
@@ -32,12 +32,10 @@ async fn every_page_size_and_both_orders_find_what_a_walk_over_all_finds() {
     let following = filled(&script, &folder).await;
     let all = following.all(&everything(), Cursor::From(0), 1_000).await;
     assert_eq!(sequences(&all), (0..COUNT).collect::<Vec<_>>());
-    for summarised in [false, true] {
-        if summarised {
-            for segment in following.reader.closed() {
-                following.archive.summarise(&segment, soon()).await.unwrap();
-            }
-            assert!(following.reader.closed().len() > 5);
+    for indexed in [false, true] {
+        let indexing = indexed.then(|| following.index(folder.path()));
+        if indexed {
+            following.indexed(COUNT).await;
         }
         for filter in [
             "action = key.revoked",
@@ -63,7 +61,46 @@ async fn every_page_size_and_both_orders_find_what_a_walk_over_all_finds() {
                 }
             }
         }
+        indexing.inspect(JoinHandle::abort);
     }
+    following.stop().await;
+}
+
+#[tokio::test]
+async fn the_index_finds_what_a_walk_finds_over_runs_a_tail_and_what_comes_meanwhile() {
+    let (folder, script) = (TempDir::new().unwrap(), Script::with(2_500));
+    let following = filled(&script, &folder).await;
+    let searches = || {
+        [
+            ("key = \"tenants/t3/keyspaces/live/keys/0000000000000007\"", Visible::All),
+            ("action = key.revoked AND actor = \"tenants/t1/identities/a\"", Visible::Tenants(vec![TenantNumber(4)])),
+            ("time >= \"2026-01-01T00:20:00Z\" AND time < \"2026-01-01T00:21:00Z\"", Visible::All),
+            ("action != key.created", Visible::Tenants(vec![TenantNumber(2)])),
+            ("actor = nobody", Visible::All),
+        ]
+    };
+    let mut walked = Vec::new();
+    for (filter, visible) in searches() {
+        walked.push(sequences(&following.all(&search(filter, visible), Cursor::From(0), 1_000).await));
+    }
+    let indexing = following.index(folder.path());
+    following.indexed(2_500).await;
+    for ((filter, visible), walked) in searches().into_iter().zip(&walked) {
+        let search = search(filter, visible);
+        let found = following.all(&search, Cursor::From(0), 50).await;
+        assert_eq!(&sequences(&found), walked, "{filter}");
+        let mut found = sequences(&following.all(&search, Cursor::Below(u64::MAX), 50).await);
+        found.reverse();
+        assert_eq!(&found, walked, "{filter}, newest first");
+    }
+    // What comes is found whether it was indexed already or not, and once.
+    script.happen((2_500..4_000).map(usual));
+    following.stored(4_000).await;
+    let (filter, visible) = searches()[0].clone();
+    let found = following.all(&search(filter, visible), Cursor::Below(u64::MAX), 7).await;
+    let expected = walked[0].len() + (2_500..4_000).filter(|number| number % 4 == 3 && number % 50 == 7).count();
+    assert_eq!(found.len(), expected);
+    indexing.abort();
     following.stop().await;
 }
 
@@ -93,12 +130,12 @@ async fn pages_neither_repeat_nor_miss_an_entry_while_others_are_appended() {
     let mut next = 500;
     while below.is_some() || from.is_some() {
         if let Some(cursor) = below {
-            let page = following.archive.list(&everything(), cursor, 33, soon()).await.unwrap();
+            let page = following.entries.list(&everything(), cursor, 33, soon()).await.unwrap();
             down.extend(sequences(&page.found));
             below = page.next;
         }
         if let Some(cursor) = from {
-            let page = following.archive.list(&everything(), cursor, 71, soon()).await.unwrap();
+            let page = following.entries.list(&everything(), cursor, 71, soon()).await.unwrap();
             up.extend(sequences(&page.found));
             from = page.next;
         }
@@ -118,22 +155,22 @@ async fn pages_neither_repeat_nor_miss_an_entry_while_others_are_appended() {
 #[tokio::test]
 async fn a_page_that_would_walk_too_far_is_short_and_says_where_to_go_on() {
     let folder = TempDir::new().unwrap();
-    let mut store = Store::open_or_create(folder.path(), CLUSTER, StoreOptions::default()).unwrap();
+    let mut journal = Journal::open_or_create(folder.path(), CLUSTER, JournalOptions::default()).unwrap();
     // Of a tenant that is not seen, so that nothing is ever opened.
-    let other = Frame { leaf: Hash::new([7; 32]), tenant: Some(TenantNumber(2)), sealed: vec![0; 100] };
-    store.writer.append(&vec![other; usize::try_from(SCAN_ENTRIES_MAX).unwrap() + 1_000]).unwrap();
-    let archive = Archive::new(store.reader, Arc::new(Vault::new(Script::new())));
+    let other = Frame::new([7; 57], Some(TenantNumber(2)), vec![0; 100]);
+    journal.writer.append(&vec![other; usize::try_from(SCAN_ENTRIES_MAX).unwrap() + 1_000]).unwrap();
+    let entries = Entries::new(journal.reader, Arc::new(Vault::new(Script::new())));
 
     let mine = search("", Visible::Tenants(vec![TenantNumber(9)]));
-    let page = archive.list(&mine, Cursor::From(0), 10, soon()).await.unwrap();
+    let page = entries.list(&mine, Cursor::From(0), 10, soon()).await.unwrap();
     assert_eq!((page.found.len(), page.next), (0, Some(Cursor::From(SCAN_ENTRIES_MAX))));
-    let page = archive.list(&mine, page.next.unwrap(), 10, soon()).await.unwrap();
+    let page = entries.list(&mine, page.next.unwrap(), 10, soon()).await.unwrap();
     assert_eq!((page.found.len(), page.next), (0, None));
-    let page = archive.list(&mine, Cursor::Below(u64::MAX), 10, soon()).await.unwrap();
+    let page = entries.list(&mine, Cursor::Below(u64::MAX), 10, soon()).await.unwrap();
     assert_eq!(page.next, Some(Cursor::Below(1_000)));
 
     // A caller in a hurry gets less, and never nothing for ever.
-    let page = archive.list(&mine, Cursor::From(0), 10, Instant::now()).await.unwrap();
+    let page = entries.list(&mine, Cursor::From(0), 10, Instant::now()).await.unwrap();
     let Some(Cursor::From(next)) = page.next else { panic!("{:?}", page.next) };
     assert!(0 < next && next < SCAN_ENTRIES_MAX, "{next}");
 }

@@ -1,10 +1,10 @@
 //! A cluster that follows a script: what it sends, and what goes wrong.
 
-use latchkey_audit::{AuditKey, Cluster, Event, Events, Followed};
+use latchkey_audit::{AuditKey, Cluster, Event, Events, Followed, LogStanding};
 use latchkey_crypto::{DataKey, Entropy};
 use latchkey_domain::{ClusterId, Revision, RingNumber, Sequence, TenantName, TenantNumber, UnixMillis};
 use latchkey_telemetry::Clock;
-use latchkey_transparency::{Frontier, commitment, leaf_hash};
+use latchkey_transparency::{Frontier, Hash, commitment, leaf_hash};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -32,8 +32,13 @@ struct Inner {
     tree: Frontier,
     /// The first event that is kept.
     kept: u64,
+    lags: bool,
+    /// How many entries the cluster says that it has; absent: as many as anybody has.
+    size: Option<u64>,
     /// Whether audit keys cannot be had.
     locked: bool,
+    /// Tenants whose audit key is gone for good.
+    destroyed: Vec<TenantNumber>,
     /// How many events a stream carries before it breaks.
     breaks_after: usize,
     /// Whether each event is a batch of its own.
@@ -57,7 +62,10 @@ impl Script {
             log: Vec::new(),
             tree: Frontier::new(),
             kept: 0,
+            lags: false,
+            size: None,
             locked: false,
+            destroyed: Vec::new(),
             breaks_after: usize::MAX,
             one_by_one: false,
             trims: Vec::new(),
@@ -92,6 +100,10 @@ impl Script {
         self.inner().tree.size()
     }
 
+    pub(crate) fn root(&self) -> Hash {
+        self.inner().tree.root()
+    }
+
     pub(crate) fn trims(&self) -> Vec<u64> {
         self.inner().trims.clone()
     }
@@ -100,8 +112,22 @@ impl Script {
         self.inner().locked = locked;
     }
 
+    pub(crate) fn destroy(&self, tenant: TenantNumber) {
+        self.inner().destroyed.push(tenant);
+    }
+
     pub(crate) fn set_kept(&self, first: u64) {
         self.inner().kept = first;
+    }
+
+    /// Whoever is followed is behind the others, which have all.
+    pub(crate) fn set_lags(&self, lags: bool) {
+        self.inner().lags = lags;
+    }
+
+    /// The cluster's log has so many entries.
+    pub(crate) fn set_size(&self, size: u64) {
+        self.inner().size = Some(size);
     }
 
     pub(crate) fn set_cluster(&self, cluster: ClusterId) {
@@ -169,6 +195,20 @@ impl Cluster for Script {
         Ok(self.inner().cluster)
     }
 
+    async fn standing(&self, _by: Instant) -> Result<LogStanding, Status> {
+        let inner = self.inner();
+        Ok(LogStanding {
+            cluster: inner.cluster,
+            feature_level: 6,
+            origin: "latchkey/script".to_owned(),
+            size: inner.size.unwrap_or(u64::MAX),
+            root: Hash::new([0; 32]),
+            kept_from: if inner.lags { 0 } else { inner.kept },
+            checkpoint: None,
+            cosigners: Vec::new(),
+        })
+    }
+
     async fn follow(&self, from: Sequence, _by: Instant) -> Result<Events, Status> {
         let inner = self.inner();
         if from.0 < inner.kept {
@@ -210,6 +250,9 @@ impl Cluster for Script {
             return Err(Status::unavailable("locked"));
         }
         let tenant = tenant.unwrap_or(SYSTEM);
+        if self.inner().destroyed.contains(&tenant) {
+            return Ok(None);
+        }
         let number = u8::try_from(tenant.0).unwrap();
         Ok(Some(AuditKey {
             number: RingNumber(tenant.0 + 100),

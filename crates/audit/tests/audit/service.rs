@@ -182,7 +182,14 @@ async fn a_request_that_cannot_be_read_is_told_why_and_never_what_it_said() {
 async fn entries_of_a_tenant_that_is_gone_stay_readable_under_its_name() {
     let (world, folder) = (World::new().await, TempDir::new().unwrap());
     world.create_tenant("brief").await;
-    world.does(Operation::Delete(Delete { name: DirectoryName::Tenant(tenant("brief")), etag: None })).await;
+    world
+        .does(Operation::Delete(Delete {
+            name: DirectoryName::Tenant(tenant("brief")),
+            etag: None,
+            destroy: false,
+            number: None,
+        }))
+        .await;
     for _ in 0..2 {
         let house = House::over(&world, folder.path()).await;
         house.caught_up().await;

@@ -119,6 +119,10 @@ fn secrets_in_the_data_folder_and_listeners_on_one_port_are_refused() {
         "{told:?}"
     );
     assert_eq!(told.len(), 2);
+
+    let told = mistakes(COMPLETE, &[], &[("kek_files_previous", "/etc/latchkey/old, /var/lib/latchkey/kek")]);
+    assert!(told[0].starts_with("kek_files_previous (/var/lib/latchkey/kek) must not lie in"), "{told:?}");
+    assert_eq!(told.len(), 1);
 }
 
 #[test]

@@ -41,6 +41,8 @@ impl Field {
     pub const SNAPSHOT_FRAME: Self = Self(7);
     /// A page token, which the caller carries and cannot read.
     pub const PAGE_TOKEN: Self = Self(8);
+    /// A part of a sorted run of the audit service.
+    pub const RUN: Self = Self(9);
 }
 
 impl Context<'_> {

@@ -54,9 +54,13 @@ fn tell(fault: Worth, records: &Records<'_>, now: UnixMillis, found: Found<'_>) 
         Worth::Revoked(By::Key) => (records.key(), revoked(key.revocation())),
         Worth::Revoked(by) => (records.by(by), cut(records)),
         Worth::Suspended(by) => (records.by(by), suspended(of(by))),
-        Worth::Expired(By::Version) => {
-            (records.version(), at("another version took its place, and it retired at", version.retires_at()))
-        }
+        Worth::Expired(By::Version) => match version.expires_at().filter(|end| *end <= now) {
+            // Whichever came first: what took its place is gone from the sight of whoever let it grow too old.
+            Some(end) if version.retires_at().is_none_or(|retired| end < retired) => {
+                (records.version(), at("its maximum lifetime was over at", Some(end)))
+            }
+            _ => (records.version(), at("another version took its place, and it retired at", version.retires_at())),
+        },
         Worth::Expired(by) => (records.by(by), at("it ended at", of(by).and_then(|key| key.expires_at))),
         Worth::NotYetValid(By::Version) => {
             (records.version(), String::from("it is a standby, which the next rotation of its key activates"))

@@ -4,8 +4,11 @@ use crate::world::{
     BILLING, LIVE, NOW, World, after, key_id, permissions, restriction, roles, text, validator, version_id,
 };
 use latchkey_decision::{Content, RotationHint};
-use latchkey_domain::{BuiltInRole, DurationMillis, ReasonText, Revision, RotationId, RotationState};
-use latchkey_state::{Change, Key, Rotation, Row};
+use latchkey_domain::{
+    AtDeadline, BuiltInRole, DurationMillis, HoldCause, OverlapStart, ReasonText, Revision, RotationId, RotationState,
+    RotationTerms, UnixMillis,
+};
+use latchkey_state::{Change, Course, Held, Key, Rotation, Row, Versions};
 use std::sync::Arc;
 
 const ROTATION: RotationId = RotationId::LOWEST;
@@ -68,34 +71,75 @@ fn a_child_ends_with_its_parent_at_the_latest() {
     assert_eq!(content(&world, |content| content.expires_at()), Some(after(5)));
 }
 
-#[test]
-fn only_a_version_that_retires_has_a_hint_and_it_names_the_rotation_that_retires_it() {
-    let hint = |state: RotationState, old: u8, in_progress: bool| {
-        let mut world = World::new();
-        let rotation = Rotation {
-            id: ROTATION,
-            keyspace: LIVE,
-            key: key_id(1),
-            state,
-            old: Some(version_id(old)),
-            new: version_id(100),
-            overlap: Some(DurationMillis::new(9)),
-            overlap_ends_at: Some(after(9)),
-            created_at: NOW,
-            changed: Change { revision: Revision::new(1, 11), at: NOW },
-            ended_at: None,
-            text: ReasonText::default(),
-        };
-        world.state.install(Row::Rotation(Arc::new(rotation)));
-        world.change_key(LIVE, 1, |key| {
-            key.versions[0].details.change(|details| details.retires_at = Some(after(9)));
-            key.details.change(|details| details.rotation = in_progress.then_some(ROTATION));
-        });
-        content(&world, |content| content.rotation())
+/// A rotation of key 1 in this state, held from another where one is given.
+fn rotation(state: RotationState, held_from: Option<RotationState>, old: u8) -> Rotation {
+    let hour = DurationMillis::from_secs(3_600);
+    let terms = RotationTerms {
+        overlap: hour,
+        overlap_min: DurationMillis::ZERO,
+        silence: None,
+        overlap_start: OverlapStart::FirstUse,
+        at_deadline: AtDeadline::Enforce,
     };
-    let retiring = |rotation| Some(RotationHint { rotation, retires_at: after(9) });
-    assert_eq!(hint(RotationState::Overlap, 1, true), retiring(Some(ROTATION)));
-    assert_eq!(hint(RotationState::RolledBack, 100, false), retiring(None), "it has ended");
-    assert_eq!(hint(RotationState::Prepared, 100, true), retiring(None), "that one replaces another version");
+    let hold = held_from.map(|from| Held { from, at: NOW, cause: HoldCause::Asked, text: ReasonText::default() });
+    Rotation {
+        id: ROTATION,
+        keyspace: LIVE,
+        key: key_id(1),
+        state,
+        old: Some(version_id(old)),
+        new: Some(version_id(100)),
+        overlap: Some(DurationMillis::new(9)),
+        overlap_ends_at: Some(after(9)),
+        created_at: NOW,
+        changed: Change { revision: Revision::new(1, 11), at: NOW },
+        ended_at: None,
+        text: ReasonText::default(),
+        course: Some(Box::new(Course { hold, ..Course::new(terms, None) })),
+    }
+}
+
+/// The hint on version 1, which has such an end, beside version 100, which is pending or not.
+fn hint(rotation: Rotation, in_progress: bool, retires_at: Option<UnixMillis>, pending: bool) -> Option<RotationHint> {
+    let mut world = World::new();
+    world.state.install(Row::Rotation(Arc::new(rotation)));
+    world.change_key(LIVE, 1, |key| {
+        let mut new = key.versions[0].clone();
+        new.id = version_id(100);
+        new.details.change(|details| details.pending = pending);
+        key.versions[0].details.change(|details| details.retires_at = retires_at);
+        key.versions = Versions::of(vec![key.versions[0].clone(), new]).unwrap();
+        key.details.change(|details| details.rotation = in_progress.then_some(ROTATION));
+    });
+    content(&world, |content| content.rotation())
+}
+
+#[test]
+fn a_version_that_retires_has_a_hint_that_names_the_rotation_that_retires_it() {
+    use RotationState::{Held, Overlap, Prepared, RolledBack};
+    let retiring = |named: bool| Some(RotationHint { rotation: named.then_some(ROTATION), retires_at: Some(after(9)) });
+    let ends = Some(after(9));
+    assert_eq!(hint(rotation(Overlap, None, 1), true, ends, false), retiring(true));
+    assert_eq!(hint(rotation(Held, Some(Overlap), 1), true, ends, false), retiring(true));
+    assert_eq!(hint(rotation(RolledBack, None, 100), false, ends, false), retiring(false), "it has ended");
+    assert_eq!(
+        hint(rotation(Prepared, None, 100), true, ends, true),
+        retiring(false),
+        "that one replaces another version"
+    );
     assert_eq!(content(&World::new(), |content| content.rotation()), None);
+}
+
+#[test]
+fn clients_are_told_to_move_as_soon_as_there_is_something_to_move_to() {
+    use RotationState::{Delivered, Held, Planned, Prepared, Verified};
+    let moving = Some(RotationHint { rotation: Some(ROTATION), retires_at: None });
+    for (state, held_from) in [(Delivered, None), (Verified, None), (Held, Some(Delivered)), (Held, Some(Verified))] {
+        assert_eq!(hint(rotation(state, held_from, 1), true, None, false), moving, "{state}");
+        assert_eq!(hint(rotation(state, held_from, 1), true, None, true), None, "the new one is not accepted yet");
+        assert_eq!(hint(rotation(state, held_from, 100), true, None, false), None, "this one is the new one");
+    }
+    let planned = Rotation { new: None, ..rotation(Planned, None, 1) };
+    assert_eq!(hint(planned, true, None, true), None);
+    assert_eq!(hint(rotation(Prepared, None, 1), true, None, true), None);
 }

@@ -67,7 +67,7 @@ fn a_validator_is_who_he_was_known_to_be_where_a_keyspace_of_his_says_so() {
     let (world, management) = (lenient(), text("lkm", 9));
     let stale = plus(OTHER_BOUND, 1).max(plus(LIVE_BOUND, 1));
     assert!(authenticate(management.expose(), None, world.ground(), stale).is_err());
-    let identified = authenticate_validator(management.expose(), None, world.ground(), stale).unwrap();
+    let identified = authenticate_validator(management.expose(), None, world.ground(), stale, |_| {}).unwrap();
 
     // Only such keyspaces are answered for, however long the bound of another may be.
     let mut world = lenient();
@@ -94,13 +94,13 @@ fn a_validator_is_nobody_where_every_keyspace_refuses() {
     let (world, management) = (World::new(), text("lkm", 9));
     let age = plus(OTHER_BOUND, 1);
     let stale = NotIdentified::Undecided(Undecided::Stale(Stale { age, bound: OTHER_BOUND }));
-    assert_eq!(authenticate_validator(management.expose(), None, world.ground(), age).unwrap_err(), stale);
+    assert_eq!(authenticate_validator(management.expose(), None, world.ground(), age, |_| {}).unwrap_err(), stale);
     // Nor where it answers no more, and who is not known may have come since.
     let (world, late) = (lenient(), plus(LIVE_BOUND.plus(BEYOND), 1));
     let stale = NotIdentified::Undecided(Undecided::Stale(Stale { age: late, bound: OTHER_BOUND }));
-    assert_eq!(authenticate_validator(management.expose(), None, world.ground(), late).unwrap_err(), stale);
+    assert_eq!(authenticate_validator(management.expose(), None, world.ground(), late, |_| {}).unwrap_err(), stale);
     let stale = NotIdentified::Undecided(Undecided::Stale(Stale { age, bound: OTHER_BOUND }));
-    assert_eq!(authenticate_validator(text("lkm", 88).expose(), None, world.ground(), age).unwrap_err(), stale);
+    assert_eq!(authenticate_validator(text("lkm", 88).expose(), None, world.ground(), age, |_| {}).unwrap_err(), stale);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod freshness;
 mod holding;
 mod last_known;
 mod not_found;
+mod noting;
 mod order;
 mod texts;
 mod world;

@@ -113,6 +113,7 @@ pub(crate) fn after(millis: u64) -> UnixMillis {
 
 fn tenant(number: TenantNumber, id: &str) -> Row {
     Row::Tenant(Arc::new(Tenant {
+        contacts: Vec::new(),
         number,
         id: slug(id),
         display_name: Default::default(),
@@ -149,6 +150,9 @@ fn keyspace(
         metadata_bytes_max: u64::MAX,
         self_revocation_off: false,
         import_formats: Box::default(),
+        rotation_policy: None,
+        access_sample_ppm: 0,
+        expiry_notices: None,
     };
     Row::Keyspace(Arc::new(Keyspace {
         number,

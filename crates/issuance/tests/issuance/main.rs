@@ -8,5 +8,6 @@ mod house;
 mod key_life;
 mod keys;
 mod listing;
+mod policies;
 mod revoking;
 mod service;

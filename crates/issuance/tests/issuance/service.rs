@@ -8,14 +8,13 @@ use latchkey_transport::{ClusterSecret, channel};
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::directory_service_client::DirectoryServiceClient;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tonic::{Code, Request};
 
 #[tokio::test]
 async fn without_a_replica_it_serves_says_that_it_cannot_and_stops_when_asked() {
     let folder = tempfile::tempdir().unwrap();
     let secret = ClusterSecret::generate(&folder.path().join("secret"), &mut Seeded(1)).unwrap();
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = latchkey_testkit::nobody();
     let running = Issuance::start(Options {
         listen: "127.0.0.1:0".parse().unwrap(),
         metrics_listen: Some("127.0.0.1:0".parse().unwrap()),

@@ -227,6 +227,27 @@ impl CallError {
             | Reason::Fenced
             | Reason::ClockSkew
             | Reason::Locked => "latchkey doctor tells what is wrong with the cluster".to_owned(),
+            Reason::NodeKeyKnown => {
+                "only replicas meet this: start none from a copied folder; latchkey cluster add".to_owned()
+            }
+            Reason::CheckpointConflict => {
+                "only the audit service meets this: follow the runbook of LatchkeyAuditForked".to_owned()
+            }
+            Reason::AuditLogNotLost => {
+                "start the audit service: it goes on where it was; where its folder and archive are lost, say so with --force".to_owned()
+            }
+            Reason::EntriesNotKept => format!(
+                "latchkey audit tail --from-sequence {} goes on with what is kept; what is older lies where it was exported to",
+                self.fact("kept_from")
+            ),
+            Reason::RotationFenced | Reason::RotationClaimed => {
+                "only the rotation service meets this: it tries again by itself".to_owned()
+            }
+            Reason::KekNotEverywhere => format!(
+                "give replica {} the file, name it in kek_file and the old one in kek_files_previous, restart, and ask again",
+                self.fact("missing")
+            ),
+            Reason::RingKeyInUse => "latchkey keyring status tells what still needs it".to_owned(),
             Reason::Overloaded | Reason::Stopping | Reason::RingKeyGone => "try again in a moment".to_owned(),
             Reason::NotServedHere => format!("see that --{}-address is that of {}", self.service, self.service),
             Reason::DeadlineExceeded => "it may have happened: look, or try again with a longer --timeout".to_owned(),

@@ -9,7 +9,8 @@ Exit codes:
   0  done
   1  the call failed: refused, or a bug; standard error says which
   2  usage: an argument, a variable, a file or the profile is not what it must be
-  3  the key is not valid (validate, explain); for doctor: something is wrong; for key import: some rows were refused
+  3  the key is not valid (validate, explain); for doctor and audit verify: something is wrong; for key import: some rows
+     were refused; for rotation watch: it was not completed
   4  there is no such resource, or none that you may know of
   5  nobody knows who you are, or you may not do this
   6  unavailable: nothing was decided, try again

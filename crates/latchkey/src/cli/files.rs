@@ -2,6 +2,7 @@
 //! in the shell's history.
 
 use crate::cli::error::CliError;
+use latchkey_delivery::RecipientSecret;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
@@ -14,6 +15,9 @@ pub(crate) const STANDARD_INPUT: &str = "-";
 
 /// A key text is at most 72 characters; a file that is much longer is another file.
 const SECRET_BYTES_MAX: usize = 4_096;
+
+/// Keys of recipients and answers of ours are far shorter. Bytes.
+const TEXT_BYTES_MAX: u64 = 1 << 20;
 
 /// Characters of the id in a key text.
 const ID_CHARS: usize = 16;
@@ -40,6 +44,34 @@ pub(crate) fn read_private(path: &Path) -> Result<Option<String>, CliError> {
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(failed)?;
     Ok(Some(text))
+}
+
+/// Reads the private key of a recipient.
+///
+/// # Errors
+/// [`CliError`]: there is none, or others may read it.
+pub(crate) fn read_recipient_secret(path: &Path) -> Result<RecipientSecret, CliError> {
+    let missing = || CliError::File { verb: "read", path: path.to_owned(), source: io::ErrorKind::NotFound.into() };
+    let text = Zeroizing::new(read_private(path)?.ok_or_else(missing)?);
+    RecipientSecret::read(&text).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
+}
+
+/// Reads a whole text file that is no secret; `-` is standard input.
+///
+/// # Errors
+/// [`CliError`].
+pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
+    let failed = |source| CliError::File { verb: "read", path: path.to_owned(), source };
+    let mut text = String::new();
+    let read = if path.as_os_str() == STANDARD_INPUT {
+        io::stdin().take(TEXT_BYTES_MAX + 1).read_to_string(&mut text)
+    } else {
+        File::open(path).map_err(failed)?.take(TEXT_BYTES_MAX + 1).read_to_string(&mut text)
+    };
+    if read.map_err(failed)? as u64 > TEXT_BYTES_MAX {
+        return Err(CliError::usage(format!("{} is longer than {TEXT_BYTES_MAX} bytes", path.display())));
+    }
+    Ok(text)
 }
 
 /// The mode of an ordinary file that others may read or write.

@@ -28,6 +28,8 @@ pub(crate) struct KeyTextArguments {
 pub(crate) trait ShowsKeyText: Message {
     /// The text; empty where there is none to show.
     fn key_text(&self) -> &str;
+    /// The text sealed to a recipient; empty where there is none.
+    fn sealed(&self) -> &[u8];
     /// Whether this is the answer of an earlier call.
     fn replayed(&self) -> bool;
 }
@@ -37,6 +39,10 @@ macro_rules! shows_key_text {
         $(impl ShowsKeyText for $answer {
             fn key_text(&self) -> &str {
                 &self.key_text
+            }
+
+            fn sealed(&self) -> &[u8] {
+                &self.sealed_key_text
             }
 
             fn replayed(&self) -> bool {
@@ -114,7 +120,14 @@ impl KeyTextPlace {
             (true, _) if answer.message.replayed() => {
                 output::note("This is the answer of an earlier call; its key text is not shown any more.");
             }
-            (true, _) => output::note("The key text was shown when the version was prepared."),
+            (true, _) if !answer.message.sealed().is_empty() => {
+                output::note(
+                    "The key text is sealed: `latchkey open-sealed` opens it with the recipient's private key.",
+                );
+            }
+            (true, _) => {
+                output::note("There is no key text to show: its version was prepared before, or is delivered.");
+            }
         }
         Ok(())
     }

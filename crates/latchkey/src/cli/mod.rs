@@ -29,10 +29,13 @@ mod moment;
 mod names;
 mod output;
 mod profile;
+mod recipient;
+mod rotation_policy;
 mod service;
 mod settings;
 mod shared;
 mod span;
+mod verify;
 mod wording;
 
 pub(crate) use api::Api;

@@ -1,8 +1,11 @@
 //! Moments: RFC 3339 for whoever compares, an age for whoever glances.
 
+use crate::cli::error::CliError;
 use crate::cli::span;
 use latchkey_domain::UnixMillis;
+use latchkey_wire::time::read_time;
 use prost_types::Timestamp;
+use std::time::Duration;
 
 /// What is expected, for errors and help.
 pub(crate) const FORM: &str = "a moment of RFC 3339 such as 2026-12-31T00:00:00Z";
@@ -13,6 +16,30 @@ pub(crate) const FORM: &str = "a moment of RFC 3339 such as 2026-12-31T00:00:00Z
 /// What was expected.
 pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| format!("expected {FORM}"))
+}
+
+/// The moment so long before another one, as `--since` says it.
+///
+/// # Errors
+/// [`CliError::Usage`]: there is none, or no time between the two.
+pub(crate) fn since(span: Duration, end: UnixMillis) -> Result<UnixMillis, CliError> {
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let begin = end.millis().checked_sub(millis).filter(|_| millis > 0);
+    begin.map(UnixMillis::new).ok_or_else(|| {
+        let (most, found) = (span::show(end.millis() / 86_400_000 * 86_400_000), span::show(millis));
+        CliError::usage(format!("--since: expected more than nothing and at most {most}, which is 1970, found {found}"))
+            .remedy("give a shorter span, such as 24h or 90d")
+    })
+}
+
+/// Reads a moment that the API can be asked for.
+///
+/// # Errors
+/// [`CliError::Usage`]: it is before 1970, or finer than milliseconds.
+pub(crate) fn checked(flag: &str, moment: &Timestamp) -> Result<UnixMillis, CliError> {
+    read_time(moment).map_err(|error| {
+        CliError::usage(format!("{flag} {error}, counted from 1970; found {moment}")).remedy(format!("give {FORM}"))
+    })
 }
 
 /// The moment in this text, if it is one as canonical JSON writes it.
@@ -45,6 +72,19 @@ mod tests {
             assert_eq!(of_json(text), None, "{text}");
         }
         assert_eq!(of_json("1970-01-01T00:00:01.500Z"), Some(UnixMillis::new(1_500)));
+    }
+
+    #[test]
+    fn what_reaches_back_before_1970_or_nowhere_says_how_far_it_may() {
+        let now = UnixMillis::new(20_000 * 86_400_000 + 5);
+        assert_eq!(since(Duration::from_secs(86_400), now).ok(), Some(UnixMillis::new(19_999 * 86_400_000 + 5)));
+        for (text, found) in [("40000d", "found 40000d"), ("0s", "found 0s"), ("15000000000w", "found 105000000000d")] {
+            let told = since(span::parse(text).unwrap(), now).unwrap_err().to_string();
+            assert!(told.contains("at most 20000d") && told.contains(found), "{told}");
+        }
+        let told = |moment: &str| checked("--from", &parse(moment).unwrap()).unwrap_err().to_string();
+        assert!(told("1969-12-31T23:59:59Z").contains("--from must be from 0 to 2^53 ms, counted from 1970"));
+        assert!(told("2026-01-01T00:00:00.0001Z").contains("--from must be whole milliseconds"));
     }
 
     #[test]

@@ -28,9 +28,10 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
         let (unit, tail) = tail.split_at(letters);
         let unit = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, millis)| *millis);
-        let part = number.parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+        let unit = unit.filter(|_| !number.is_empty()).ok_or_else(|| format!("expected {FORM}"))?;
+        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
         let sum = part.and_then(|part| millis.checked_add(part)).filter(|sum| i64::try_from(*sum).is_ok());
-        millis = sum.ok_or_else(|| format!("expected {FORM}"))?;
+        millis = sum.ok_or_else(|| format!("expected {FORM}, of 2^63 ms ({}w) at most", i64::MAX / 604_800_000))?;
         rest = tail;
     }
     Ok(Duration::from_millis(millis))
@@ -63,6 +64,13 @@ mod tests {
     fn what_is_not_a_span_is_refused() {
         for text in ["", "h", "1", "1x", "-1h", "1 h", "1h 2m", "1.5h", "99999999999999999999h", "9999999999999999w"] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_told_how_long_it_may_be() {
+        for text in ["99999999999999999999h", "9999999999999999w", "15250284452w99d"] {
+            assert!(parse(text).unwrap_err().ends_with("of 2^63 ms (15250284452w) at most"), "{text}");
         }
     }
 

@@ -65,7 +65,7 @@ pub(crate) async fn apply(seed: &Seed, layout: &Layout, ports: Ports) -> Result<
 
     let secret = ClusterSecret::read(&layout.cluster_secret(), Some(&layout.data()))?;
     let link = Link::new([ports.validation()], &Dialer::plain(), &secret.into());
-    let material = Material::new(Arc::new(FileKms::open(&layout.kek())?));
+    let material = Material::new(Arc::new(FileKms::open_with(&layout.kek(), &layout.keks_previous())?));
     let root = link.authenticate(&root_key, None, Instant::now() + ROOT_MAX).await.map_err(SeedError::Status)?;
     let mints = Mints { word: &seed.word, link: &link, material: &material, root: &root };
     let folder = layout.secrets().join("seed");

@@ -1,6 +1,11 @@
 //! The command line against every service: each command once, as a person or a script uses it.
 
+mod audit_log;
 mod import;
+mod keyring;
+mod proving;
+mod rotation;
+mod usage;
 mod world;
 
 use serde_json::Value;
@@ -16,13 +21,18 @@ fn every_command_does_what_it_says() {
     let key = making_and_reading(&world);
     changing(&world, &key);
     rotating(&world, &key);
+    rotation::delivering(&world);
     revoking(&world, &key);
     auditing(&world);
+    proving::taking_home(&world);
+    destroyed(&world);
+    usage::telling(&world);
     import::importing(&world);
     running(&world);
     profiles(&world);
     looking_around(&world);
     replicas(&world);
+    keyring::rotating(&world);
     operating(&world);
     refusals(&world);
     assert_eq!(world.left(), Vec::<String>::new(), "these were never carried out");
@@ -31,6 +41,7 @@ fn every_command_does_what_it_says() {
     // A seed is applied at every start, and changes nothing that is there.
     world.start_again();
     outcomes_of_the_seed(&world);
+    audit_log::lost(&mut world);
     assert_eq!(world.end(), Some(0));
 }
 
@@ -64,6 +75,12 @@ fn outcomes_of_the_seed(world: &World) {
             .mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
+    let valid = world.json(&format!("validate SEED/valid.key {question}"));
+    let version = valid["version"].as_str().expect("the answer names it");
+    let reported = world.json(&format!("report {version} --requests 3 --status 200 --latency 12ms --request-bytes 70"));
+    assert_eq!(reported["countedCount"], 1, "{reported:#}");
+    world.ended(&format!("report {version} --status 600"), 2);
+    world.ended(&format!("report {}/0000000000000000", version.rsplit_once('/').expect("a name").0), 4);
     let explained = world.ended(&format!("explain SEED/powerless.key {question} --reason-text 'ticket 7'"), 3).out;
     assert!(explained.contains("INSUFFICIENT_PERMISSIONS") && explained.contains("FAILED"), "{explained}");
 }
@@ -108,9 +125,51 @@ fn directory(world: &World) {
         let full = format!("{kind} delete initech/{name}");
         let told = world.ended(full.trim_end_matches('/'), 2);
         assert!(told.err.contains("--yes") && told.err.contains("create time"), "it is shown, and kept: {told:?}");
-        world.done(&format!("{} --yes", full.trim_end_matches('/')));
+        let also = if kind == "tenant" { " --destroy-data" } else { "" };
+        world.done(&format!("{} --yes{also}", full.trim_end_matches('/')));
         world.ended(full.replace("delete", "show").trim_end_matches('/'), 4);
     }
+}
+
+/// What is left of a tenant whose data was destroyed.
+fn destroyed(world: &World) {
+    // What was done a moment ago is stored a moment later.
+    let told =
+        (0..100).map(|_| world.run("tenant destruction initech")).find(|told| told.code == 0).expect("it is told");
+    assert!(told.out.contains("its keys left the keyring at") && told.out.contains("Backups taken before"), "{told:?}");
+    let json = world.json("tenant destruction initech");
+    assert_eq!(json["name"], "tenants/initech");
+    let held = &json["replicas"][0]["wrappedKeys"];
+    assert!(held == "HELD" || held == "GONE" || held == "UNKNOWN", "{json}");
+    // Its entries are unreadable. That it was destroyed is the cluster's own, and what others were refused is theirs.
+    let filter = "subject = tenants/initech AND action != access.refused";
+    let entries = world.json(&format!("audit list --filter '{filter}' --limit 0"));
+    let actions: Vec<_> =
+        entries["entries"].as_array().into_iter().flatten().map(|entry| entry["action"].clone()).collect();
+    assert_eq!(actions, ["tenant.deleted"], "{entries}");
+    let told = world.ended("tenant destruction acme", 2);
+    assert!(told.err.contains("no entry says"), "{told:?}");
+    destroyed_later(world);
+}
+
+/// A tenant is deleted and keeps its data; a backup is taken, and then the data is destroyed after all.
+fn destroyed_later(world: &World) {
+    world.done("tenant create brief");
+    world.done("tenant delete brief --yes");
+    world.done("backup create --out FOLDER/before.backup");
+    let name = world.json("backup show FOLDER/before.backup")["name"].as_str().expect("a name").to_owned();
+    // What was done a moment ago is stored a moment later.
+    let told = (0..100).map(|_| world.run("tenant destroy-data brief --dry-run")).find(|told| told.code == 0);
+    assert!(told.expect("it was deleted").err.contains("dry run"));
+    let told = world.ended("tenant destroy-data brief", 2);
+    assert!(told.err.contains("--yes"), "{told:?}");
+    world.done("tenant destroy-data brief --yes");
+    let told = (0..100).map(|_| world.run("tenant destruction brief")).find(|told| told.code == 0).expect("it is told");
+    assert!(told.out.contains(&name) && told.out.contains("nobody here knows"), "{told:?}");
+    let json = world.json("tenant destruction brief");
+    assert_eq!((&json["backups"]["last"]["name"], &json["backups"]["last"]["state"]), (&name.into(), &"GIVEN".into()));
+    assert!(world.done("tenant destroy-data brief --yes").contains("was destroyed at"), "a repeat changes nothing");
+    world.ended("tenant destroy-data nobody --yes", 2);
 }
 
 /// The short name of a key of `acme/orders`, whose text lies in `orders.key`.
@@ -272,6 +331,7 @@ fn auditing(world: &World) {
         assert!(serde_json::from_str::<Value>(line).is_ok_and(|entry| entry.get("action").is_some()), "{line}");
     }
     world.ended("audit tail --filter nonsense", 2);
+    assert!(world.done("audit exports").contains("No sink is set up."));
 }
 
 fn running(world: &World) {
@@ -340,6 +400,9 @@ fn replicas(world: &World) {
     assert!(told.err.contains("REPLICA_STATE") && told.err.contains("another voter"), "{}", told.err);
     world.ended("cluster transfer 9", 1);
     world.done("cluster transfer 1 --dry-run");
+
+    let told = world.ended("cluster begin-audit-log --dry-run", 1);
+    assert!(told.err.contains("AUDIT_LOG_NOT_LOST") && told.err.contains("--force"), "{}", told.err);
 
     let told = world.ended("replica rebuild 9 --id 10 --dry-run", 0);
     assert!(told.err.contains("add replica 10") && told.err.contains("remove replica 9"), "{}", told.err);

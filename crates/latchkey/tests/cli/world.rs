@@ -1,15 +1,15 @@
 //! `latchkey dev` as a process, and the command line as a person uses it: with the file that it left for shells.
 
+use latchkey::Ports;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// Bases are tried until one has room for all ports.
-const TRIES: usize = 20;
+const TRIES: u32 = 20;
 
 /// A cluster of one that was begun from the shipped seed.
 pub(crate) struct World {
@@ -158,16 +158,12 @@ fn leaves(command: &clap::Command, path: &str, all: &mut Vec<String>) {
     }
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    listener.local_addr().expect("it is bound").port()
-}
-
 fn start_somewhere(folder: &Path) -> (Child, BTreeMap<String, String>) {
     let mut failed = Vec::new();
-    for _ in 0..TRIES {
-        match start_dev(folder, free_port()) {
+    for draw in 0..TRIES {
+        // Others look for ports too: then it is tried again.
+        let Some(ports) = Ports::free(std::process::id() * 31 + draw) else { continue };
+        match start_dev(folder, ports.issuance().port()) {
             Ok(dev) => return (dev, variables(&folder.join("dev/env"))),
             Err(told) => failed.push(told),
         }

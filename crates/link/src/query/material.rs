@@ -2,7 +2,7 @@
 
 use super::{name, not_found};
 use latchkey_domain::{KeyspaceName, ResourceKind, RingNumber, TenantName, TenantNumber, UnixMillis};
-use latchkey_state::{Keyspace, RingPurpose, State, Tenant};
+use latchkey_state::{Keyspace, RingKey, RingPurpose, State, Tenant};
 use latchkey_wire::disk::{write_keyspace_row, write_ring_key_row, write_tenant_row};
 use latchkey_wire::pb::disk::v1 as disk;
 use latchkey_wire::pb::internal::v1 as pb;
@@ -25,17 +25,27 @@ pub(super) fn material(state: &State, now: UnixMillis, query: &pb::MaterialQuery
         Some(Scope::AuditOfTenantNumber(number)) => return Ok(audit(state, TenantNumber(*number))),
     };
     let cluster = state.cluster();
+    let pepper = state.newest_ring_key(RingPurpose::Pepper);
+    let is_other = |key: &&Arc<RingKey>| Some(key.number) != pepper.map(|pepper| pepper.number);
+    let data_key = keyspace.and_then(|keyspace| state.ring_key(keyspace.data_key));
+    // While the key of a tenant rotates, the older one may still wrap the data key.
+    let tenant_key = data_key.map(|key| key.wrapped_by).or_else(|| tenant.map(|tenant| tenant.tenant_key));
     Ok(Answer::Material(pb::Material {
-        pepper: state.newest_ring_key(RingPurpose::Pepper).map(|key| write_ring_key_row(key)),
+        pepper: pepper.map(|key| write_ring_key_row(key)),
+        other_peppers: state
+            .ring_keys_of(RingPurpose::Pepper)
+            .filter(is_other)
+            .map(|key| write_ring_key_row(key))
+            .collect(),
         replay_keys: state
             .ring()
             .filter(|key| key.purpose == RingPurpose::Replay)
             .map(|key| write_ring_key_row(key))
             .collect(),
         tenant: tenant.map(|tenant| write_tenant_row(tenant)),
-        tenant_key: tenant.and_then(|tenant| row(state, tenant.tenant_key)),
+        tenant_key: tenant_key.and_then(|number| row(state, number)),
         keyspace: keyspace.map(|keyspace| write_keyspace_row(keyspace)),
-        data_key: keyspace.and_then(|keyspace| row(state, keyspace.data_key)),
+        data_key: data_key.map(|key| write_ring_key_row(key)),
         feature_level: state.progress().feature_level,
         staleness_floor_ms: cluster.map_or(0, |cluster| cluster.staleness_floor.millis()),
         staleness_default_ms: cluster.map_or(0, |cluster| cluster.staleness_default.millis()),

@@ -1,9 +1,12 @@
 //! Reads for the services that hold no state: what a replica answers, and the registry in memory alike.
 
+mod audit_log;
+mod driving;
 mod listing;
 mod material;
 mod page;
 mod reach;
+mod rotations;
 mod select;
 
 pub use select::select;
@@ -15,6 +18,7 @@ use latchkey_domain::{
 };
 use latchkey_state::State;
 use latchkey_transport::Rejection;
+use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::internal::v1::query_response::Answer;
 use latchkey_wire::refusal::write_refusal;
 use latchkey_wire::request::read_name;
@@ -60,13 +64,15 @@ pub fn answer(state: &State, now: UnixMillis, query: &Query) -> Result<Answer, S
         }
         Query::Rotation(text) => {
             let name = name(RotationName::parse(text))?;
-            let found = state.rotation(&name).map(|rotation| Answer::Rotation(view.rotation(rotation)));
+            let found = state.rotation(&name).map(|rotation| Answer::Rotation(view.rotation_with_text(rotation)));
             found.unwrap_or_else(|| not_found(ResourceKind::Rotation, text))
         }
         Query::List(list) => page::page(&view, list)?,
         Query::Material(query) => material::material(state, now, query)?,
         Query::Rehearsal(command) => Answer::Rehearsed(rehearse(state, now, command)?),
         Query::Reach(scope) => reach::reach(&view, scope)?,
+        Query::Driving(query) => driving::driving(state, now, query)?,
+        Query::AuditLog(pb::AuditLogQuery {}) => Answer::AuditLog(audit_log::audit_log(state)),
     })
 }
 

@@ -1,6 +1,7 @@
 //! One page of a listing.
 
-use super::listing::{keys, roles, rotations};
+use super::listing::{keys, roles};
+use super::rotations::{due, rotations};
 use super::{name, not_found};
 use latchkey_domain::{KeyspaceName, ResourceKind, Scope, Slug, TenantName};
 use latchkey_state::{Directory, Listed, NO_TENANT, Tenant};
@@ -41,6 +42,11 @@ pub(super) fn page(view: &View<'_>, list: &pb::ListQuery) -> Result<Answer, Stat
         }
         Collection::Rotations => {
             if let Some(missing) = rotations(view, list, size, seen, &mut answer)? {
+                return Ok(missing);
+            }
+        }
+        Collection::DueRotations => {
+            if let Some(missing) = due(view, list, size, seen, &mut answer)? {
                 return Ok(missing);
             }
         }

@@ -46,18 +46,19 @@ impl House {
     }
 
     async fn make_keyspace(&mut self) {
-        let cluster = self.registry.cluster(by()).await.unwrap();
-        let drawn = DrawnKey::draw(&mut self.entropy, cluster, RingKind::Tenant);
-        let audit = DrawnKey::draw(&mut self.entropy, cluster, RingKind::Audit);
+        let of = self.material.cluster(&self.registry, by()).await.unwrap();
+        let drawn = DrawnKey::draw(&mut self.entropy, of.cluster, RingKind::Tenant);
+        let audit = DrawnKey::draw(&mut self.entropy, of.cluster, RingKind::Audit);
         let tenant = CreateTenant {
+            contacts: Vec::new(),
             tenant: Slug::parse("acme").unwrap(),
             display_name: DisplayName::default(),
-            tenant_key: self.material.wrap(&drawn, by()).await.unwrap(),
+            tenant_key: self.material.wrap(&of, &drawn, by()).await.unwrap(),
             audit_key: audit.wrapped_under(Numbered::new(RingNumber(0), drawn.key()), &mut self.entropy),
         };
         self.carry_out(Operation::CreateTenant(tenant)).await;
         let of = self.material.tenant(&self.registry, &self.keyspace.parent(), by()).await.unwrap();
-        let data_key = DrawnKey::draw(&mut self.entropy, cluster, RingKind::Keyspace);
+        let data_key = DrawnKey::draw(&mut self.entropy, of.cluster.cluster, RingKind::Keyspace);
         let settings = KeyspaceSettings {
             display_name: DisplayName::default(),
             prefix: Prefix::parse("live").unwrap(),
@@ -75,6 +76,9 @@ impl House {
             metadata_bytes_max: u64::MAX,
             self_revocation_off: false,
             import_formats: Box::default(),
+            rotation_policy: None,
+            access_sample_ppm: 0,
+            expiry_notices: None,
         };
         let parent = Numbered::new(of.tenant_key.number, drawn.key());
         let data_key = data_key.wrapped_under(parent, &mut self.entropy);
@@ -103,6 +107,7 @@ impl House {
             metadata: Metadata::default(),
             not_before: None,
             expiry: Expiry::Default,
+            rotation_policy: None,
         };
         let keys: Vec<_> = (0..count).map(|_| mint.key(&mut self.entropy).into_new_key(details()).0).collect();
         for keys in keys.chunks(KEYS_PER_COMMAND_MAX) {

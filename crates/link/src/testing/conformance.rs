@@ -1,11 +1,12 @@
 //! What every [`Registry`] must do. Each implementer runs [`suite`] against a fresh cluster.
 
 use crate::answers;
+use crate::evidence::VersionUse;
 use crate::{Barrier, FollowItem, Following, Material, Query, Registry, Selected};
-use latchkey_crypto::{Entropy, draw};
+use latchkey_crypto::{Entropy, draw, draw_version_id};
 use latchkey_domain::{
     DisplayName, DurationMillis, Duty, Grant, IdentityName, KeyName, KeyspaceName, Refusal, Revision, Scope, Sequence,
-    Slug, TenantName,
+    Slug, TenantName, UnixMillis,
 };
 use latchkey_minting::contexts::RingKind;
 use latchkey_minting::{DrawnKey, Numbered};
@@ -39,6 +40,7 @@ pub async fn suite(registry: &impl Registry, material: &Material, root_text: &st
     a_selection_is_of_one_revision_and_its_name_is_that_of_its_set(registry).await;
     what_happens_is_followed_without_a_gap(registry, material, entropy).await;
     every_replica_knows_a_write_in_the_end(registry).await;
+    every_replica_tells_what_it_has_seen(registry, entropy).await;
 }
 
 fn by() -> Instant {
@@ -261,20 +263,32 @@ async fn every_replica_knows_a_write_in_the_end(registry: &impl Registry) {
     }
 }
 
+async fn every_replica_tells_what_it_has_seen(registry: &impl Registry, entropy: &mut impl Entropy) {
+    let strangers = [draw_version_id(entropy), draw_version_id(entropy)];
+    let gathered = registry.evidence(&strangers, true, by()).await.expect("there is a leader");
+    assert!(!gathered.replicas.is_empty() && gathered.unheard().count() == 0, "{gathered:?}");
+    assert!(gathered.revision > Revision::default() && gathered.now > UnixMillis::default());
+    for place in 0..2 {
+        assert_eq!(gathered.use_of(place), VersionUse::default(), "nobody has ever seen it");
+        assert_eq!(gathered.watched_since(place), None, "and nobody claims to watch for it");
+    }
+}
+
 async fn create_tenant(
     registry: &impl Registry,
     material: &Material,
     name: &str,
     entropy: &mut impl Entropy,
 ) -> Command {
-    let cluster = registry.cluster(by()).await.expect("a replica says which cluster it is of");
-    let tenant = DrawnKey::draw(entropy, cluster, RingKind::Tenant);
-    let audit = DrawnKey::draw(entropy, cluster, RingKind::Audit);
+    let of = material.cluster(registry, by()).await.expect("a replica answers");
+    let tenant = DrawnKey::draw(entropy, of.cluster, RingKind::Tenant);
+    let audit = DrawnKey::draw(entropy, of.cluster, RingKind::Audit);
     let parent = Numbered::new(latchkey_domain::RingNumber(0), tenant.key());
     let operation = CreateTenant {
+        contacts: Vec::new(),
         tenant: Slug::parse(name).expect("an id"),
         display_name: DisplayName::default(),
-        tenant_key: material.wrap(&tenant, by()).await.expect("the KEK is here"),
+        tenant_key: material.wrap(&of, &tenant, by()).await.expect("the KEK is here"),
         audit_key: audit.wrapped_under(parent, entropy),
     };
     Command::new(root(), draw(entropy), Operation::CreateTenant(operation))

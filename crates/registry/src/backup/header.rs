@@ -1,7 +1,7 @@
 //! What a backup is of.
 
 use latchkey_domain::{ClusterId, NodeId, Revision, Sequence, UnixMillis};
-use latchkey_state::StateHash;
+use latchkey_state::{Backup, StateHash};
 use latchkey_wire::pb::disk::v1 as pb;
 
 /// The newest format of backups.
@@ -31,6 +31,12 @@ pub struct BackupHeader {
 }
 
 impl BackupHeader {
+    /// Which backup it is, as the cluster knows it.
+    #[must_use]
+    pub const fn backup(&self) -> Backup {
+        Backup { revision: self.revision, taken_at: self.taken_at, node: self.node }
+    }
+
     pub(super) fn write(&self) -> pb::BackupHeader {
         pb::BackupHeader {
             format: FORMAT,

@@ -14,6 +14,7 @@ mod pace;
 mod read;
 mod schedule;
 mod stream;
+mod told;
 mod verify;
 mod write;
 

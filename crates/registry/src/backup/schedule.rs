@@ -1,6 +1,7 @@
 //! Backups by the clock: one replica writes them, proves each, and only then gives it its name and lets old ones go.
 
 use super::error::BackupError;
+use super::header::BackupHeader;
 use super::pace::{Paced, in_background};
 use super::read::{self, BackupFile};
 use super::write::Cut;
@@ -63,6 +64,7 @@ async fn run(registry: Registry, plan: BackupPlan) {
         {
             rests_until = Instant::now() + FAILED_PAUSE;
         }
+        registry.tell_backups(&plan).await;
     }
 }
 
@@ -191,7 +193,7 @@ fn revision_of(file: &str) -> Option<Revision> {
 }
 
 /// The backups of a folder that were verified, the oldest first. Those of other clusters are theirs.
-fn verified(folder: &Path, cluster: ClusterId) -> io::Result<Vec<PathBuf>> {
+pub(super) fn verified(folder: &Path, cluster: ClusterId) -> io::Result<Vec<(PathBuf, BackupHeader)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -199,19 +201,20 @@ fn verified(folder: &Path, cluster: ClusterId) -> io::Result<Vec<PathBuf>> {
         found.extend(revision.map(|revision| (revision, entry.path())));
     }
     found.sort_unstable();
-    found.retain(|(_, path)| read::peek(path).is_some_and(|header| header.cluster == cluster));
-    Ok(found.into_iter().map(|(_, path)| path).collect())
+    let ours =
+        |path: PathBuf| read::peek(&path).filter(|header| header.cluster == cluster).map(|header| (path, header));
+    Ok(found.into_iter().filter_map(|(_, path)| ours(path)).collect())
 }
 
 fn prune(folder: &Path, cluster: ClusterId, keep: usize) -> io::Result<()> {
     let found = verified(folder, cluster)?;
     let old = found.len().saturating_sub(keep);
-    found.iter().take(old).try_for_each(fs::remove_file)
+    found.iter().take(old).try_for_each(|(path, _)| fs::remove_file(path))
 }
 
 /// Shows when the newest verified backup was written, in milliseconds since 1970.
 fn show(folder: &Path, cluster: ClusterId) -> Option<u64> {
-    let newest = verified(folder, cluster).ok()?.pop().and_then(|path| fs::metadata(path).ok()?.modified().ok());
+    let newest = verified(folder, cluster).ok()?.pop().and_then(|(path, _)| fs::metadata(path).ok()?.modified().ok());
     let since = newest.and_then(|newest: SystemTime| newest.duration_since(UNIX_EPOCH).ok());
     gauge!(names::BACKUP_TIME_SECONDS).set(since.unwrap_or_default().as_secs_f64().floor());
     since.map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
@@ -219,7 +222,6 @@ fn show(folder: &Path, cluster: ClusterId) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::header::BackupHeader;
     use super::super::read::MAGIC;
     use super::*;
     use latchkey_domain::{NodeId, Sequence, UnixMillis};
@@ -245,6 +247,10 @@ mod tests {
         fs::write(folder.join(name), bytes).unwrap();
     }
 
+    fn paths(folder: &Path, cluster: ClusterId) -> Vec<PathBuf> {
+        verified(folder, cluster).unwrap().into_iter().map(|(path, _)| path).collect()
+    }
+
     #[test]
     fn the_newest_are_kept_and_nothing_else_is_touched() {
         let folder = tempfile::tempdir().unwrap();
@@ -262,15 +268,11 @@ mod tests {
         fs::write(folder.join(&others[3]), b"").unwrap();
         prune(folder, OURS, 2).unwrap();
         let expected = [Revision::new(2_000_000, 30), newest].map(|revision| folder.join(name(revision)));
-        assert_eq!(
-            verified(folder, OURS).unwrap(),
-            expected,
-            "a later epoch is newer, whatever its index and its digits"
-        );
+        assert_eq!(paths(folder, OURS), expected, "a later epoch is newer, whatever its index and its digits");
         assert!(others.iter().all(|other| folder.join(other).exists()));
         assert_eq!(fs::read_dir(folder).unwrap().count(), 2 + others.len());
         prune(folder, OURS, 2).unwrap();
-        assert_eq!(verified(folder, OURS).unwrap().len(), 2);
+        assert_eq!(paths(folder, OURS).len(), 2);
     }
 
     #[test]
@@ -284,12 +286,8 @@ mod tests {
         assert_eq!(show(folder, OURS), None, "none of ours is there, so one is due");
         write(folder, &name(Revision::new(1, 30)), OURS);
         prune(folder, OURS, 1).unwrap();
-        assert_eq!(
-            verified(folder, OURS).unwrap(),
-            [folder.join(name(Revision::new(1, 30)))],
-            "it is not the oldest of three"
-        );
-        assert_eq!(verified(folder, theirs).unwrap().len(), 2);
+        assert_eq!(paths(folder, OURS), [folder.join(name(Revision::new(1, 30)))], "it is not the oldest of three");
+        assert_eq!(paths(folder, theirs).len(), 2);
     }
 
     #[test]

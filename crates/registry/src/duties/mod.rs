@@ -1,5 +1,8 @@
 //! What a leader does without being asked: founds the cluster, moves the clock, renews the replay keys, keeps up.
 
+pub(crate) mod kek;
+mod rekey;
+mod retire;
 mod upkeep;
 
 use crate::core::Condition;
@@ -7,6 +10,7 @@ use crate::init::PendingFounding;
 use crate::membership::Following;
 use crate::propose::ProposeError;
 use crate::registry::Registry;
+use kek::Rewrap;
 use latchkey_crypto::draw;
 use latchkey_domain::{DurationMillis, Revision, UnixMillis};
 use latchkey_kms::OsEntropy;
@@ -14,6 +18,8 @@ use latchkey_minting::DrawnKey;
 use latchkey_minting::contexts::RingKind;
 use latchkey_state::{Actor, Command, NewRingKey, Operation, REPLAY_KEY_LIFE, REPLAY_WINDOW, RingPurpose};
 use latchkey_transport::Unavailable;
+use rekey::Rekey;
+use retire::Retire;
 use std::time::Duration;
 use tracing::{debug, info, warn};
 use upkeep::Upkeep;
@@ -35,7 +41,7 @@ pub(crate) async fn run(registry: Registry, mut founding: Option<PendingFounding
     let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut idle, mut skewed, mut upkeep) = (Idle::default(), 0_u32, Upkeep::default());
-    let mut following = Following::default();
+    let (mut following, mut rings) = (Following::default(), Rings::default());
     loop {
         ticks.tick().await;
         if registry.leads() && registry.condition() == Condition::Removed {
@@ -44,7 +50,7 @@ pub(crate) async fn run(registry: Registry, mut founding: Option<PendingFounding
             continue;
         }
         if !registry.leads() || registry.core().unavailable().is_some() {
-            (upkeep, following) = (Upkeep::default(), Following::default());
+            (upkeep, following, rings) = (Upkeep::default(), Following::default(), Rings::default());
             continue;
         }
         // A leader whose clock is wrong refuses every write; the others' may be right.
@@ -57,7 +63,10 @@ pub(crate) async fn run(registry: Registry, mut founding: Option<PendingFounding
         }
         let looked = match look(&registry, &mut founding, &mut idle).await {
             Ok(()) if registry.core().state().cluster().is_some() => match following.step(&registry).await {
-                Ok(()) => upkeep.step(&registry).await,
+                Ok(()) => match upkeep.step(&registry).await {
+                    Ok(()) => rings.step(&registry).await,
+                    failed => failed,
+                },
                 failed => failed,
             },
             looked => looked,
@@ -65,6 +74,22 @@ pub(crate) async fn run(registry: Registry, mut founding: Option<PendingFounding
         if let Err(error) = looked {
             debug!(?error, "a leader's duty waits");
         }
+    }
+}
+
+/// Where the walks over the keyring stand.
+#[derive(Default)]
+struct Rings {
+    rekey: Rekey,
+    rewrap: Rewrap,
+    retire: Retire,
+}
+
+impl Rings {
+    async fn step(&mut self, registry: &Registry) -> Result<(), ProposeError> {
+        self.rewrap.step(registry).await?;
+        self.rekey.step(registry).await?;
+        self.retire.step(registry).await
     }
 }
 
@@ -124,8 +149,8 @@ async fn renew_replay_keys(registry: &Registry) -> Result<(), ProposeError> {
     let older = |at: Option<UnixMillis>, span| at.is_none_or(|at| at.plus(span) <= clock);
     if older(newest.map(|key| key.created_at), REPLAY_WINDOW) {
         let drawn = DrawnKey::draw(&mut OsEntropy, registry.core().cluster(), RingKind::Replay);
-        let wrapped = match registry.kms().wrap(&drawn.place().kek_context(), drawn.key()).await {
-            Ok(wrapped) => drawn.wrapped(wrapped.into_bytes()),
+        let (wrapped, kek) = match registry.wrap_ring_key(&drawn).await {
+            Ok(wrapped) => wrapped,
             Err(error) => {
                 // Nothing stops but the replaying of secrets, once the last replay key is gone.
                 warn!(%error, "no new replay key: the key-encryption key is away");
@@ -136,6 +161,7 @@ async fn renew_replay_keys(registry: &Registry) -> Result<(), ProposeError> {
             id: wrapped.id,
             purpose: RingPurpose::Replay,
             wrapped_by: latchkey_domain::RingNumber(0),
+            kek: Some(kek),
             wrapped: wrapped.wrapped,
         };
         registry.propose(own(registry, Operation::AddRingKey(key)), WITHIN).await?;

@@ -2,6 +2,7 @@
 //! whether whoever gets a vote or leads has caught up. Only the leader knows that, so no replica can judge it in `apply`.
 
 use super::roster::Roster;
+use crate::duties::kek;
 use crate::registry::{Registry, ReplicaStatus};
 use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{DurationMillis, NodeId, Refusal, ReplicaRole, ResourceKind};
@@ -13,11 +14,13 @@ use std::collections::BTreeSet;
 /// writing.
 pub(crate) const CAUGHT_UP_RECORDS_MAX: u64 = 1_000;
 
-/// Refuses a change of membership that is not safe now. `state` and `roster` are the leader's.
+/// Refuses what only the leader can tell is not safe now: a change of membership, and moving the keyring to another
+/// key-encryption key. `state` and `roster` are the leader's.
 pub(crate) fn check(state: &State, roster: &Roster, operation: &Operation) -> Result<(), Refusal> {
     match operation {
         Operation::AdmitReplica(admit) if admit.role == ReplicaRole::Learner => check_new(state, roster, admit),
         Operation::StepReplica(StepReplica { node, step }) => check_step(state, roster, *node, *step),
+        Operation::RewrapRingKeys(keys) => kek::check(roster, keys),
         _ => Ok(()),
     }
 }

@@ -1,5 +1,6 @@
 //! What the leader knows of all replicas, wherever it is asked for.
 
+use crate::holdings::{read_holding, write_holding};
 use crate::leadership::Known;
 use crate::propose::ProposeError;
 use crate::registry::{Registry, ReplicaStatus};
@@ -7,6 +8,7 @@ use crate::types::Member;
 use latchkey_domain::{DurationMillis, NodeId, Revision};
 use latchkey_transport::Unavailable;
 use latchkey_wire::pb::internal::v1 as pb;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the leader is waited for: whoever asks shows what it knows itself instead.
@@ -57,7 +59,7 @@ pub(crate) fn write_roster(roster: Roster) -> pb::RosterResponse {
 }
 
 fn write(status: ReplicaStatus) -> pb::KnownReplica {
-    let ReplicaStatus { node, member, voter, known } = status;
+    let ReplicaStatus { node, member, voter, known, holding } = status;
     let known = known.unwrap_or_default();
     pb::KnownReplica {
         node_id: node.0,
@@ -70,11 +72,13 @@ fn write(status: ReplicaStatus) -> pb::KnownReplica {
         lease_age_ms: known.lease_age.map(DurationMillis::millis),
         clock_offset_ms: known.clock_offset_ms,
         state: known.state,
+        holding: holding.as_deref().map(write_holding),
     }
 }
 
 fn read(known: pb::KnownReplica) -> ReplicaStatus {
     ReplicaStatus {
+        holding: known.holding.as_ref().map(|holding| Arc::new(read_holding(holding))),
         node: NodeId(known.node_id),
         member: Member { region: known.region, raft_address: known.raft_address, address: known.address },
         voter: known.voter,

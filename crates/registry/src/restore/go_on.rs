@@ -4,7 +4,7 @@ use super::error::RestoreError;
 use super::remains::{Entries, Remains};
 use super::swap;
 use crate::backup::in_background;
-use crate::outbox::entry_to_bytes;
+use crate::outbox::{entry_to_bytes, of_newest_log};
 use crate::row_writer::entry_key;
 use crate::sealing::OUTBOX_TABLE;
 use crate::snapshot_file::{self, Frame, Frames, SnapshotError};
@@ -179,6 +179,9 @@ impl Remains {
         if let Some(denials) = &self.denials {
             wait(|done| store.save_word(Word::Denials, denials.clone(), done))?;
         }
+        if let Some(node_key) = &self.node_key {
+            wait(|done| store.save_word(Word::NodeKey, node_key.clone(), done))?;
+        }
         store.set_base(Base { name, index: log_id.index })?;
         Ok(wait(|done| store.sync(done))?)
     }
@@ -186,8 +189,10 @@ impl Remains {
     fn write_entries(&self, ground: &Ground, out: &mut impl std::io::Write) -> Result<(), RestoreError> {
         let progress = ground.state.progress();
         let first = progress.trimmed.map_or(0, |trimmed| trimmed.next.0);
-        let emitted = ground.entries.iter().filter(|entry| entry.sequence.0 >= first);
-        let below = ground.entries.iter().map(|entry| entry.sequence.0).min().unwrap_or(u64::MAX);
+        // Where another log began, its first entry is sequence 0, and none of those that lie there is below that.
+        let entries = of_newest_log(&ground.entries);
+        let emitted = entries.iter().filter(|entry| entry.sequence.0 >= first);
+        let below = entries.iter().map(|entry| entry.sequence.0).min().unwrap_or(u64::MAX);
         Entries::each(&self.entries, first, |frame| {
             // Those that were emitted again are the same, and come below.
             if frame.id[..] < below.to_be_bytes()[..] {

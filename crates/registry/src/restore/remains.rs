@@ -39,6 +39,8 @@ pub struct Remains {
     pub(super) entries: Entries,
     /// What operators denied on the survivor, sealed.
     pub(super) denials: Option<Bytes>,
+    /// The key that the survivor cosigns with, sealed: it goes on with it, and with what it vouched for.
+    pub(super) node_key: Option<Bytes>,
     /// Entries of records that were in the log and not in the rows.
     pub(super) emitted: Vec<Entry>,
 }
@@ -69,6 +71,7 @@ impl Remains {
             keyring,
             entries: Entries::Backup(backup),
             denials: None,
+            node_key: None,
             emitted: Vec::new(),
         }
         .checked()
@@ -105,6 +108,7 @@ impl Remains {
             sealer: core.sealer.clone(),
             keyring: core.keyring.clone(),
             denials: store.word(Word::Denials),
+            node_key: store.word(Word::NodeKey),
             entries: Entries::Store(store),
             emitted: replayed.entries,
         }

@@ -2,6 +2,7 @@
 
 use super::error::RestoreError;
 use crate::core::Core;
+use crate::sealing::is_void;
 use crate::types::{LogCommand, StoredMembership};
 use crate::words::{decode, record_from_pb};
 use latchkey_domain::Revision;
@@ -63,6 +64,10 @@ impl Replayed {
     async fn apply(&mut self, core: &Core, revision: Revision, record: &LogCommand) -> Result<(), RestoreError> {
         for key in &record.introduced {
             core.keyring.add_introduced(key);
+        }
+        if is_void(&self.state, &record.sealed).is_some() {
+            drop(self.state.skip(revision));
+            return Ok(());
         }
         let opened = core.sealer.open_command(&record.sealed).await;
         let command = opened.map_err(|source| RestoreError::Record { index: revision.index, source })?;

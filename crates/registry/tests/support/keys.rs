@@ -23,19 +23,27 @@ pub fn keyspace_name() -> KeyspaceName {
     KeyspaceName::parse("tenants/acme/keyspaces/live").expect("a name")
 }
 
-/// Makes a tenant with a keyspace that keeps dead keys for one second.
-pub async fn make_keyspace(ground: &Ground, replicas: &[&Replica]) {
+/// Makes the tenant alone.
+pub async fn make_tenant(ground: &Ground, replicas: &[&Replica]) {
     let (material, registry) = (Material::new(ground.kms.clone()), &replicas[0].registry);
+    let of = material.cluster(registry, by()).await.expect("a replica answers");
     let drawn = DrawnKey::draw(&mut OsEntropy, ground.cluster, RingKind::Tenant);
     let audit = DrawnKey::draw(&mut OsEntropy, ground.cluster, RingKind::Audit);
     let operation = CreateTenant {
+        contacts: Vec::new(),
         tenant: keyspace_name().parent().tenant,
         display_name: DisplayName::default(),
-        tenant_key: material.wrap(&drawn, by()).await.expect("the KEK is here"),
+        tenant_key: material.wrap(&of, &drawn, by()).await.expect("the KEK is here"),
         audit_key: audit.wrapped_under(Numbered::new(RingNumber(0), drawn.key()), &mut OsEntropy),
     };
     let made = carry_out(replicas, Operation::CreateTenant(operation)).await;
     replicas[0].until("it knows the tenant", |registry| registry.core().state().revision() >= made.revision).await;
+}
+
+/// Makes a tenant with a keyspace that keeps dead keys for one second.
+pub async fn make_keyspace(ground: &Ground, replicas: &[&Replica]) {
+    make_tenant(ground, replicas).await;
+    let (material, registry) = (Material::new(ground.kms.clone()), &replicas[0].registry);
     let tenant = material.tenant(registry, &keyspace_name().parent(), by()).await.expect("a replica answers");
     let tenant_key = material.tenant_key(&tenant, by()).await.expect("the KEK is here");
     let drawn = DrawnKey::draw(&mut OsEntropy, ground.cluster, RingKind::Keyspace);
@@ -57,6 +65,9 @@ pub async fn make_keyspace(ground: &Ground, replicas: &[&Replica]) {
         metadata_bytes_max: u64::MAX,
         self_revocation_off: false,
         import_formats: Box::default(),
+        rotation_policy: None,
+        access_sample_ppm: 0,
+        expiry_notices: None,
     };
     let operation = CreateKeyspace { name: keyspace_name(), settings, data_key };
     let made = carry_out(replicas, Operation::CreateKeyspace(Box::new(operation))).await;
@@ -72,6 +83,16 @@ pub async fn make_keys(ground: &Ground, replicas: &[&Replica], count: usize, exp
 
 /// 500 keys to be made, that live for so long.
 pub async fn new_keys(ground: &Ground, replica: &Replica, expiry: Expiry) -> Operation {
+    new_keys_with_texts(ground, replica, 500, expiry).await.0
+}
+
+/// Some keys to be made, that live for so long, and their texts.
+pub async fn new_keys_with_texts(
+    ground: &Ground,
+    replica: &Replica,
+    count: usize,
+    expiry: Expiry,
+) -> (Operation, Vec<String>) {
     let (material, registry) = (Material::new(ground.kms.clone()), &replica.registry);
     let of = material.keyspace(registry, &keyspace_name(), by()).await.expect("a replica answers");
     let data_key = material.data_key(&of, by()).await.expect("the KEK is here");
@@ -93,7 +114,9 @@ pub async fn new_keys(ground: &Ground, replica: &Replica, expiry: Expiry) -> Ope
         metadata: Metadata::default(),
         not_before: None,
         expiry,
+        rotation_policy: None,
     };
-    let keys = (0..500).map(|_| mint.key(&mut OsEntropy).into_new_key(details.clone()).0).collect();
-    Operation::CreateKeys(CreateKeys { keyspace: keyspace_name(), keys, replay: None })
+    let minted = (0..count).map(|_| mint.key(&mut OsEntropy).into_new_key(details.clone()));
+    let (keys, texts) = minted.map(|(key, text)| (key, text.expose().to_owned())).unzip();
+    (Operation::CreateKeys(CreateKeys { keyspace: keyspace_name(), keys, replay: None }), texts)
 }

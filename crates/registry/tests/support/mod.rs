@@ -1,6 +1,7 @@
 //! Replicas in this process: real storage, real consensus, loopback.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod cut;
 pub mod keys;
 pub mod three;
 
@@ -9,14 +10,14 @@ use latchkey_kms::testing::SwitchableKms;
 use latchkey_registry::{
     Member, NewCluster, Parts, Registry, Timing, init_cluster, init_replica, pending_founding, store_folder,
 };
-use latchkey_storage::{Options, SledStore, Store};
+use latchkey_storage::{OpenError, Options, SledStore, Store};
 use latchkey_telemetry::{Clock, SystemClock};
 use latchkey_transport::{ClusterSecret, Dialer, Limits, Server};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -47,6 +48,8 @@ impl Clock for WrongClock {
 pub struct Ground {
     folder: TempDir,
     pub kms: Arc<SwitchableKms>,
+    /// Those of replicas that have another one than the rest.
+    pub kms_of: Mutex<BTreeMap<NodeId, Arc<SwitchableKms>>>,
     pub secret: ClusterSecret,
     pub members: BTreeMap<NodeId, Member>,
     pub cluster: ClusterId,
@@ -64,8 +67,7 @@ pub struct Replica {
 
 /// An address that was free a moment ago.
 pub fn free_address() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound listener has an address")
+    latchkey_testkit::free_address().expect("loopback has a free port")
 }
 
 fn member(id: u64) -> Member {
@@ -95,13 +97,25 @@ impl Ground {
         for id in 2..=replicas {
             init_replica(&folder.path().join(id.to_string()), NodeId(id), cluster).expect("a new folder");
         }
-        Self { folder, kms, secret, members, cluster, feature_level: None }
+        Self { folder, kms, kms_of: Mutex::default(), secret, members, cluster, feature_level: None }
     }
 
     /// Makes the folder and the addresses of a replica that is to be added.
     pub fn init(&mut self, node: NodeId) -> Member {
         init_replica(&self.data(node), node, self.cluster).expect("a new folder");
         self.members.entry(node).or_insert_with(|| member(node.0)).clone()
+    }
+
+    /// The KMS that a replica starts with.
+    pub fn kms_of(&self, node: NodeId) -> Arc<SwitchableKms> {
+        self.kms_of.lock().expect("no test panics here").get(&node).unwrap_or(&self.kms).clone()
+    }
+
+    /// From its next start on a replica has these KEKs, the one that wraps first.
+    pub fn set_keks(&self, node: NodeId, keks: &[[u8; 32]]) {
+        let kms = SwitchableKms::new(keks[0]);
+        kms.set_keks(keks);
+        self.kms_of.lock().expect("no test panics here").insert(node, Arc::new(kms));
     }
 
     pub fn data(&self, node: NodeId) -> PathBuf {
@@ -113,16 +127,26 @@ impl Ground {
         text.trim().to_owned()
     }
 
-    pub fn open_store(&self, node: NodeId) -> SledStore {
-        SledStore::open(&store_folder(&self.data(node)), &Options::default()).expect("a folder that was made")
-    }
-
     pub async fn start(&self, node: NodeId) -> Replica {
         self.start_with(node, Arc::default()).await
     }
 
     pub async fn start_with(&self, node: NodeId, clock: Arc<WrongClock>) -> Replica {
-        self.start_over(node, clock, Arc::new(self.open_store(node))).await
+        let store = self.open_store(node).await;
+        self.start_over(node, clock, Arc::new(store)).await
+    }
+
+    /// A replica that has just stopped may have a thread that still reads: the folder is closed when that ends.
+    pub async fn open_store(&self, node: NodeId) -> SledStore {
+        let closed = async {
+            loop {
+                match SledStore::open(&store_folder(&self.data(node)), &Options::default()) {
+                    Err(OpenError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
+                    opened => return opened.expect("a folder that was made"),
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), closed).await.expect("whoever stopped lets go of its folder")
     }
 
     /// Over a storage that is given: a test may have one that goes wrong.
@@ -134,7 +158,7 @@ impl Ground {
         });
         let parts = Parts {
             store,
-            kms: self.kms.clone(),
+            kms: self.kms_of(node),
             clock: clock.clone(),
             dialer: Dialer::plain(),
             proof: self.secret.clone().into(),

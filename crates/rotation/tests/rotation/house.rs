@@ -1,13 +1,13 @@
 //! Rotation services over one registry in memory, and issuance beside them to make the keys.
 
 use latchkey_crypto::{KeyText, parse};
-use latchkey_domain::{DurationMillis, UnixMillis};
+use latchkey_domain::{DurationMillis, NodeId, UnixMillis};
 use latchkey_issuance::Handlers as Issuance;
 use latchkey_kms::testing::SwitchableKms;
 use latchkey_link::testing::{BEGAN, MemoryRegistry, Seeded};
 use latchkey_link::{Entrance, Material, Refusals};
 use latchkey_rotation::Handlers;
-use latchkey_state::Worth;
+use latchkey_state::{Actor, Command, Operation, Worth};
 use latchkey_transport::{Server, channel};
 use latchkey_wire::FILE_DESCRIPTOR_SET;
 use latchkey_wire::pb::v1;
@@ -139,6 +139,10 @@ impl House {
     pub(crate) fn advance(&self, span: DurationMillis) {
         self.advanced_ms.fetch_add(span.millis(), Ordering::Relaxed);
         self.registry.advance(span);
+        // As a leader does whose cluster was idle: no stamp may lie more than an hour ahead.
+        let readings = vec![(NodeId(1), self.now())];
+        let operation = Operation::AdvanceClock { readings };
+        self.registry.carry_out(&Command::new(Actor::Replica(NodeId(1)), [0; 32], operation)).unwrap();
     }
 
     pub(crate) fn now(&self) -> UnixMillis {
@@ -200,6 +204,24 @@ pub(crate) fn cancel(name: &str) -> v1::CancelRotationRequest {
 
 pub(crate) fn roll_back(name: &str) -> v1::RollBackRotationRequest {
     v1::RollBackRotationRequest { name: name.to_owned(), ..Default::default() }
+}
+
+pub(crate) fn hold(name: &str) -> v1::HoldRotationRequest {
+    v1::HoldRotationRequest { name: name.to_owned(), ..Default::default() }
+}
+
+pub(crate) fn resume(name: &str) -> v1::ResumeRotationRequest {
+    v1::ResumeRotationRequest { name: name.to_owned(), ..Default::default() }
+}
+
+pub(crate) fn get(name: &str) -> v1::GetRotationRequest {
+    v1::GetRotationRequest { name: name.to_owned() }
+}
+
+/// The fields that an answer names as wrong.
+pub(crate) fn fields<T: std::fmt::Debug>(answer: Result<T, Status>) -> Vec<String> {
+    let details = answer.unwrap_err().get_details_bad_request().expect("fields are named");
+    details.field_violations.into_iter().map(|one| one.field).collect()
 }
 
 pub(crate) fn revoke(name: &str) -> v1::RevokeKeyRequest {

@@ -2,7 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 mod authority;
+mod courses;
+mod driving;
+mod due;
+mod evidence;
+mod expiring;
+mod fragile;
 mod house;
+mod killed;
 mod listing;
 mod racing;
 mod rehearsing;
@@ -10,3 +17,4 @@ mod rotating;
 mod service;
 mod standby;
 mod stepping;
+mod stuck;

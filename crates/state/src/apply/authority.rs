@@ -1,12 +1,14 @@
 //! Who may ask for what: checked again here, in the state that the command meets, whatever the proposing service saw.
 
-use crate::command::{Actor, Command, DirectoryName, Explanation, HolderName, Operation};
+use crate::command::{Actor, Command, Delete, DirectoryName, Explanation, HolderName, Operation};
 use crate::key::Holder;
-use crate::records::Identity;
+use crate::records::{Identity, Replica};
 use crate::state::State;
 use alloc::sync::Arc;
 use latchkey_domain::planted::{self, Plant};
-use latchkey_domain::{DurationMillis, Duty, Grant, IdentityName, KeyName, Refusal, Scope, TenantName, covers};
+use latchkey_domain::{
+    DurationMillis, Duty, Grant, IdentityName, KeyName, NodeId, Refusal, ReplicaRole, Scope, TenantName, covers,
+};
 
 /// Who may end a key's life.
 const REVOKERS: [Duty; 2] = [Duty::Issuer, Duty::Operator];
@@ -14,12 +16,22 @@ const REVOKERS: [Duty; 2] = [Duty::Issuer, Duty::Operator];
 /// The level from which a replica may revoke and suspend on its own account.
 const TAKING_AWAY_LEVEL: u32 = 4;
 
+/// The level from which a replica may destroy anew what was destroyed after the backup that the cluster goes on from.
+const DESTROYING_LEVEL: u32 = 6;
+
 /// The word of the audit service: the only one that may say what it has.
 const AUDIT: &str = "audit";
+
+/// The word of the rotation service: the only one that drives rotations.
+const ROTATION: &str = "rotation";
 
 /// Whether the command's actor holds a grant for it.
 pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
     let name = match &command.actor {
+        // Each replica speaks for itself alone.
+        Actor::Replica(node) if speaks_for_another(*node, &command.operation) => {
+            return Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System });
+        }
         Actor::Replica(_) if command.is_of_replica() => return Ok(()),
         // What was taken away after a backup is taken away again when the cluster goes on from it.
         Actor::Replica(_) if takes_away(state, &command.operation) => return Ok(()),
@@ -64,6 +76,8 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
             all_may_be_given(grants, operation.changes.grants.as_deref().unwrap_or_default())
         }
         Operation::Delete(operation) => match &operation.name {
+            // By then nobody is left in the tenant who could ask why.
+            DirectoryName::Tenant(_) if operation.number.is_some() => need(grants, &[Duty::Root], Scope::System),
             DirectoryName::Tenant(_) => need(grants, &[Duty::Admin], Scope::System),
             DirectoryName::Keyspace(name) => need(grants, &[Duty::Admin], Scope::Tenant(name.parent())),
             DirectoryName::Owner(name) => need(grants, &[Duty::Admin], Scope::Tenant(name.parent())),
@@ -88,6 +102,10 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
         Operation::AdmitReplica(_) | Operation::StepReplica(_) if !command.is_of_replica() => {
             need(grants, &[Duty::Admin], Scope::System)
         }
+        Operation::RotateRingKey(_)
+        | Operation::RewrapRingKeys(_)
+        | Operation::RecordBackup(_)
+        | Operation::BeginAuditLog(_) => need(grants, &[Duty::Admin], Scope::System),
         // Replicas and services ask for these on their own account, and no identity does.
         Operation::Bootstrap(_)
         | Operation::AdvanceClock { .. }
@@ -100,16 +118,42 @@ pub(super) fn check(state: &State, command: &Command) -> Result<(), Refusal> {
         | Operation::AdmitReplica(_)
         | Operation::StepReplica(_)
         | Operation::BeginEpoch(_)
+        | Operation::RedigestVersions(_)
+        | Operation::ResealInners(_)
+        | Operation::SetNodeKey { .. }
+        | Operation::RecordKeptBackups { .. }
+        | Operation::RecordCheckpoint { .. }
         | Operation::Trim(_)
+        | Operation::ClaimRotations(_)
+        | Operation::PlanRotations(_)
+        | Operation::PrepareRotation(_)
+        | Operation::AdvanceRotation(_)
+        | Operation::GiveNotices(_)
+        | Operation::GiveExpiryNotices(_)
         | Operation::RecordDenials(_)
         | Operation::RecordRefusals(_) => Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System }),
     }
 }
 
-/// Whether a replica may ask for this on its own account. Older builds refuse it, so the replicated level decides.
-const fn takes_away(state: &State, operation: &Operation) -> bool {
-    let known = state.progress().feature_level >= TAKING_AWAY_LEVEL;
-    known && matches!(operation, Operation::RevokeKey(_) | Operation::Cut(_) | Operation::SuspendKey(_))
+fn speaks_for_another(asks: NodeId, operation: &Operation) -> bool {
+    let (Operation::SetNodeKey { node, .. } | Operation::RecordKeptBackups { node, .. }) = operation else {
+        return false;
+    };
+    *node != asks
+}
+
+/// Whether a replica may ask for this on its own account. Older builds refuse it, so the replicated level decides. What cannot be
+/// given back it destroys only where it is all that there is: in the first moment after a restore.
+fn takes_away(state: &State, operation: &Operation) -> bool {
+    let level = state.progress().feature_level;
+    match operation {
+        Operation::RevokeKey(_) | Operation::Cut(_) | Operation::SuspendKey(_) => level >= TAKING_AWAY_LEVEL,
+        Operation::Delete(Delete { name: DirectoryName::Tenant(_), destroy: true, number: Some(_), .. }) => {
+            let is_there = |replica: &&Arc<Replica>| replica.role != ReplicaRole::Retired;
+            level >= DESTROYING_LEVEL && state.replicas().filter(is_there).count() == 1
+        }
+        _ => false,
+    }
 }
 
 /// Whoever holds a key may revoke it at once, and do nothing else. That he holds it was checked by whoever proposed.
@@ -125,7 +169,17 @@ fn of_key(name: &KeyName, operation: &Operation) -> Result<(), Refusal> {
 fn of_service(word: &str, operation: &Operation) -> Result<(), Refusal> {
     match operation {
         Operation::RecordRefusals(_) | Operation::RecordDenials(_) => Ok(()),
-        Operation::Trim(_) if word == AUDIT => Ok(()),
+        Operation::Trim(_) | Operation::RecordCheckpoint { .. } if word == AUDIT => Ok(()),
+        Operation::ClaimRotations(_)
+        | Operation::PlanRotations(_)
+        | Operation::PrepareRotation(_)
+        | Operation::AdvanceRotation(_)
+        | Operation::GiveNotices(_)
+        | Operation::GiveExpiryNotices(_)
+            if word == ROTATION =>
+        {
+            Ok(())
+        }
         _ => Err(Refusal::PermissionDenied { duty: Duty::Root, scope: Scope::System }),
     }
 }

@@ -1,6 +1,7 @@
 //! A new epoch: the cluster goes on from a backup or from one replica. Whoever was not taken along is out for good.
 
 use super::Answer;
+use super::audit_log;
 use super::change::now;
 use super::transaction::{Telling, Transaction};
 use crate::command::{Actor, BeginEpoch, EpochOrigin};
@@ -12,6 +13,9 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use latchkey_domain::{NodeId, Refusal, ReplicaRole, ResourceKind, Sequence};
+
+/// The level from which on checkpoints of the audit log are signed.
+const CHECKPOINTS_LEVEL: u32 = 6;
 
 pub(super) fn begin_epoch(transaction: &mut Transaction<'_>, operation: &BeginEpoch) -> Result<Answer, Refusal> {
     let (before, given) = (transaction.progress().last, operation.epoch);
@@ -36,6 +40,8 @@ pub(super) fn begin_epoch(transaction: &mut Transaction<'_>, operation: &BeginEp
         transaction.skip_numbers(audit.size() - transaction.progress().frontier.size());
         transaction.set_frontier(audit.clone());
         transaction.set_trimmed(trimmed);
+    } else if operation.origin == EpochOrigin::Backup && transaction.progress().feature_level >= CHECKPOINTS_LEVEL {
+        audit_log::begin(transaction, given, 0);
     }
     leave_behind(transaction, node, operation);
     let facts = Vec::from([
@@ -58,6 +64,11 @@ fn leave_behind(transaction: &mut Transaction<'_>, node: NodeId, operation: &Beg
         let retired = Replica { role: ReplicaRole::Retired, changed, ..Replica::clone(&other) };
         transaction.put(Row::Replica(Arc::new(retired)));
     }
-    let replica = Replica { node, place: operation.place.clone(), role: ReplicaRole::Voter, admitted, changed };
+    // A folder that is left over has its key still, and its backups; a new replica tells its own.
+    let before = transaction.state().replica(node);
+    let node_key = before.and_then(|replica| replica.node_key);
+    let backups = before.and_then(|replica| replica.backups.clone());
+    let (place, role) = (operation.place.clone(), ReplicaRole::Voter);
+    let replica = Replica { node, place, role, admitted, changed, node_key, backups };
     transaction.put(Row::Replica(Arc::new(replica)));
 }

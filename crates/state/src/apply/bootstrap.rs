@@ -49,6 +49,7 @@ pub(super) fn bootstrap(transaction: &mut Transaction<'_>, operation: &Bootstrap
         &CreateTenant {
             tenant: slug(SYSTEM_TENANT),
             display_name: text("Latchkey itself"),
+            contacts: vec![],
             tenant_key: operation.tenant_key.clone(),
             audit_key: operation.audit_key.clone(),
         },

@@ -6,8 +6,9 @@ use super::transaction::{Telling, Transaction};
 use super::within::{self, Parent};
 use crate::command::{CreateKeys, Expiry, HolderName, KEYS_PER_COMMAND_MAX, NewKey};
 use crate::event::Action;
-use crate::key::{Details, Holder, Key, Rare, Versions};
+use crate::key::{Details, Holder, Key, Rare, SealedInner, Versions};
 use crate::records::{Keyspace, RingPurpose};
+use crate::ring::sealed_under;
 use crate::row::Row;
 use crate::state::State;
 use alloc::borrow::Cow;
@@ -86,6 +87,7 @@ pub(super) fn make(
         return Err(Refusal::AlreadyExists { kind: ResourceKind::Key, name });
     }
     need_ring_key(state, new.pepper, RingPurpose::Pepper)?;
+    need_data_key(state, keyspace, &new.inner)?;
     within::need_allowed(keyspace, &terms.permissions)?;
     within::need_room(state, keyspace, 1, new.metadata.bytes() as u64)?;
     let parent = new.parent.map(|parent| Parent::for_new(state, name, keyspace, parent, now)).transpose()?;
@@ -103,6 +105,11 @@ pub(super) fn make(
     {
         return Err(Refusal::NotBeforeAfterExpiry { not_before, expire_time });
     }
+    // The bound of the policy in force: no later change of it moves this.
+    let policy = new.rotation_policy.as_deref().or(keyspace.settings.rotation_policy.as_deref());
+    let lifetime = policy.and_then(|policy| policy.maximum_lifetime);
+    let mut version = new.first_version(now);
+    version.details.change(|details| details.expires_at = lifetime.map(|lifetime| now.plus(lifetime)));
     Ok(Key {
         id: new.id,
         keyspace: keyspace.number,
@@ -117,9 +124,10 @@ pub(super) fn make(
             metadata: new.metadata.clone(),
             not_before: new.not_before,
             parent: new.parent,
+            rotation_policy: new.rotation_policy.clone(),
             ..Details::default()
         }),
-        versions: Versions::from(new.first_version(now)),
+        versions: Versions::from(version),
     })
 }
 
@@ -136,6 +144,21 @@ pub(super) fn need_ring_key(state: &State, number: RingNumber, purpose: RingPurp
     match state.ring_key(number) {
         Some(key) if key.purpose == purpose => Ok(()),
         Some(_) | None => Err(Refusal::RingKeyGone { number: number.0 }),
+    }
+}
+
+/// The level from which data keys rotate.
+const DATA_KEYS_ROTATE_LEVEL: u32 = 5;
+
+/// An inner digest under a data key that is gone could never be opened again. What names no key that was ever given is
+/// the proposer's affair, as it was before data keys rotated.
+pub(super) fn need_data_key(state: &State, keyspace: &Keyspace, inner: &SealedInner) -> Result<(), Refusal> {
+    let given = |number: &RingNumber| (1..=state.progress().next.ring).contains(&number.0);
+    match sealed_under(inner).filter(given) {
+        Some(number) if state.progress().feature_level >= DATA_KEYS_ROTATE_LEVEL => {
+            need_ring_key(state, number, RingPurpose::Keyspace(keyspace.number))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

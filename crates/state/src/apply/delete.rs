@@ -9,15 +9,16 @@ use super::transaction::{Telling, Transaction};
 use crate::command::{Delete, DirectoryName};
 use crate::event::Action;
 use crate::index::Group;
-use crate::records::Identity;
+use crate::records::{Identity, RingPurpose};
 use crate::row::{Row, RowId};
+use crate::state::State;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use latchkey_domain::{
     BuiltInRole, IdentityName, IdentityNumber, KeyId, KeyspaceName, KeyspaceNumber, OwnerName, Refusal, ResourceKind,
-    RoleName, Scope, TenantName, TenantNumber,
+    RingNumber, RoleName, Scope, TenantName, TenantNumber,
 };
 
 /// Dead keys that one deletion takes with it. Where there are more, their retention has to end first.
@@ -29,7 +30,12 @@ const GRANTEES_MAX: usize = 1_000;
 pub(super) fn delete(transaction: &mut Transaction<'_>, operation: &Delete) -> Result<Answer, Refusal> {
     let etag = operation.etag.as_deref();
     match &operation.name {
-        DirectoryName::Tenant(name) => tenant(transaction, name, etag),
+        DirectoryName::Tenant(name) => match operation.number {
+            Some(number) if transaction.state().tenants().by_number(number).is_none() => {
+                destroy_deleted(transaction, name, number, operation.destroy)
+            }
+            _ => tenant(transaction, name, operation),
+        },
         DirectoryName::Keyspace(name) => keyspace(transaction, name, etag),
         DirectoryName::Owner(name) => owner(transaction, name, etag),
         DirectoryName::Role(name) => role(transaction, name, etag),
@@ -37,12 +43,15 @@ pub(super) fn delete(transaction: &mut Transaction<'_>, operation: &Delete) -> R
     }
 }
 
-/// Its keys in the keyring stay: what is told of it in the audit trail must remain readable.
-fn tenant(transaction: &mut Transaction<'_>, name: &TenantName, etag: Option<&str>) -> Result<Answer, Refusal> {
+/// Its keys in the keyring stay, so that what is told of it in the audit trail remains readable; unless its data is to be destroyed. Then
+/// that is told as the cluster's own, which has a key.
+fn tenant(transaction: &mut Transaction<'_>, name: &TenantName, operation: &Delete) -> Result<Answer, Refusal> {
     not_reserved(*name == TenantName::system(), name)?;
     let state = transaction.state();
-    let tenant = state.tenant(name).ok_or_else(|| not_found(ResourceKind::Tenant, name))?.clone();
-    check_etag(etag, tenant.etag())?;
+    let is_meant = |number| operation.number.is_none_or(|meant| meant == number);
+    let tenant = state.tenant(name).filter(|tenant| is_meant(tenant.number));
+    let tenant = tenant.ok_or_else(|| not_found(ResourceKind::Tenant, name))?.clone();
+    check_etag(operation.etag.as_deref(), tenant.etag())?;
     let number = tenant.number;
     for (holds, count) in [
         (ResourceKind::Keyspace, state.keyspaces().count(number)),
@@ -54,11 +63,55 @@ fn tenant(transaction: &mut Transaction<'_>, name: &TenantName, etag: Option<&st
     }
     take_grants(transaction, ResourceKind::Tenant, &Scope::Tenant(name.clone()))?;
     transaction.delete(RowId::Tenant(number));
-    tell(transaction, Action::TenantDeleted, name, number);
+    if operation.destroy {
+        destroy(transaction, Action::TenantDeleted, name, number);
+    } else {
+        tell(transaction, Action::TenantDeleted, name, number);
+    }
     Ok(Answer::Done)
 }
 
-/// Its prefix is free then, and its data key is gone.
+/// A tenant that was deleted is known by its number alone: what it was called is told as whoever asks says it, since nobody could read
+/// it after. Where nothing is left there is nothing to tell.
+fn destroy_deleted(
+    transaction: &mut Transaction<'_>,
+    name: &TenantName,
+    number: TenantNumber,
+    destroys: bool,
+) -> Result<Answer, Refusal> {
+    not_reserved(*name == TenantName::system(), name)?;
+    let was_given = (1..=transaction.progress().next.tenant).contains(&number.0);
+    if !was_given || !destroys {
+        return Err(not_found(ResourceKind::Tenant, name));
+    }
+    if !keys_of(transaction.state(), number).is_empty() {
+        destroy(transaction, Action::TenantDataDestroyed, name, number);
+    }
+    Ok(Answer::Done)
+}
+
+/// Takes the keys of a tenant out of the keyring. The entry names the last backup that can hold them, as far as the cluster knows.
+fn destroy(transaction: &mut Transaction<'_>, action: Action, name: &TenantName, number: TenantNumber) {
+    let keys = keys_of(transaction.state(), number);
+    keys.iter().for_each(|key| transaction.delete(RowId::RingKey(*key)));
+    transaction.note_tenant_key_gone();
+    let mut facts = vec![("destroyed", number.0.to_string()), ("keys", numbers(&keys))];
+    facts.extend(transaction.state().newest_backup().map(|backup| ("last_backup", backup.to_string())));
+    transaction.emit(action, name.to_string(), Telling { facts, ..Telling::default() });
+}
+
+/// The keys of the keyring that everything of a tenant lies under.
+fn keys_of(state: &State, tenant: TenantNumber) -> Vec<RingNumber> {
+    let purposes = [RingPurpose::Tenant(tenant), RingPurpose::Audit(tenant)];
+    purposes.into_iter().flat_map(|purpose| state.ring_keys_of(purpose)).map(|key| key.number).collect()
+}
+
+fn numbers(keys: &[RingNumber]) -> String {
+    let numbers: Vec<_> = keys.iter().map(|key| key.0.to_string()).collect();
+    numbers.join(" ")
+}
+
+/// Its prefix is free then, and its data key is gone, with any that a rotation had not done with.
 fn keyspace(transaction: &mut Transaction<'_>, name: &KeyspaceName, etag: Option<&str>) -> Result<Answer, Refusal> {
     not_reserved(name.is_management(), name)?;
     let state = transaction.state();
@@ -69,13 +122,17 @@ fn keyspace(transaction: &mut Transaction<'_>, name: &KeyspaceName, etag: Option
     take_dead(transaction, ResourceKind::Keyspace, name, &keys, keyspace.keys)?;
     take_grants(transaction, ResourceKind::Keyspace, &Scope::Keyspace(name.clone()))?;
     transaction.delete(RowId::Keyspace(keyspace.number));
-    transaction.delete(RowId::RingKey(keyspace.data_key));
+    let purpose = RingPurpose::Keyspace(keyspace.number);
+    let data_keys: Vec<_> = transaction.state().ring_keys_of(purpose).map(|key| key.number).collect();
+    data_keys.iter().for_each(|number| transaction.delete(RowId::RingKey(*number)));
     let facts = vec![("prefix", keyspace.settings.prefix.as_str().to_string())];
     let telling = Telling { tenant: Some(keyspace.tenant), facts, ..Telling::default() };
     transaction.emit(Action::KeyspaceDeleted, name.to_string(), telling);
-    let facts = vec![("purpose", "keyspace".to_string())];
-    let subject = alloc::format!("keyring/{}", keyspace.data_key.0);
-    transaction.emit(Action::RingKeyDropped, subject, Telling { facts, ..Telling::default() });
+    for number in data_keys {
+        let facts = vec![("purpose", "keyspace".to_string())];
+        let subject = alloc::format!("keyring/{}", number.0);
+        transaction.emit(Action::RingKeyDropped, subject, Telling { facts, ..Telling::default() });
+    }
     Ok(Answer::Done)
 }
 

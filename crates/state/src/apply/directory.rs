@@ -8,7 +8,9 @@ use crate::command::{CreateIdentity, CreateKeyspace, CreateOwner, CreateTenant, 
 use crate::directory::NO_TENANT;
 use crate::event::Action;
 use crate::records::{Identity, Keyspace, KeyspaceSettings, Owner, RingPurpose, Tenant, TenantQuotas};
+use crate::ring::sealed_under;
 use crate::row::Row;
+use crate::state::State;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -55,6 +57,7 @@ pub(super) fn make_tenant(
         number,
         id: name.tenant.clone(),
         display_name: operation.display_name.clone(),
+        contacts: operation.contacts.clone(),
         quotas: TenantQuotas::default(),
         created_at: transaction.now(),
         changed: None,
@@ -93,6 +96,7 @@ pub(super) fn make_keyspace(transaction: &mut Transaction<'_>, operation: &Creat
     need_room(count, KEYSPACES_MAX, tenant.quotas.keyspaces_max, Quota::KeyspacesOfTenant)?;
     let staleness_max = staleness_max(transaction, settings)?;
     check_lifetimes(settings)?;
+    need_tenant_key(transaction.state(), &tenant, &operation.data_key)?;
     let number = KeyspaceNumber(transaction.next_number(Quota::KeyspacesOfTenant, |next| &mut next.keyspace)?);
     let data_key = wrapped(transaction, RingPurpose::Keyspace(number), tenant.tenant_key, &operation.data_key)?;
     let keyspace = Arc::new(Keyspace {
@@ -115,6 +119,21 @@ pub(super) fn make_keyspace(transaction: &mut Transaction<'_>, operation: &Creat
     ];
     transaction.emit(Action::KeyspaceCreated, name.to_string(), told_of(tenant.number, facts));
     Ok(Answer::Keyspace(keyspace))
+}
+
+/// The level from which keys of tenants rotate.
+const TENANT_KEYS_ROTATE_LEVEL: u32 = 5;
+
+/// A data key that an older key of the tenant wraps would be lost with that. What names no key that was ever given is the
+/// proposer's affair, as it was before keys of tenants rotated.
+fn need_tenant_key(state: &State, tenant: &Tenant, data_key: &WrappedKey) -> Result<(), Refusal> {
+    let given = |number: &RingNumber| (1..=state.progress().next.ring).contains(&number.0);
+    match sealed_under(&data_key.wrapped).filter(given) {
+        Some(number) if number != tenant.tenant_key && state.progress().feature_level >= TENANT_KEYS_ROTATE_LEVEL => {
+            Err(Refusal::RingKeyGone { number: number.0 })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// A default beyond the maximum would refuse every key that asks for none.
@@ -224,7 +243,7 @@ pub(super) fn wrapped(
     wrapped_by: RingNumber,
     key: &WrappedKey,
 ) -> Result<RingNumber, Refusal> {
-    let new = NewRingKey { id: key.id, purpose, wrapped_by, wrapped: key.wrapped.clone() };
+    let new = NewRingKey { id: key.id, purpose, wrapped_by, kek: None, wrapped: key.wrapped.clone() };
     ring::add(transaction, &new)
 }
 

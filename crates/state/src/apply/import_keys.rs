@@ -6,7 +6,7 @@ use super::transaction::{Telling, Transaction};
 use crate::command::{ImportKeys, ImportOutcome, ImportRow, KEYS_PER_COMMAND_MAX, KeyToImport};
 use crate::event::Action;
 use crate::key::{Imported, Key, Suspension};
-use crate::records::Keyspace;
+use crate::records::{Keyspace, RingPurpose};
 use crate::row::Row;
 use crate::state::State;
 use alloc::boxed::Box;
@@ -14,6 +14,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::iter;
 use latchkey_domain::{ImportFormat, ImportRefusal, KeyspaceName, Quota, ReasonText, Refusal, ResourceKind, Terms};
 
 pub(super) fn import_keys(transaction: &mut Transaction<'_>, operation: &ImportKeys) -> Result<Answer, Refusal> {
@@ -27,6 +28,7 @@ pub(super) fn import_keys(transaction: &mut Transaction<'_>, operation: &ImportK
     }
     let not_found = || Refusal::NotFound { kind: ResourceKind::Keyspace, name: name.to_string() };
     let mut keyspace = transaction.state().keyspace(name).ok_or_else(not_found)?.as_ref().clone();
+    operation.keys.iter().try_for_each(|new| need_all_peppers(transaction.state(), new))?;
     let mut last = None;
     let mut rows = Vec::with_capacity(operation.keys.len());
     for new in &operation.keys {
@@ -58,8 +60,13 @@ fn standing(state: &State, keyspace: &Keyspace, formats: &[ImportFormat], new: &
     if !format.may_begin_with(start) {
         return refused(ImportRefusal::StartInvalid);
     }
-    if let Some(found) = state.imported(keyspace.number, &new.key.digest) {
-        let is_same = found.version.digest == new.key.digest
+    let digests = iter::once((new.key.pepper, new.key.digest)).chain(new.also.iter().copied());
+    let found = digests.filter_map(|(pepper, digest)| {
+        let found = state.imported(keyspace.number, &digest)?;
+        (found.version.pepper == pepper).then_some((found, digest))
+    });
+    if let Some((found, digest)) = { found }.next() {
+        let is_same = found.version.digest == digest
             && found.key.imported().is_some_and(|imported| imported.source_id == *source_id);
         return match is_same {
             true => Some(ImportOutcome::Existing(found.key.id, found.version.id)),
@@ -69,6 +76,22 @@ fn standing(state: &State, keyspace: &Keyspace, formats: &[ImportFormat], new: &
     match state.key_of_source(keyspace.number, source_id) {
         Some(_) => refused(ImportRefusal::SourceIdTaken),
         None => None,
+    }
+}
+
+/// The level from which peppers rotate.
+const PEPPERS_ROTATE_LEVEL: u32 = 5;
+
+/// A text that came in under another pepper would not be found by its digest under this one, and would come in twice.
+fn need_all_peppers(state: &State, new: &KeyToImport) -> Result<(), Refusal> {
+    if state.progress().feature_level < PEPPERS_ROTATE_LEVEL {
+        return Ok(());
+    }
+    let told = |number| number == new.key.pepper || new.also.iter().any(|(pepper, _)| *pepper == number);
+    let mut used = state.ring_keys_of(RingPurpose::Pepper).filter(|key| state.ring_uses(key.number).versions > 0);
+    match used.all(|key| told(key.number)) {
+        true => Ok(()),
+        false => Err(Refusal::RingKeyGone { number: new.key.pepper.0 }),
     }
 }
 

@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Display;
-use latchkey_domain::{IdentityName, OwnerName, TenantNumber, UnixMillis};
+use latchkey_domain::{IdentityName, OwnerName, RotationPolicy, TenantNumber, UnixMillis};
 
 /// The facts, sorted by name.
 pub(super) fn of_change(state: &State, old: &Key, new: &Key) -> Vec<(&'static str, String)> {
@@ -26,6 +26,7 @@ pub(super) fn of_change(state: &State, old: &Key, new: &Key) -> Vec<(&'static st
         ("purpose", from_to(&old.purpose(), &new.purpose())),
         ("resources", of_sets(&texts(&old_terms.resources), &texts(&new_terms.resources))),
         ("roles", of_sets(&roles(old), &roles(new))),
+        ("rotation_policy", of_policy(old.rotation_policy(), new.rotation_policy())),
     ]
     .into_iter()
     .filter_map(|(name, change)| Some((name, change?)))
@@ -42,6 +43,18 @@ pub(super) fn names_of_roles(state: &State, key: &Key) -> BTreeSet<String> {
 
 pub(super) fn from_to<T: Display + Eq>(old: &T, new: &T) -> Option<String> {
     (old != new).then(|| format!("{old} -> {new}"))
+}
+
+/// The gist of a policy: what else of it changed is in the record.
+pub(super) fn of_policy(old: Option<&RotationPolicy>, new: Option<&RotationPolicy>) -> Option<String> {
+    let gist = |policy: Option<&RotationPolicy>| match policy {
+        None => "none".to_string(),
+        Some(RotationPolicy { risk, mode, interval, terms, .. }) => {
+            let (interval, overlap) = (interval.millis(), terms.overlap.millis());
+            format!("{} {} interval_ms={interval} overlap_ms={overlap}", risk.as_str(), mode.as_str())
+        }
+    };
+    (old != new).then(|| format!("{} -> {}", gist(old), gist(new)))
 }
 
 fn millis(time: Option<UnixMillis>) -> String {

@@ -1,18 +1,29 @@
 //! What a command does. Total: every decodable command gets an answer, and a refusal is one of them.
 
 mod access;
+mod advance_rotation;
+mod audit_log;
 mod authority;
+mod backups;
 mod begin_epoch;
 mod bootstrap;
 mod change;
+mod checkpoint;
+mod claim_rotations;
 mod clock;
+mod course;
 mod create_keys;
 mod cut;
 mod delete;
 mod directory;
+mod emergency;
+mod expiry_notices;
 mod import_keys;
 mod key_facts;
+mod plan_rotations;
+mod prepare_rotation;
 mod record_denials;
+mod rekey;
 mod remove_dead;
 mod repeat;
 mod replica;
@@ -20,6 +31,7 @@ mod restrict_key;
 mod revoke_key;
 mod revoke_keys;
 mod ring;
+mod ring_rotation;
 mod roles;
 mod rotate_key;
 mod rotation;
@@ -39,7 +51,8 @@ pub use trim::{ENTRIES_WAITING_MAX, ENTRY_WAIT_MAX};
 use crate::command::{Actor, AdmitReplica, Command, ImportRow, Operation, ReplicaStep, StepReplica};
 use crate::event::Entry;
 use crate::key::Key;
-use crate::records::{Identity, Keyspace, Owner, Role, Rotation, Tenant};
+use crate::records::{Identity, Keyspace, Owner, Role, Tenant};
+use crate::rotation::{Rotation, RotationClaim};
 use crate::row::{Changes, Row};
 use crate::state::State;
 use alloc::boxed::Box;
@@ -113,6 +126,8 @@ pub enum Answer {
         /// On a repeat within the replay window, where a version was made: its key text, sealed.
         replay: Option<Box<[u8]>>,
     },
+    /// The claim on driving rotations, taken or renewed.
+    Claim(RotationClaim),
     /// The key, revoked, or with a version revoked.
     Revoked {
         /// The key as it is now.
@@ -240,7 +255,7 @@ fn carry_out(transaction: &mut Transaction<'_>, command: &Command) -> Result<Ans
         Operation::Settle => Ok(settle::settle(transaction)),
         Operation::RemoveDead(keys) => remove_dead::remove_dead(transaction, keys),
         Operation::MarkRevoked(operation) => revoke_keys::mark_revoked(transaction, operation),
-        Operation::Trim(through) => Ok(trim::trim(transaction, *through)),
+        Operation::Trim(through) => trim::trim(transaction, *through),
         Operation::RecordRefusals(refusals) => access::record_refusals(transaction, refusals),
         Operation::RecordDenials(denials) => record_denials::record_denials(transaction, denials),
         Operation::RecordExplanation(explanation) => access::record_explanation(transaction, explanation),
@@ -248,11 +263,30 @@ fn carry_out(transaction: &mut Transaction<'_>, command: &Command) -> Result<Ans
         Operation::AdmitReplica(operation) => replica::admit_replica(transaction, operation),
         Operation::StepReplica(operation) => replica::step_replica(transaction, *operation),
         Operation::BeginEpoch(operation) => begin_epoch::begin_epoch(transaction, operation),
+        Operation::ClaimRotations(operation) => claim_rotations::claim_rotations(transaction, *operation),
+        Operation::PlanRotations(operation) => plan_rotations::plan_rotations(transaction, operation),
+        Operation::PrepareRotation(operation) => prepare_rotation::prepare_rotation(transaction, operation),
+        Operation::AdvanceRotation(operation) => advance_rotation::advance_rotation(transaction, operation),
+        Operation::GiveNotices(operation) => plan_rotations::give_notices(transaction, operation),
+        Operation::GiveExpiryNotices(operation) => expiry_notices::give_expiry_notices(transaction, operation),
+        Operation::RotateRingKey(operation) => ring_rotation::rotate_ring_key(transaction, operation),
+        Operation::RewrapRingKeys(keys) => ring_rotation::rewrap_ring_keys(transaction, keys),
+        Operation::RedigestVersions(operation) => rekey::redigest_versions(transaction, operation),
+        Operation::ResealInners(operation) => rekey::reseal_inners(transaction, operation),
+        Operation::SetNodeKey { node, key } => checkpoint::set_node_key(transaction, *node, *key),
+        Operation::RecordCheckpoint { checkpoint, through } => {
+            checkpoint::record_checkpoint(transaction, checkpoint, *through)
+        }
+        Operation::BeginAuditLog(operation) => audit_log::begin_audit_log(transaction, *operation),
+        Operation::RecordBackup(backup) => backups::record_backup(transaction, backup),
+        Operation::RecordKeptBackups { node, folder } => backups::keep_backups(transaction, *node, folder),
     }
 }
 
 impl Applied {
-    fn refused(revision: Revision, refusal: Refusal) -> Self {
+    /// Of a command that is refused: nothing has changed.
+    #[must_use]
+    pub const fn refused(revision: Revision, refusal: Refusal) -> Self {
         Self {
             answer: Err(refusal),
             revision,
@@ -279,9 +313,28 @@ impl Command {
                 | Operation::RemoveDead(_)
                 | Operation::MarkRevoked(_)
                 | Operation::BeginEpoch(_)
+                | Operation::RedigestVersions(_)
+                | Operation::ResealInners(_)
+                | Operation::SetNodeKey { .. }
+                | Operation::RecordKeptBackups { .. }
                 | Operation::AdmitReplica(AdmitReplica { role: ReplicaRole::Voter, .. })
                 | Operation::StepReplica(StepReplica { step: ReplicaStep::Retire, .. })
-        )
+        ) || self.goes_on_rewrapping()
+    }
+
+    /// Whether it passes while room is short, on the disk or for what waits for audit: what ends something, what makes room, a backup
+    /// for whoever sees that something goes wrong, and what lets another audit service take what waits.
+    #[must_use]
+    pub fn passes_when_room_is_short(&self) -> bool {
+        // Trimming makes room, as far as there is a checkpoint.
+        let makes_room = matches!(self.operation, Operation::Trim(_) | Operation::RecordCheckpoint { .. });
+        let is_way_out = matches!(self.operation, Operation::RecordBackup(_) | Operation::BeginAuditLog(_));
+        makes_room || is_way_out || self.operation.is_emergency() || self.is_of_replica()
+    }
+
+    /// An operator has the first keys wrapped anew, and the leader goes on in its own name.
+    const fn goes_on_rewrapping(&self) -> bool {
+        matches!((&self.operation, &self.actor), (Operation::RewrapRingKeys(_), Actor::Replica(_)))
     }
 
     /// A command of the level that it needs, not yet stamped.

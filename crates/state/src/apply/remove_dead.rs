@@ -116,7 +116,7 @@ impl crate::State {
     /// progress.
     fn removable_versions(&self, keyspace: &Keyspace, key: &Key, now: UnixMillis) -> Vec<VersionId> {
         let rotation = in_progress(self, key);
-        let is_needed = |id: VersionId| rotation.as_ref().is_some_and(|one| one.new == id || one.old == Some(id));
+        let is_needed = |id: VersionId| rotation.as_ref().is_some_and(|one| one.new == Some(id) || one.old == Some(id));
         let is_gone = |version: &&Version| {
             !is_needed(version.id) && version_died_at(version, now).is_some_and(|since| is_over(keyspace, since, now))
         };
@@ -135,5 +135,5 @@ fn died_at(key: &Key, now: UnixMillis) -> Option<UnixMillis> {
 
 fn version_died_at(version: &Version, now: UnixMillis) -> Option<UnixMillis> {
     let revoked = version.revocation().map(|revocation| revocation.effective_at);
-    [revoked, version.retires_at()].into_iter().flatten().min().filter(|at| *at <= now)
+    [revoked, version.ends_at()].into_iter().flatten().min().filter(|at| *at <= now)
 }

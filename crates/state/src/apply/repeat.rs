@@ -58,6 +58,8 @@ pub(super) fn remember(transaction: &mut Transaction<'_>, answer: &Answer) -> Re
     }
     let replay = match &command.operation {
         Operation::CreateKeys(operation) => operation.replay.clone(),
+        // Of a text that is delivered a repeat tells nothing: its box is the rotation's alone, until it has arrived.
+        Operation::RotateKey(operation) if operation.is_delivered() => None,
         Operation::RotateKey(operation) => operation.replay.clone(),
         Operation::PrepareStandby(operation) => operation.replay.clone(),
         _ => None,
@@ -98,7 +100,8 @@ fn identity_of(state: &State, command: &Command) -> Option<IdentityNumber> {
 
 fn subject(answer: &Answer) -> RequestSubject {
     match answer {
-        Answer::Done => RequestSubject::Nothing,
+        // Whoever claims carries no mark: to claim again is to renew.
+        Answer::Done | Answer::Claim(_) => RequestSubject::Nothing,
         Answer::Tenant(tenant) => RequestSubject::Tenant(tenant.number),
         Answer::Keyspace(keyspace) => RequestSubject::Keyspace(keyspace.number),
         Answer::Owner(owner) => RequestSubject::Owner(owner.number),
@@ -205,6 +208,7 @@ mod tests {
         let (display_name, created_at) = (DisplayName::default(), UnixMillis::new(0));
         let (tenant, key) = (TenantNumber(1), RingNumber(1));
         let acme = Tenant {
+            contacts: Vec::new(),
             number: tenant,
             id: slug("acme"),
             display_name: display_name.clone(),

@@ -28,7 +28,15 @@ pub(super) fn admit_replica(transaction: &mut Transaction<'_>, operation: &Admit
         return Err(Refusal::QuotaExceeded { quota: Quota::Replicas, limit: REPLICAS_MAX as u64 });
     }
     let admitted = now(transaction);
-    let replica = Replica { node: *node, place: place.clone(), role: *role, admitted, changed: admitted };
+    let replica = Replica {
+        node: *node,
+        place: place.clone(),
+        role: *role,
+        admitted,
+        changed: admitted,
+        node_key: None,
+        backups: None,
+    };
     transaction.put(Row::Replica(Arc::new(replica)));
     let facts = Vec::from([
         ("address", place.address().to_string()),

@@ -1,4 +1,4 @@
-//! The keyring and the feature level: what the leader itself asks for.
+//! Adding keys to the keyring and destroying them, and the feature level: what the leader itself asks for.
 
 use super::Answer;
 use super::transaction::{Telling, Transaction};
@@ -8,9 +8,11 @@ use crate::records::{RingKey, RingPurpose};
 use crate::row::{Row, RowId};
 use crate::state::State;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
+use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{Quota, Refusal, ResourceKind, RingNumber};
 
 /// What wraps the keys at the top: it lies outside the state.
@@ -45,6 +47,17 @@ fn check_place(state: &State, new: &NewRingKey) -> Result<(), Refusal> {
 
 /// Adds a key and returns its number. Callers have checked what it belongs to.
 pub(super) fn add(transaction: &mut Transaction<'_>, new: &NewRingKey) -> Result<RingNumber, Refusal> {
+    let facts = vec![("purpose", new.purpose.as_str().to_string())];
+    add_as(transaction, new, Action::RingKeyAdded, facts)
+}
+
+/// As [`add`], told in other words.
+pub(super) fn add_as(
+    transaction: &mut Transaction<'_>,
+    new: &NewRingKey,
+    action: Action,
+    facts: Vec<(&'static str, String)>,
+) -> Result<RingNumber, Refusal> {
     let quota = match new.purpose {
         RingPurpose::Keyspace(_) => Quota::KeyspacesOfTenant,
         _ => Quota::Tenants,
@@ -55,6 +68,7 @@ pub(super) fn add(transaction: &mut Transaction<'_>, new: &NewRingKey) -> Result
         id: new.id,
         purpose: new.purpose,
         wrapped_by: new.wrapped_by,
+        kek: new.kek,
         wrapped: new.wrapped.clone(),
         created_at: transaction.now(),
     };
@@ -63,20 +77,36 @@ pub(super) fn add(transaction: &mut Transaction<'_>, new: &NewRingKey) -> Result
         RingPurpose::Tenant(tenant) | RingPurpose::Audit(tenant) => Some(tenant),
         RingPurpose::Log | RingPurpose::Pepper | RingPurpose::Replay | RingPurpose::Keyspace(_) => None,
     };
-    let facts = vec![("purpose", purpose_word(new.purpose).to_string())];
-    transaction.emit(Action::RingKeyAdded, format!("keyring/{}", number.0), Telling { tenant, facts, reason: None });
+    transaction.emit(action, format!("keyring/{}", number.0), Telling { tenant, facts, reason: None });
     Ok(number)
 }
 
-/// Only replay keys are destroyed while anything may still need the others.
+/// The level from which other keys than those of replays are destroyed: once nothing uses them.
+const DESTROYING_LEVEL: u32 = 5;
+
+/// A replay key when its time is over; any other when another took its place and nothing in the state uses it any more.
+/// What lies on the disks of replicas is for the leader to ask before.
 pub(super) fn drop_ring_key(transaction: &mut Transaction<'_>, number: RingNumber) -> Result<Answer, Refusal> {
-    let now = transaction.now();
-    match transaction.state().ring_key(number) {
-        Some(key) if key.purpose == RingPurpose::Replay && key.created_at.plus(crate::REPLAY_KEY_LIFE) <= now => {}
-        Some(_) | None => return Err(Refusal::RingKeyGone { number: number.0 }),
+    let (state, now) = (transaction.state(), transaction.now());
+    let gone = Refusal::RingKeyGone { number: number.0 };
+    let key = state.ring_key(number).ok_or(gone.clone())?.clone();
+    match key.purpose {
+        RingPurpose::Replay if key.created_at.plus(crate::REPLAY_KEY_LIFE) <= now => {}
+        RingPurpose::Replay => return Err(gone),
+        _ if state.progress().feature_level < DESTROYING_LEVEL => return Err(gone),
+        _ => {
+            let uses = state.ring_uses(number).total();
+            let is_used = uses > 0 && !planted::is(Plant::PepperDroppedInUse);
+            if is_used || state.is_current_ring_key(&key) {
+                return Err(Refusal::RingKeyInUse { number: number.0, uses });
+            }
+        }
     }
     transaction.delete(RowId::RingKey(number));
-    let facts = vec![("purpose", purpose_word(RingPurpose::Replay).to_string())];
+    if matches!(key.purpose, RingPurpose::Tenant(_)) {
+        transaction.note_tenant_key_gone();
+    }
+    let facts = vec![("purpose", key.purpose.as_str().to_string())];
     transaction.emit(Action::RingKeyDropped, format!("keyring/{}", number.0), Telling { facts, ..Telling::default() });
     Ok(Answer::Done)
 }
@@ -94,15 +124,4 @@ pub(super) fn raise_feature_level(transaction: &mut Transaction<'_>, level: u32)
         transaction.emit(Action::FeatureLevelRaised, "cluster".to_string(), Telling { facts, ..Telling::default() });
     }
     Ok(Answer::Done)
-}
-
-const fn purpose_word(purpose: RingPurpose) -> &'static str {
-    match purpose {
-        RingPurpose::Log => "log",
-        RingPurpose::Pepper => "pepper",
-        RingPurpose::Replay => "replay",
-        RingPurpose::Tenant(_) => "tenant",
-        RingPurpose::Audit(_) => "audit",
-        RingPurpose::Keyspace(_) => "keyspace",
-    }
 }

@@ -5,7 +5,7 @@ use super::subject::{Subject, said};
 use super::transaction::Transaction;
 use crate::event::Action;
 use crate::key::{Change, Key, Revocation, Version, VersionDetails, Versions};
-use crate::records::Rotation;
+use crate::rotation::Rotation;
 use crate::row::{Row, RowId};
 use crate::state::State;
 use alloc::format;
@@ -13,7 +13,8 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use latchkey_domain::{
-    Quota, ReasonText, Refusal, RevocationReason, RotationId, RotationName, RotationState, UnixMillis, VersionId,
+    Quota, ReasonText, Refusal, ResourceKind, RevocationReason, RotationId, RotationName, RotationState, UnixMillis,
+    VersionId,
 };
 
 /// Versions of one key, dead ones included. The row of a key is read and written whole.
@@ -22,21 +23,16 @@ const VERSIONS_PER_KEY_MAX: usize = 16;
 /// Rotations of one key that have ended and are kept.
 const ENDED_ROTATIONS_MAX: usize = 16;
 
-impl Rotation {
-    /// Changes whenever the rotation does.
-    #[must_use]
-    pub fn etag(&self) -> String {
-        self.changed.etag()
-    }
+/// The level from which a version that waited says since when it is accepted.
+const ACTIVATION_LEVEL: u32 = 5;
 
-    /// How far it is at `now`: an overlap that is over by the clock is over, whether or not that is written down yet.
-    #[must_use]
-    pub fn state_at(&self, now: UnixMillis) -> RotationState {
-        match self.overlap_ends_at {
-            Some(end) if self.state == RotationState::Overlap && end <= now => RotationState::Completed,
-            Some(_) | None => self.state,
-        }
-    }
+/// What else an auditor wants to know of a step.
+pub(super) type Facts = Vec<(&'static str, String)>;
+
+/// The rotation with this name.
+pub(super) fn find(state: &State, name: &RotationName) -> Result<Rotation, Refusal> {
+    let not_found = || Refusal::NotFound { kind: ResourceKind::Rotation, name: name.to_string() };
+    state.rotation(name).map(|rotation| (**rotation).clone()).ok_or_else(not_found)
 }
 
 /// The rotation in progress of a key, as it is written down.
@@ -48,15 +44,24 @@ pub(super) fn name_of(subject: &Subject, rotation: RotationId) -> String {
     RotationName { key: subject.name.clone(), rotation }.to_string()
 }
 
-/// The version that is accepted with no end of its own, if there is one. There is never a second.
+/// The refusal of a step that the rotation is not there for.
+pub(super) fn not_in(subject: &Subject, rotation: &Rotation, now: UnixMillis, expected: &'static str) -> Refusal {
+    Refusal::RotationNotIn { rotation: name_of(subject, rotation.id), state: rotation.state_at(now), expected }
+}
+
+/// The version that is accepted with no end of its own, if there is one. Of the two that a rotation may have before its
+/// overlap it is the old one.
 pub(super) fn active(key: &Key, now: UnixMillis) -> Option<VersionId> {
-    let is_active =
-        |version: &&Version| !version.is_pending() && version.retires_at().is_none() && !is_revoked(version, now);
-    key.versions.iter().find(is_active).map(|version| version.id)
+    key.active_version(now).map(|version| version.id)
 }
 
 pub(super) fn is_revoked(version: &Version, now: UnixMillis) -> bool {
     version.revocation().is_some_and(|revocation| revocation.effective_at <= now)
+}
+
+/// Whether it is, or may still become, accepted.
+pub(super) fn lives(version: &Version, now: UnixMillis) -> bool {
+    !is_revoked(version, now) && version.ends_at().is_none_or(|end| now < end)
 }
 
 pub(super) fn change_version(key: &mut Key, id: VersionId, change: impl FnOnce(&mut VersionDetails)) {
@@ -65,10 +70,22 @@ pub(super) fn change_version(key: &mut Key, id: VersionId, change: impl FnOnce(&
     }
 }
 
-/// The end of an overlap: never later than the end of the key, whatever ends it.
-pub(super) fn earliest_end(key: &Key, time: UnixMillis) -> UnixMillis {
+/// Lets a version that waited be accepted from now on: its age counts from here.
+pub(super) fn accept(transaction: &Transaction<'_>, key: &mut Key, id: VersionId) {
+    let now = transaction.now();
+    let is_told = transaction.progress().feature_level >= ACTIVATION_LEVEL;
+    let made = key.version(id).map(|version| version.created_at);
+    change_version(key, id, |details| {
+        details.pending = false;
+        details.activated_at = (is_told && made != Some(now)).then_some(now);
+    });
+}
+
+/// The end of an overlap: never later than the end of the key, nor than that of the version, whatever ends them.
+pub(super) fn earliest_end(key: &Key, version: VersionId, time: UnixMillis) -> UnixMillis {
     let revoked_at = key.revocation().map(|revocation| revocation.effective_at);
-    [key.expires_at, revoked_at].into_iter().flatten().fold(time, Ord::min)
+    let of_version = key.version(version).and_then(Version::expires_at);
+    [key.expires_at, revoked_at, of_version].into_iter().flatten().fold(time, Ord::min)
 }
 
 /// Puts one more version into a key. Where that is one too many the oldest dead one leaves.
@@ -80,9 +97,7 @@ pub(super) fn add_version(
     let now = transaction.now();
     let mut versions = subject.key.versions.to_vec();
     if versions.len() >= VERSIONS_PER_KEY_MAX {
-        let is_dead =
-            |version: &Version| is_revoked(version, now) || version.retires_at().is_some_and(|end| end <= now);
-        let Some(oldest) = versions.iter().position(is_dead) else {
+        let Some(oldest) = versions.iter().position(|version| !lives(version, now)) else {
             let limit = VERSIONS_PER_KEY_MAX as u64;
             return Err(Refusal::QuotaExceeded { quota: Quota::VersionsOfKey, limit });
         };
@@ -92,6 +107,32 @@ pub(super) fn add_version(
     versions.push(version);
     subject.key.versions = Versions::of(versions).expect("one was pushed");
     Ok(())
+}
+
+/// Revokes a version at once, where it is not revoked by now.
+pub(super) fn revoke_version(
+    transaction: &mut Transaction<'_>,
+    subject: &mut Subject,
+    version: VersionId,
+    reason: RevocationReason,
+    text: &ReasonText,
+) {
+    let now = transaction.now();
+    let revocation = Revocation { effective_at: now, asked_at: now, reason, text: text.clone() };
+    let mut changed = false;
+    change_version(&mut subject.key, version, |details| {
+        changed = bring_forward(&mut details.revocation, &revocation);
+    });
+    if changed {
+        let facts = Vec::from([("effective_at_ms", now.millis().to_string())]);
+        let version = format!("{}/versions/{version}", subject.name);
+        subject.tell_of(transaction, Action::VersionRevoked, version, Some((reason, text.clone())), facts);
+    }
+}
+
+/// Writes down that it changed.
+pub(super) fn touch(transaction: &Transaction<'_>, rotation: &mut Rotation) {
+    rotation.changed = Change { revision: transaction.revision(), at: transaction.now() };
 }
 
 /// Puts a rotation that goes on.
@@ -106,6 +147,19 @@ pub(super) fn put(transaction: &mut Transaction<'_>, subject: &mut Subject, rota
     rotation
 }
 
+/// Tells of a step, and puts the rotation, which goes on.
+pub(super) fn step(
+    transaction: &mut Transaction<'_>,
+    subject: &mut Subject,
+    mut rotation: Rotation,
+    action: Action,
+    facts: Facts,
+) -> Arc<Rotation> {
+    touch(transaction, &mut rotation);
+    tell(transaction, subject, action, &rotation, facts);
+    put(transaction, subject, rotation)
+}
+
 /// Ends a rotation.
 pub(super) fn end(
     transaction: &mut Transaction<'_>,
@@ -113,21 +167,24 @@ pub(super) fn end(
     mut rotation: Rotation,
     state: RotationState,
     text: &ReasonText,
+    facts: Facts,
 ) -> Arc<Rotation> {
     let now = transaction.now();
     rotation.state = state;
     // What the clock completed was over then, whenever it is written down.
     let completed_at = rotation.overlap_ends_at.filter(|_| state == RotationState::Completed);
     rotation.ended_at = Some(completed_at.unwrap_or(now));
-    rotation.changed = Change { revision: transaction.revision(), at: now };
     rotation.text = text.clone();
+    if let Some(course) = &mut rotation.course {
+        (course.hold, course.replay, course.sealed) = (None, None, None);
+    }
     let action = match state {
         RotationState::RolledBack => Action::RotationRolledBack,
         RotationState::Cancelled => Action::RotationCancelled,
+        RotationState::Failed => Action::RotationFailed,
         _ => Action::RotationCompleted,
     };
-    tell(transaction, subject, action, &rotation);
-    put(transaction, subject, rotation)
+    step(transaction, subject, rotation, action, facts)
 }
 
 /// Completes the rotation in progress: the old version is accepted no longer than until now.
@@ -136,8 +193,10 @@ pub(super) fn complete(
     subject: &mut Subject,
     mut rotation: Rotation,
     text: &ReasonText,
+    facts: Facts,
 ) -> Arc<Rotation> {
-    let end_of_overlap = rotation.overlap_ends_at.map_or(transaction.now(), |end| end.min(transaction.now()));
+    let now = transaction.now();
+    let end_of_overlap = rotation.clock_end().map_or(now, |end| end.min(now));
     rotation.overlap_ends_at = Some(end_of_overlap);
     if let Some(old) = rotation.old {
         change_version(&mut subject.key, old, |details| {
@@ -145,33 +204,42 @@ pub(super) fn complete(
             details.retires_at = Some(retires_at);
         });
     }
-    end(transaction, subject, rotation, RotationState::Completed, text)
+    end(transaction, subject, rotation, RotationState::Completed, text, facts)
 }
 
-/// Gives up the rotation in progress: a standby is revoked, and both versions of an overlap stay what they are.
+/// Gives up the rotation in progress, and its new version with it; both versions of an overlap stay what they are.
 pub(super) fn cancel(
     transaction: &mut Transaction<'_>,
     subject: &mut Subject,
     rotation: Rotation,
     text: &ReasonText,
 ) -> Arc<Rotation> {
-    if rotation.state.has_standby() {
-        revoke_standby(transaction, subject, rotation.new, text);
+    if let Some(new) = rotation.new.filter(|_| !rotation.overlaps()) {
+        revoke_version(transaction, subject, new, RevocationReason::Superseded, text);
     }
-    end(transaction, subject, rotation, RotationState::Cancelled, text)
+    end(transaction, subject, rotation, RotationState::Cancelled, text, Vec::new())
 }
 
-/// A key that is revoked takes its rotation in progress with it.
+/// A key that is revoked takes its rotation in progress with it. A new version that is accepted already lives as long as
+/// the key does: there may be a while left for both.
 pub(super) fn cancel_with_key(transaction: &mut Transaction<'_>, subject: &mut Subject, text: &ReasonText) {
-    if let Some(rotation) = in_progress(transaction.state(), &subject.key) {
-        settle_or(transaction, subject, rotation, |transaction, subject, rotation| {
-            cancel(transaction, subject, rotation, text);
-        });
+    settle(transaction, subject);
+    let Some(rotation) = in_progress(transaction.state(), &subject.key) else { return };
+    if rotation.new.and_then(|new| subject.key.version(new)).is_some_and(Version::is_pending) {
+        cancel(transaction, subject, rotation, text);
+    } else {
+        // Of two that are accepted one has an end: here it is that of the key.
+        if let Some(old) = rotation.old.filter(|_| rotation.has_two_active()) {
+            let ends_at = earliest_end(&subject.key, old, UnixMillis::LAST);
+            change_version(&mut subject.key, old, |details| details.retires_at = Some(ends_at));
+        }
+        end(transaction, subject, rotation, RotationState::Cancelled, text, Vec::new());
     }
 }
 
-/// A version that is revoked at once takes its rotation with it: without a standby there is nothing to begin, and
-/// without the old version nothing to overlap with. A rotation whose new version died can still be rolled back.
+/// A version that is revoked at once takes its rotation with it: without a new version there is nothing to begin, and
+/// without the old one nothing to overlap with. One whose new secret is still on its way to its consumers goes on until
+/// they have it. A rotation whose new version died in the overlap can still be rolled back.
 pub(super) fn end_with_version(
     transaction: &mut Transaction<'_>,
     subject: &mut Subject,
@@ -183,56 +251,39 @@ pub(super) fn end_with_version(
     if !subject.key.version(version).is_some_and(|version| is_revoked(version, now)) {
         return;
     }
-    if rotation.state.has_standby() && rotation.new == version {
-        end(transaction, subject, rotation, RotationState::Cancelled, text);
-    } else if rotation.state.overlaps() && rotation.old == Some(version) {
-        complete(transaction, subject, rotation, text);
+    let waits = |new: VersionId| subject.key.version(new).is_some_and(Version::is_pending);
+    if rotation.new == Some(version) && !rotation.overlaps() {
+        end(transaction, subject, rotation, RotationState::Cancelled, text, Vec::new());
+    } else if rotation.old == Some(version) && rotation.new.is_some_and(|new| !waits(new)) && rotation.is_in_place() {
+        complete(transaction, subject, rotation, text, Vec::new());
     }
 }
 
 /// Writes down that an overlap is over, where it is.
 pub(super) fn settle(transaction: &mut Transaction<'_>, subject: &mut Subject) {
-    if let Some(rotation) = in_progress(transaction.state(), &subject.key) {
-        settle_or(transaction, subject, rotation, |_, _, _| ());
-    }
-}
-
-fn settle_or(
-    transaction: &mut Transaction<'_>,
-    subject: &mut Subject,
-    rotation: Rotation,
-    otherwise: impl FnOnce(&mut Transaction<'_>, &mut Subject, Rotation),
-) {
-    if rotation.state != RotationState::Completed && rotation.state_at(transaction.now()) == RotationState::Completed {
+    let Some(rotation) = in_progress(transaction.state(), &subject.key) else { return };
+    if rotation.state_at(transaction.now()) == RotationState::Completed {
         // Nobody asked for it: what was said last still stands.
         let text = rotation.text.clone();
-        complete(transaction, subject, rotation, &text);
-    } else {
-        otherwise(transaction, subject, rotation);
+        complete(transaction, subject, rotation, &text, Vec::new());
     }
 }
 
-pub(super) fn tell(transaction: &mut Transaction<'_>, subject: &Subject, action: Action, rotation: &Rotation) {
-    let mut facts = Vec::from([("new_version", rotation.new.to_string())]);
+pub(super) fn tell(
+    transaction: &mut Transaction<'_>,
+    subject: &Subject,
+    action: Action,
+    rotation: &Rotation,
+    more: Facts,
+) {
+    let mut facts = Vec::new();
+    facts.extend(rotation.new.map(|new| ("new_version", new.to_string())));
     facts.extend(rotation.old.map(|old| ("old_version", old.to_string())));
     facts.extend(rotation.overlap_ends_at.map(|end| ("overlap_ends_at_ms", end.millis().to_string())));
     facts.extend(said(&rotation.text));
+    facts.extend(more);
+    facts.sort_by_key(|(name, _)| *name);
     subject.tell_of(transaction, action, name_of(subject, rotation.id), None, facts);
-}
-
-fn revoke_standby(transaction: &mut Transaction<'_>, subject: &mut Subject, standby: VersionId, text: &ReasonText) {
-    let now = transaction.now();
-    let reason = RevocationReason::Superseded;
-    let revocation = Revocation { effective_at: now, asked_at: now, reason, text: text.clone() };
-    let mut changed = false;
-    change_version(&mut subject.key, standby, |details| {
-        changed = bring_forward(&mut details.revocation, &revocation);
-    });
-    if changed {
-        let facts = Vec::from([("effective_at_ms", now.millis().to_string())]);
-        let version = format!("{}/versions/{standby}", subject.name);
-        subject.tell_of(transaction, Action::VersionRevoked, version, Some((reason, text.clone())), facts);
-    }
 }
 
 /// Of too many rotations that have ended the oldest leaves.

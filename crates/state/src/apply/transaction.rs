@@ -2,7 +2,7 @@
 
 use crate::command::{Actor, Command};
 use crate::event::{Action, EVENT_FORMAT, Entry, Event};
-use crate::records::{NextNumbers, Progress, Trimmed};
+use crate::records::{AuditCheckpoint, NextNumbers, Progress, Trimmed};
 use crate::row::{Changes, Row, RowId};
 use crate::state::State;
 use alloc::string::String;
@@ -10,6 +10,9 @@ use alloc::vec::Vec;
 use latchkey_crypto::opening;
 use latchkey_domain::{Quota, ReasonText, Refusal, Revision, RevocationReason, Sequence, TenantNumber, UnixMillis};
 use latchkey_transparency::{Frontier, commitment, leaf_hash};
+
+/// The level from which the state knows up to where logs have to be purged.
+const PURGING_LEVEL: u32 = 6;
 
 pub(super) struct Transaction<'a> {
     state: &'a mut State,
@@ -99,6 +102,32 @@ impl<'a> Transaction<'a> {
 
     pub(super) const fn set_trimmed(&mut self, trimmed: Trimmed) {
         self.progress.trimmed = Some(trimmed);
+    }
+
+    pub(super) const fn set_checkpoint(&mut self, checkpoint: AuditCheckpoint) {
+        self.progress.checkpoint = Some(checkpoint);
+    }
+
+    /// From now on this is another log, and no checkpoint of the last one is of it. `index` is that of the record which begins
+    /// it, where its epoch does not.
+    pub(super) const fn name_tree(&mut self, epoch: u64, index: u64) {
+        self.progress.tree_epoch = epoch;
+        self.progress.tree_index = index;
+        self.progress.checkpoint = None;
+    }
+
+    /// The tree begins again with nothing, and the next entry is its first. Nobody has said that he has any of it.
+    pub(super) fn empty_tree(&mut self) {
+        self.progress.frontier = Frontier::default();
+        self.progress.trimmed = None;
+    }
+
+    /// A key of a tenant has left the keyring with this record: what brought it along must not stay in any log. Older builds know
+    /// nothing of that.
+    pub(super) fn note_tenant_key_gone(&mut self) {
+        if self.progress.feature_level >= PURGING_LEVEL {
+            self.progress.tenant_keys_gone = Some(self.revision);
+        }
     }
 
     /// Goes on with another tree, which begins with this one.

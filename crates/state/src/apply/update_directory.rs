@@ -3,16 +3,17 @@
 use super::Answer;
 use super::change::{self, check_etag, facts, not_found, of_grants};
 use super::directory::{check_lifetimes, scopes_exist, staleness_max};
-use super::key_facts::{from_to, of_sets, texts};
+use super::key_facts::{from_to, of_policy, of_sets, texts};
 use super::transaction::{Telling, Transaction};
 use crate::command::{KeyspaceChanges, UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateTenant};
 use crate::event::Action;
 use crate::records::{Identity, Keyspace, KeyspaceSettings, Owner, Tenant, TenantQuotas};
 use crate::row::Row;
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{DurationMillis, LastKnownMax, Refusal, ResourceKind, TenantNumber, UnixMillis};
+use latchkey_domain::{DisplayName, DurationMillis, LastKnownMax, Refusal, ResourceKind, TenantNumber, UnixMillis};
 
 pub(super) fn update_tenant(transaction: &mut Transaction<'_>, operation: &UpdateTenant) -> Result<Answer, Refusal> {
     let name = &operation.name;
@@ -21,11 +22,13 @@ pub(super) fn update_tenant(transaction: &mut Transaction<'_>, operation: &Updat
     let mut new = Tenant::clone(&old);
     set(&mut new.display_name, operation.changes.display_name.as_ref());
     set(&mut new.quotas, operation.changes.quotas.as_ref());
+    set(&mut new.contacts, operation.changes.contacts.as_ref());
     if new == *old {
         return Ok(Answer::Tenant(old));
     }
     new.changed = Some(change::now(transaction));
     let facts = facts([
+        ("contacts", of_sets(&contacts(&old.contacts), &contacts(&new.contacts))),
         ("display_name", from_to(&old.display_name.as_str(), &new.display_name.as_str())),
         ("quotas", from_to(&quotas(&old.quotas), &quotas(&new.quotas))),
     ]);
@@ -105,9 +108,8 @@ pub(super) fn update_owner(transaction: &mut Transaction<'_>, operation: &Update
         return Ok(Answer::Owner(old));
     }
     new.changed = Some(change::now(transaction));
-    let contacts = |owner: &Owner| owner.contacts.iter().map(|contact| contact.as_str().to_string()).collect();
     let facts = facts([
-        ("contacts", of_sets(&contacts(&old), &contacts(&new))),
+        ("contacts", of_sets(&contacts(&old.contacts), &contacts(&new.contacts))),
         ("display_name", from_to(&old.display_name.as_str(), &new.display_name.as_str())),
     ]);
     let new = Arc::new(new);
@@ -161,6 +163,9 @@ fn change_settings(settings: &mut KeyspaceSettings, changes: &KeyspaceChanges) {
     set(&mut settings.metadata_bytes_max, changes.metadata_bytes_max.as_ref());
     set(&mut settings.self_revocation_off, changes.self_revocation_off.as_ref());
     set(&mut settings.import_formats, changes.import_formats.as_ref());
+    set(&mut settings.rotation_policy, changes.rotation_policy.as_ref());
+    set(&mut settings.access_sample_ppm, changes.access_sample_ppm.as_ref());
+    set(&mut settings.expiry_notices, changes.expiry_notices.as_ref());
 }
 
 pub(super) fn set<T: Clone>(value: &mut T, change: Option<&T>) {
@@ -172,25 +177,39 @@ pub(super) fn set<T: Clone>(value: &mut T, change: Option<&T>) {
 fn facts_of_keyspace(old: &Keyspace, new: &Keyspace) -> Vec<(&'static str, String)> {
     let (was, is) = (&old.settings, &new.settings);
     facts([
+        ("access_sample_ppm", from_to(&was.access_sample_ppm, &is.access_sample_ppm)),
         ("allowed_permissions", of_sets(&texts(&was.allowed_permissions), &texts(&is.allowed_permissions))),
         ("allowed_roles", of_sets(&texts(&was.allowed_roles), &texts(&is.allowed_roles))),
         ("dead_retention_ms", from_to(&was.dead_retention.millis(), &is.dead_retention.millis())),
         ("default_lifetime_ms", from_to(&span(was.default_lifetime), &span(is.default_lifetime))),
         ("display_name", from_to(&was.display_name.as_str(), &is.display_name.as_str())),
+        ("expiry_notices_ms", from_to(&notices(was), &notices(is))),
         ("import_formats", of_sets(&texts(&was.import_formats), &texts(&is.import_formats))),
         ("keys_max", from_to(&most(was.keys_max), &most(is.keys_max))),
         ("last_known_max_ms", from_to(&beyond(was), &beyond(is))),
         ("maximum_lifetime_ms", from_to(&span(was.maximum_lifetime), &span(is.maximum_lifetime))),
         ("metadata_bytes_max", from_to(&most(was.metadata_bytes_max), &most(is.metadata_bytes_max))),
         ("networks", of_sets(&texts(&was.networks), &texts(&is.networks))),
+        ("rotation_policy", of_policy(was.rotation_policy.as_deref(), is.rotation_policy.as_deref())),
         ("self_revocation_off", from_to(&was.self_revocation_off, &is.self_revocation_off)),
         ("staleness_max_ms", from_to(&old.staleness_max.millis(), &new.staleness_max.millis())),
         ("versions_max", from_to(&most(was.versions_max), &most(is.versions_max))),
     ])
 }
 
+fn contacts(contacts: &[DisplayName]) -> BTreeSet<String> {
+    contacts.iter().map(|contact| contact.as_str().to_string()).collect()
+}
+
 fn span(span: Option<DurationMillis>) -> String {
     span.map_or_else(|| "none".to_string(), |span| span.millis().to_string())
+}
+
+/// `default`, `none`, or the spans.
+fn notices(settings: &KeyspaceSettings) -> String {
+    let Some(notices) = &settings.expiry_notices else { return "default".to_string() };
+    let spans: Vec<_> = notices.spans().iter().map(|span| span.millis().to_string()).collect();
+    if spans.is_empty() { "none".to_string() } else { spans.join(",") }
 }
 
 fn beyond(settings: &KeyspaceSettings) -> String {

@@ -34,6 +34,11 @@ pub(super) fn update_key(transaction: &mut Transaction<'_>, operation: &UpdateKe
         let revision = transaction.revision();
         subject.key.details.change(|details| details.placed = Some(revision));
     }
+    if before.expires_at != subject.key.expires_at && transaction.state().tells_of_expiry() {
+        // Whoever moved it knows that it is so near: notices that would have come before this are not owed.
+        let told = subject.key.expires_at.map(|_| transaction.now());
+        subject.key.details.change(|details| details.expiry_told_through = told);
+    }
     let facts = key_facts::of_change(transaction.state(), &before, &subject.key);
     subject.touch(transaction);
     subject.tell(transaction, Action::KeyUpdated, facts);
@@ -63,6 +68,9 @@ impl Changing<'_> {
         key.details.change(|details| {
             details.purpose = self.changes.purpose.clone().unwrap_or_else(|| details.purpose.clone());
             details.not_before = self.changes.not_before.unwrap_or(details.not_before);
+            if let Some(policy) = &self.changes.rotation_policy {
+                details.rotation_policy.clone_from(policy);
+            }
         });
         self.change_expiry(key, parent.as_ref())?;
         match (key.not_before(), key.expires_at) {

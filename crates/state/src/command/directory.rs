@@ -1,12 +1,28 @@
 //! Commands on the directory. A change is an `Option`: absent leaves what is there.
 
+use crate::command::WrappedKey;
 use crate::records::{StalenessPolicy, TenantQuotas};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use latchkey_domain::{
-    DisplayName, DurationMillis, Grant, IdentityName, ImportFormat, KeyspaceName, MethodSet, NetworkSet, OwnerName,
-    PermissionSet, RoleName, Slug, TenantName,
+    DisplayName, DurationMillis, ExpiryNotices, Grant, IdentityName, ImportFormat, KeyspaceName, MethodSet, NetworkSet,
+    OwnerName, PermissionSet, RoleName, RotationPolicy, Slug, TenantName, TenantNumber,
 };
+
+/// Makes a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTenant {
+    /// Its id.
+    pub tenant: Slug,
+    /// What people call it.
+    pub display_name: DisplayName,
+    /// Where notices go; none before feature level 6.
+    pub contacts: Vec<DisplayName>,
+    /// Wrapped by the KEK.
+    pub tenant_key: WrappedKey,
+    /// Wrapped by the tenant key; its ciphertext names the number 0, since the tenant key has none yet.
+    pub audit_key: WrappedKey,
+}
 
 /// What of a tenant changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +31,14 @@ pub struct TenantChanges {
     pub display_name: Option<DisplayName>,
     /// Its bounds, all of them.
     pub quotas: Option<TenantQuotas>,
+    /// Where notices go.
+    pub contacts: Option<Vec<DisplayName>>,
+}
+
+impl TenantChanges {
+    pub(crate) fn is_of_level_6(&self) -> bool {
+        self.contacts.as_ref().is_some_and(|contacts| !contacts.is_empty())
+    }
 }
 
 /// Changes a tenant.
@@ -59,9 +83,25 @@ pub struct KeyspaceChanges {
     pub self_revocation_off: Option<bool>,
     /// See [`crate::KeyspaceSettings::import_formats`].
     pub import_formats: Option<Box<[ImportFormat]>>,
+    /// See [`crate::KeyspaceSettings::rotation_policy`]; cleared: whenever somebody asks.
+    pub rotation_policy: Option<Option<Box<RotationPolicy>>>,
+    /// See [`crate::KeyspaceSettings::access_sample_ppm`].
+    pub access_sample_ppm: Option<u32>,
+    /// See [`crate::KeyspaceSettings::expiry_notices`]; cleared: the default.
+    pub expiry_notices: Option<Option<ExpiryNotices>>,
 }
 
 impl KeyspaceChanges {
+    pub(crate) fn is_of_level_6(&self) -> bool {
+        let tells = self.expiry_notices.as_ref().is_some_and(Option::is_some);
+        self.access_sample_ppm.is_some_and(|ppm| ppm != 0) || tells
+    }
+
+    /// That there shall be no policy is what every build knows.
+    pub(crate) fn is_of_level_5(&self) -> bool {
+        self.rotation_policy.as_ref().is_some_and(Option::is_some)
+    }
+
     /// That a keyspace shall refuse is what every build knows.
     pub(crate) fn is_of_level_4(&self) -> bool {
         self.staleness_policy.is_some_and(StalenessPolicy::is_of_level_4)
@@ -180,4 +220,8 @@ pub struct Delete {
     pub name: DirectoryName,
     /// Refuse unless this is its etag.
     pub etag: Option<Box<str>>,
+    /// Of a tenant: destroy its keys too, and with them all that was ever sealed under them. Of anything else it says nothing.
+    pub destroy: bool,
+    /// Of a tenant: only if this is its number. It may be one that was deleted before, whoever has its name now.
+    pub number: Option<TenantNumber>,
 }

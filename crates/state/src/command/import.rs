@@ -3,7 +3,8 @@
 use super::NewKey;
 use crate::key::Imported;
 use alloc::vec::Vec;
-use latchkey_domain::{ImportFormat, ImportRefusal, KeyId, KeyspaceName, VersionId};
+use latchkey_crypto::Digest;
+use latchkey_domain::{ImportFormat, ImportRefusal, KeyId, KeyspaceName, RingNumber, VersionId};
 
 /// Makes keys that another system made: the good rows, all or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct KeyToImport {
     pub imported: Imported,
     /// Whether it comes in suspended.
     pub suspended: bool,
+    /// The same digest under the other peppers that are in use: the text may have come in under one of them.
+    pub also: Vec<(RingNumber, Digest)>,
 }
 
 /// What became of a row.

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use latchkey_domain::{
     DisplayName, DurationMillis, KeyId, KeyName, KeyspaceName, Metadata, MethodSet, NetworkSet, PermissionSet, Purpose,
-    ReasonText, ResourceSet, RevocationReason, Slug, UnixMillis,
+    ReasonText, ResourceSet, RevocationReason, RotationPolicy, Slug, UnixMillis,
 };
 
 /// The longest restriction: 90 days.
@@ -45,6 +45,15 @@ pub struct KeyChanges {
     pub not_before: Option<Option<UnixMillis>>,
     /// When it ends.
     pub expiry: Option<ExpiryChange>,
+    /// When its secret is to be replaced, and how; cleared: as the keyspace says.
+    pub rotation_policy: Option<Option<Box<RotationPolicy>>>,
+}
+
+impl KeyChanges {
+    /// That there shall be no policy is what every build knows.
+    pub(crate) fn is_of_level_5(&self) -> bool {
+        self.rotation_policy.as_ref().is_some_and(Option::is_some)
+    }
 }
 
 /// Changes a key.

@@ -2,19 +2,28 @@
 //! are made by apply, and no plaintext secret is ever in one.
 
 mod authority;
+mod cut;
 mod denial;
 mod directory;
+mod driver;
 mod epoch;
 mod import;
 mod keys;
+mod level;
 mod replica;
+mod ring;
 mod rotation;
 mod upkeep;
 
+pub use cut::{Cut, CutScope};
 pub use denial::{DENIALS_PER_COMMAND_MAX, DenialStep, FollowUp, LocalDenial, RecordedDenial};
 pub use directory::{
-    CreateRole, Delete, DirectoryName, IdentityChanges, KeyspaceChanges, OwnerChanges, RoleChanges, TenantChanges,
-    UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant,
+    CreateRole, CreateTenant, Delete, DirectoryName, IdentityChanges, KeyspaceChanges, OwnerChanges, RoleChanges,
+    TenantChanges, UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant,
+};
+pub use driver::{
+    AdvanceRotation, CALLERS_MAX, CLAIM_LIFE_MAX, Caller, ClaimRotations, DriverStep, Evidence, GiveNotices,
+    PLANS_PER_COMMAND_MAX, PlanRotations, PlannedRotation, PrepareRotation,
 };
 pub use epoch::{BeginEpoch, EpochOrigin};
 pub use import::{ImportKeys, ImportOutcome, ImportRow, KeyToImport};
@@ -22,24 +31,29 @@ pub use keys::{
     End, ExpiryChange, KeyChanges, RESTRICTION_MAX, RestrictKey, ResumeKey, RevokeKeys, SuspendKey, UpdateKey,
 };
 pub use replica::{AdmitReplica, REPLICAS_MAX, ReplicaStep, StepReplica};
-pub use rotation::{NewVersion, OVERLAP_DEFAULT, OVERLAP_MAX, PrepareStandby, RotateKey, RotationStep, StepRotation};
+pub use ring::{
+    NewRingKey, REKEYED_PER_COMMAND_MAX, RING_KEYS_OF_PURPOSE_MAX, RedigestVersions, ResealInners, RewrappedKey,
+    WrappedKey, bootstrap_ring,
+};
+pub use rotation::{NewCourse, NewVersion, OVERLAP_DEFAULT, PrepareStandby, RotateKey, RotationStep, StepRotation};
 pub use upkeep::{
     Explanation, GatheredRefusal, MarkRevoked, REFUSALS_PER_COMMAND_MAX, RevokedScope, SUBJECT_BYTES_MAX,
 };
 
+use crate::backups::{Backup, ReplicaBackups};
 use crate::key::{Rare, SealedInner, Version};
-use crate::records::{KeyspaceSettings, RingPurpose};
+use crate::records::{AuditCheckpoint, KeyspaceSettings};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use latchkey_domain::{
     ClusterId, DisplayName, DurationMillis, Grant, IdentityName, KeyId, KeyName, KeyspaceName, KeyspaceNumber,
-    Metadata, NodeId, OwnerName, Purpose, ReasonText, RevocationReason, RingNumber, RoleName, Sequence, Slug,
-    TenantName, Terms, UnixMillis, VersionId,
+    Metadata, NodeId, OwnerName, Purpose, ReasonText, RevocationReason, RingNumber, RotationPolicy, Sequence, Slug,
+    Terms, UnixMillis, VersionId,
 };
 
 /// The feature level of this build: the newest commands that its `apply` knows. Never asked within `apply`, where the
 /// replicated level decides: builds of two ages run side by side.
-pub const FEATURE_LEVEL_NEWEST: u32 = 4;
+pub const FEATURE_LEVEL_NEWEST: u32 = 6;
 
 /// Keys that one command may make. Keeps one apply at a few milliseconds.
 pub const KEYS_PER_COMMAND_MAX: usize = 1_000;
@@ -123,7 +137,7 @@ pub enum Operation {
     Cut(Cut),
     /// Adds a key to the keyring.
     AddRingKey(NewRingKey),
-    /// Destroys a replay key.
+    /// Destroys a key of the keyring that nothing needs any more.
     DropRingKey(RingNumber),
     /// Lets newer commands pass.
     RaiseFeatureLevel(u32),
@@ -155,7 +169,7 @@ pub enum Operation {
     RotateKey(Box<RotateKey>),
     /// Makes a version that is kept ready.
     PrepareStandby(Box<PrepareStandby>),
-    /// Completes, cancels or rolls back a rotation.
+    /// Completes, cancels, holds, resumes or rolls back a rotation.
     StepRotation(StepRotation),
     /// Carries out what the clock has brought about: overlaps and restrictions that have ended.
     Settle,
@@ -179,115 +193,76 @@ pub enum Operation {
     StepReplica(StepReplica),
     /// Begins an epoch.
     BeginEpoch(Box<BeginEpoch>),
+    /// Takes or renews the claim on driving rotations.
+    ClaimRotations(ClaimRotations),
+    /// Plans rotations of keys that are due.
+    PlanRotations(PlanRotations),
+    /// Makes the new version of a planned rotation.
+    PrepareRotation(Box<PrepareRotation>),
+    /// Takes a rotation one step on.
+    AdvanceRotation(Box<AdvanceRotation>),
+    /// Writes down that notice was given that keys are due.
+    GiveNotices(GiveNotices),
+    /// Writes down that notice was given that keys end.
+    GiveExpiryNotices(GiveNotices),
+    /// Puts another key of the keyring in the place of the one in use.
+    RotateRingKey(NewRingKey),
+    /// Wraps keys of the keyring by another than before.
+    RewrapRingKeys(Vec<RewrappedKey>),
+    /// Puts digests under the newest pepper in the place of those under older ones.
+    RedigestVersions(RedigestVersions),
+    /// Seals inner digests under the data keys that their keyspaces have now.
+    ResealInners(Box<ResealInners>),
+    /// A replica tells the public half of the key that it cosigns checkpoints of the audit log with.
+    SetNodeKey {
+        /// Which replica: the one that asks.
+        node: NodeId,
+        /// The Ed25519 public key.
+        key: [u8; 32],
+    },
+    /// The audit service has signed a checkpoint.
+    RecordCheckpoint {
+        /// Which.
+        checkpoint: AuditCheckpoint,
+        /// It has made all entries up to and including this one durable, as [`Self::Trim`] says; below the checkpoint.
+        through: Option<Sequence>,
+    },
+    /// Audit's copy of the log is lost: another log begins.
+    BeginAuditLog(BeginAuditLog),
+    /// A backup is about to be given to whoever asks.
+    RecordBackup(Backup),
+    /// A replica tells which backups its folder holds.
+    RecordKeptBackups {
+        /// Which replica: the one that asks.
+        node: NodeId,
+        /// What the folder holds; what was given out is not of it.
+        folder: Box<ReplicaBackups>,
+    },
 }
 
 impl Operation {
-    /// The lowest feature level that knows it. The first command of a cluster brings the newest: all its replicas are
-    /// of one build then.
-    #[must_use]
-    pub fn feature_level(&self) -> u32 {
-        match self {
-            Self::Bootstrap(_) => FEATURE_LEVEL_NEWEST,
-            Self::AdmitReplica(_) | Self::StepReplica(_) | Self::BeginEpoch(_) => 4,
-            // What an older build reads of these is less than what they say. That no format shall be is what it knows.
-            Self::CreateKeyspace(operation) if operation.settings.is_of_level_4() => 4,
-            Self::UpdateKeyspace(operation) if operation.changes.is_of_level_4() => 4,
-            Self::RecordDenials(_) => 4,
-            Self::ImportKeys(_) => 3,
-            Self::CreateKeyspace(operation) if operation.settings.is_of_level_3() => 3,
-            Self::UpdateKeyspace(operation) if operation.changes.is_of_level_3() => 3,
-            Self::CreateKeys(operation) if operation.keys.iter().any(NewKey::is_of_level_2) => 2,
-            Self::CreateKeyspace(operation) if operation.settings.is_of_level_2() => 2,
-            Self::Cut(Cut { scope: CutScope::Role(_), .. }) => 2,
-            Self::AdvanceClock { .. }
-            | Self::CreateTenant(_)
-            | Self::CreateKeyspace(_)
-            | Self::CreateOwner(_)
-            | Self::CreateIdentity(_)
-            | Self::CreateKeys(_)
-            | Self::RevokeKey(_)
-            | Self::Cut(_)
-            | Self::AddRingKey(_)
-            | Self::DropRingKey(_)
-            | Self::RaiseFeatureLevel(_) => 1,
-            Self::UpdateTenant(_)
-            | Self::UpdateKeyspace(_)
-            | Self::UpdateOwner(_)
-            | Self::CreateRole(_)
-            | Self::UpdateRole(_)
-            | Self::UpdateIdentity(_)
-            | Self::Delete(_)
-            | Self::UpdateKey(_)
-            | Self::SuspendKey(_)
-            | Self::ResumeKey(_)
-            | Self::RestrictKey(_)
-            | Self::RevokeKeys(_)
-            | Self::RotateKey(_)
-            | Self::PrepareStandby(_)
-            | Self::StepRotation(_)
-            | Self::Settle
-            | Self::RemoveDead(_)
-            | Self::MarkRevoked(_)
-            | Self::Trim(_)
-            | Self::RecordRefusals(_)
-            | Self::RecordExplanation(_) => 2,
-        }
-    }
-
     /// Whether it takes something away from a key that may be in the wrong hands: it waits for no room, and is never
     /// refused because audit is behind.
     #[must_use]
-    pub const fn is_emergency(&self) -> bool {
-        matches!(
-            self,
-            Self::RevokeKey(_)
-                | Self::Cut(_)
-                | Self::RevokeKeys(_)
-                | Self::SuspendKey(_)
-                | Self::RestrictKey(_)
-                | Self::StepRotation(_)
-        )
+    pub fn is_emergency(&self) -> bool {
+        matches!(self, Self::RotateKey(operation) if operation.emergency)
+            || matches!(
+                self,
+                Self::RevokeKey(_)
+                    | Self::Cut(_)
+                    | Self::RevokeKeys(_)
+                    | Self::SuspendKey(_)
+                    | Self::RestrictKey(_)
+                    | Self::StepRotation(_)
+            )
     }
 }
 
-/// A key for the keyring, wrapped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewRingKey {
-    /// The random bytes that it was wrapped under.
-    pub id: [u8; 16],
-    /// What it is for.
-    pub purpose: RingPurpose,
-    /// The key that wraps it; 0 is the KEK.
-    pub wrapped_by: RingNumber,
-    /// The key, wrapped.
-    pub wrapped: Box<[u8]>,
-}
-
-/// A wrapped key whose purpose follows from where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrappedKey {
-    /// The random bytes that it was wrapped under.
-    pub id: [u8; 16],
-    /// The key, wrapped.
-    pub wrapped: Box<[u8]>,
-}
-
-/// The numbers that [`Bootstrap`] gives its ring keys, in the order of its fields, so that it can use them itself.
-pub mod bootstrap_ring {
-    use latchkey_domain::RingNumber;
-
-    /// The log key.
-    pub const LOG: RingNumber = RingNumber(1);
-    /// The pepper.
-    pub const PEPPER: RingNumber = RingNumber(2);
-    /// The first replay key.
-    pub const REPLAY: RingNumber = RingNumber(3);
-    /// The system tenant's key.
-    pub const TENANT: RingNumber = RingNumber(4);
-    /// The system tenant's audit key.
-    pub const AUDIT: RingNumber = RingNumber(5);
-    /// The management keyspace's data key.
-    pub const KEYSPACE: RingNumber = RingNumber(6);
+/// Begins another audit log, since nobody has the first entries of the one that there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BeginAuditLog {
+    /// Also where nothing has waited for audit for long, so that the state cannot tell that it is lost.
+    pub force: bool,
 }
 
 /// Makes the cluster: the system tenant, the management keyspace, the identity `root` and its first key.
@@ -315,19 +290,6 @@ pub struct Bootstrap {
     pub management: KeyspaceSettings,
     /// The first key of `root`.
     pub root_key: NewKey,
-}
-
-/// Makes a tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateTenant {
-    /// Its id.
-    pub tenant: Slug,
-    /// What people call it.
-    pub display_name: DisplayName,
-    /// Wrapped by the KEK.
-    pub tenant_key: WrappedKey,
-    /// Wrapped by the tenant key; its ciphertext names the number 0, since the tenant key has none yet.
-    pub audit_key: WrappedKey,
 }
 
 /// Makes a keyspace.
@@ -427,9 +389,15 @@ pub struct NewKey {
     pub not_before: Option<UnixMillis>,
     /// How long it lives.
     pub expiry: Expiry,
+    /// When its secret is to be replaced, and how; absent: as the keyspace says.
+    pub rotation_policy: Option<Box<RotationPolicy>>,
 }
 
 impl NewKey {
+    fn is_of_level_5(&self) -> bool {
+        self.rotation_policy.is_some()
+    }
+
     fn is_of_level_2(&self) -> bool {
         !self.roles.is_empty() || self.parent.is_some()
     }
@@ -463,28 +431,4 @@ pub struct RevokeKey {
     pub grace: DurationMillis,
     /// Refuse unless this is the key's etag.
     pub etag: Option<Box<str>>,
-}
-
-/// What a cut reaches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CutScope {
-    /// All keys of a tenant.
-    Tenant(TenantName),
-    /// All keys of a keyspace.
-    Keyspace(KeyspaceName),
-    /// All keys of an owner.
-    Owner(OwnerName),
-    /// All keys that have a role.
-    Role(RoleName),
-}
-
-/// Revokes all keys of a scope at one revision.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// What it reaches.
-    pub scope: CutScope,
-    /// Why, as a word.
-    pub reason: RevocationReason,
-    /// Why, as text.
-    pub text: ReasonText,
 }

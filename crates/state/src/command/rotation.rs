@@ -4,14 +4,12 @@ use crate::key::{Rare, SealedInner, Version};
 use alloc::boxed::Box;
 use latchkey_crypto::Digest;
 use latchkey_domain::{
-    DurationMillis, KeyName, ReasonText, RingNumber, RotationId, RotationName, UnixMillis, VersionId,
+    Delivery, DurationMillis, KeyName, ReasonText, RingNumber, RotationId, RotationName, RotationTerms, UnixMillis,
+    VersionId,
 };
 
 /// How long the old version is accepted where nobody says: 24 hours.
 pub const OVERLAP_DEFAULT: DurationMillis = DurationMillis::from_secs(24 * 3_600);
-
-/// The longest overlap: 90 days.
-pub const OVERLAP_MAX: DurationMillis = DurationMillis::from_secs(90 * 24 * 3_600);
 
 /// A version to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +49,7 @@ pub struct RotateKey {
     pub rotation: RotationId,
     /// The version to be made, where no standby is there.
     pub new: NewVersion,
-    /// How long the old version is accepted still; at most [`OVERLAP_MAX`].
+    /// How long the old version is accepted still; at most [`latchkey_domain::OVERLAP_MAX`].
     pub overlap: DurationMillis,
     /// Why.
     pub text: ReasonText,
@@ -59,6 +57,32 @@ pub struct RotateKey {
     pub etag: Option<Box<str>>,
     /// The key text, sealed under a replay key, where the request can be repeated.
     pub replay: Option<Box<[u8]>>,
+    /// Whether every other version dies at once, whatever is in progress: the overlap counts for nothing.
+    pub emergency: bool,
+    /// How it goes on; absent: the clock alone ends the old version.
+    pub course: Option<Box<NewCourse>>,
+}
+
+impl RotateKey {
+    pub(super) const fn is_of_level_5(&self) -> bool {
+        self.emergency || self.course.is_some()
+    }
+
+    /// Whether its text goes somewhere else than to whoever asks.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.course.as_ref().is_some_and(|course| course.delivery.is_some())
+    }
+}
+
+/// How a rotation that somebody asks for is to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCourse {
+    /// How its old version ends; its overlap counts, not the command's.
+    pub terms: RotationTerms,
+    /// Where the new secret goes; absent: whoever asks gets it.
+    pub delivery: Option<Delivery>,
+    /// From when on the new version is accepted; absent: at once, or once it is delivered.
+    pub activate_at: Option<UnixMillis>,
 }
 
 /// Makes a version that is kept ready and not yet accepted.
@@ -85,6 +109,10 @@ pub enum RotationStep {
     Complete,
     /// The standby is given up.
     Cancel,
+    /// It waits until it is resumed.
+    Hold,
+    /// It goes on from where it was held.
+    Resume,
     /// The old version stays.
     RollBack {
         /// How long the new version is accepted still; absent: as long as the overlap was to be.
@@ -92,7 +120,7 @@ pub enum RotationStep {
     },
 }
 
-/// Completes, cancels or rolls back a rotation. Idempotent.
+/// Completes, cancels, holds, resumes or rolls back a rotation. Idempotent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepRotation {
     /// Which rotation.

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use latchkey_domain::{
-    KeyId, Metadata, NetworkSet, PermissionSet, Purpose, ReasonText, Revision, RotationId, UnixMillis,
+    KeyId, Metadata, NetworkSet, PermissionSet, Purpose, ReasonText, Revision, RotationId, RotationPolicy, UnixMillis,
 };
 
 /// What few keys have: together they would make each key a third larger.
@@ -33,6 +33,13 @@ pub struct Details {
     pub rotation: Option<RotationId>,
     /// Where it came from; absent: it was made here.
     pub imported: Option<Box<Imported>>,
+    /// When its secret is to be replaced, and how: takes the place of the keyspace's policy as a whole.
+    pub rotation_policy: Option<Box<RotationPolicy>>,
+    /// Notices that were owed up to here were given.
+    pub noticed_through: Option<UnixMillis>,
+    /// Notices of its expiry that were owed up to here were given, or came before that expiry was set; absent: up to when it
+    /// was made.
+    pub expiry_told_through: Option<UnixMillis>,
 }
 
 /// That a key is suspended.

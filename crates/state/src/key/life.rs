@@ -178,7 +178,7 @@ impl State {
             }
             Question::Expired(by) => {
                 let end = match by {
-                    By::Version => version?.retires_at(),
+                    By::Version => version?.ends_at(),
                     By::Parent => alive?.expires_at,
                     _ => key.expires_at,
                 };

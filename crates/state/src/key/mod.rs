@@ -22,7 +22,8 @@ pub use versions::Versions;
 use alloc::string::String;
 use alloc::sync::Arc;
 use latchkey_domain::{
-    DisplayName, IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, Revision, RotationId, Terms, UnixMillis, VersionId,
+    DisplayName, IdentityNumber, KeyId, KeyspaceNumber, OwnerNumber, Revision, RotationId, RotationPolicy, Terms,
+    UnixMillis, VersionId,
 };
 
 /// Whom a key belongs to.
@@ -129,6 +130,12 @@ impl Key {
     #[must_use]
     pub fn rotation(&self) -> Option<RotationId> {
         self.details.as_ref()?.rotation
+    }
+
+    /// When its secret is to be replaced, and how, where that was said of this key alone.
+    #[must_use]
+    pub fn rotation_policy(&self) -> Option<&RotationPolicy> {
+        self.details.as_ref()?.rotation_policy.as_deref()
     }
 
     /// Where it came from; absent: it was made here.

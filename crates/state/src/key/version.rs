@@ -37,6 +37,10 @@ pub struct VersionDetails {
     pub retires_at: Option<UnixMillis>,
     /// Set once it is revoked.
     pub revocation: Option<Box<Revocation>>,
+    /// From when on it is not accepted, whatever becomes of its rotation: nothing ever moves it.
+    pub expires_at: Option<UnixMillis>,
+    /// Since when it is accepted, where it was pending before; absent: since it was made.
+    pub activated_at: Option<UnixMillis>,
 }
 
 impl Version {
@@ -50,6 +54,26 @@ impl Version {
     #[must_use]
     pub fn retires_at(&self) -> Option<UnixMillis> {
         self.details.as_ref()?.retires_at
+    }
+
+    /// From when on it is not accepted, whatever becomes of its rotation.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<UnixMillis> {
+        self.details.as_ref()?.expires_at
+    }
+
+    /// From when on it is not accepted by time: the earlier of both ends.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<UnixMillis> {
+        let details = self.details.as_ref()?;
+        [details.retires_at, details.expires_at].into_iter().flatten().min()
+    }
+
+    /// Since when it is accepted, or made where it is pending.
+    #[must_use]
+    pub fn active_since(&self) -> UnixMillis {
+        let activated_at = self.details.as_ref().and_then(|details| details.activated_at);
+        activated_at.unwrap_or(self.created_at)
     }
 
     /// Set once it is revoked.

@@ -1,6 +1,6 @@
 //! The rotations of a key, and those in progress of a keyspace.
 
-use crate::records::Rotation;
+use crate::rotation::Rotation;
 use crate::state::State;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

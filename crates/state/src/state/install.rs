@@ -57,6 +57,7 @@ impl State {
             Row::Replica(row) => {
                 self.replicas.insert(row.node, row);
             }
+            Row::RotationClaim(row) => self.rotation_claim = Some(row),
         }
     }
 
@@ -132,13 +133,15 @@ impl State {
             Row::Replica(row) => {
                 self.replicas.remove(&row.node);
             }
+            Row::RotationClaim(_) => self.rotation_claim = None,
         }
     }
 
     /// Keeps what is derived from a row that comes or goes.
     fn note(&mut self, row: &Row, way: Way) {
         match row {
-            Row::Progress(_) | Row::Cluster(_) | Row::RingKey(_) | Row::Request(_) | Row::Replica(_) => {}
+            Row::Progress(_) | Row::Cluster(_) | Row::Request(_) | Row::Replica(_) | Row::RotationClaim(_) => {}
+            Row::RingKey(row) => self.index.ring_key(row, way),
             Row::Tenant(row) => self.index.tenant(row, way),
             Row::Keyspace(row) => self.index.keyspace(row, way),
             Row::Owner(row) => self.index.owner(row, way),

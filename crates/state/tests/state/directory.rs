@@ -8,12 +8,13 @@ use crate::support::{
 };
 use latchkey_domain::{
     BuiltInRole, DurationMillis, Duty, Grant, KeyspaceName, Outcome, Quota, Refusal, ResourceKind, Revision,
-    RingNumber, RoleNumber, Sequence, TenantName, UnixMillis,
+    RingNumber, RoleNumber, Sequence, TenantName, TenantNumber, UnixMillis,
 };
 use latchkey_state::{
-    Action, Actor, Answer, Applied, CutScope, DirectoryName, Explanation, GatheredRefusal, IdentityChanges,
-    KeyspaceChanges, NewKey, Operation, OwnerChanges, Progress, REFUSALS_PER_COMMAND_MAX, RoleChanges, Row, State,
-    TenantChanges, TenantQuotas, Trimmed, UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateRole, UpdateTenant,
+    Action, Actor, Answer, Applied, CutScope, Delete, DirectoryName, Explanation, GatheredRefusal, IdentityChanges,
+    KeyspaceChanges, NewKey, Operation, OwnerChanges, Progress, REFUSALS_PER_COMMAND_MAX, RingPurpose, RoleChanges,
+    Row, State, TenantChanges, TenantQuotas, Trimmed, UpdateIdentity, UpdateKeyspace, UpdateOwner, UpdateRole,
+    UpdateTenant,
 };
 use latchkey_transparency::{Frontier, Hash};
 
@@ -30,7 +31,7 @@ fn tells(applied: &Applied, part: &str) -> bool {
 }
 
 fn rename_tenant(id: &str, to: &str) -> UpdateTenant {
-    let changes = TenantChanges { display_name: Some(text(to)), quotas: None };
+    let changes = TenantChanges { display_name: Some(text(to)), ..TenantChanges::default() };
     UpdateTenant { name: tenant(id), changes, etag: None }
 }
 
@@ -39,7 +40,7 @@ fn update_keyspace(path: &str, changes: KeyspaceChanges) -> Operation {
 }
 
 fn with_quotas(quotas: TenantQuotas) -> Operation {
-    let changes = TenantChanges { display_name: None, quotas: Some(quotas) };
+    let changes = TenantChanges { quotas: Some(quotas), ..TenantChanges::default() };
     Operation::UpdateTenant(UpdateTenant { name: tenant("acme"), changes, etag: None })
 }
 
@@ -221,6 +222,72 @@ fn a_name_that_is_given_again_inherits_nothing() {
     assert_ne!(world.state.keyspace(&keyspace("acme/live")).unwrap().number, old.number);
     let grants = &world.state.identity(&identity("system/ann")).unwrap().grants;
     assert_eq!(grants[..], [grant(Duty::Admin, "acme")]);
+}
+
+#[test]
+fn a_tenant_whose_data_is_destroyed_takes_its_ring_keys_along_and_leaves_an_entry_of_the_cluster() {
+    let mut world = World::furnished();
+    world.done(by_root(create_tenant("brief")));
+    let number = world.state.tenant(&tenant("brief")).unwrap().number;
+    let of_tenant = |state: &State| {
+        let purposes = [RingPurpose::Tenant(number), RingPurpose::Audit(number)];
+        purposes.into_iter().flat_map(|purpose| state.ring_keys_of(purpose)).count()
+    };
+    assert_eq!(of_tenant(&world.state), 2);
+    let destroying = Operation::Delete(Delete {
+        name: DirectoryName::Tenant(tenant("brief")),
+        etag: None,
+        destroy: true,
+        number: None,
+    });
+    assert_eq!(destroying.feature_level(), 6);
+    let applied = world.apply(by_root(destroying));
+    assert_eq!(applied.answer, Ok(Answer::Done));
+    assert_eq!(of_tenant(&world.state), 0);
+    // Whose key is gone cannot be told of under it.
+    assert_eq!(told(&applied), ["tenant.deleted"]);
+    assert!(tells(&applied, "destroyed") && tells(&applied, &number.0.to_string()));
+    // What is made again under the name has keys of its own.
+    world.done(by_root(create_tenant("brief")));
+    assert_eq!(of_tenant(&world.state), 0);
+    world.state.check_invariants().unwrap();
+}
+
+#[test]
+fn the_data_of_a_tenant_that_was_deleted_before_is_destroyed_by_its_number_whoever_has_its_name() {
+    let mut world = World::furnished();
+    world.done(by_root(create_tenant("brief")));
+    world.done(by_root(create_identity("system/ann", &[grant(Duty::Admin, "system")])));
+    let number = world.state.tenant(&tenant("brief")).unwrap().number;
+    let destroying = |number, destroy| {
+        let name = DirectoryName::Tenant(tenant("brief"));
+        Operation::Delete(Delete { name, etag: None, destroy, number: Some(number) })
+    };
+    assert_eq!(destroying(number, false).feature_level(), 6);
+    // One that is there is deleted, if it has this number.
+    let other = TenantNumber(number.0 - 1);
+    assert!(matches!(world.refused(by_root(destroying(other, true))), Refusal::NotFound { .. }));
+    world.done(by_root(delete(DirectoryName::Tenant(tenant("brief")))));
+    world.done(by_root(create_tenant("brief")));
+    let heir = world.state.tenant(&tenant("brief")).unwrap().number;
+    let of_tenant = |state: &State, number| {
+        let purposes = [RingPurpose::Tenant(number), RingPurpose::Audit(number)];
+        purposes.into_iter().flat_map(|purpose| state.ring_keys_of(purpose)).count()
+    };
+    assert_eq!((of_tenant(&world.state, number), of_tenant(&world.state, heir)), (2, 2));
+
+    assert!(matches!(world.refused(by_root(destroying(number, false))), Refusal::NotFound { .. }), "it is deleted");
+    assert!(matches!(world.refused(by_root(destroying(TenantNumber(900), true))), Refusal::NotFound { .. }));
+    let admin = world.refused(by("system/ann", destroying(number, true)));
+    assert!(matches!(admin, Refusal::PermissionDenied { duty: Duty::Root, .. }), "{admin:?}");
+
+    let applied = world.apply(by_root(destroying(number, true)));
+    assert_eq!((&applied.answer, told(&applied)), (&Ok(Answer::Done), vec!["tenant.data_destroyed".to_owned()]));
+    assert!(tells(&applied, "destroyed") && tells(&applied, &number.0.to_string()));
+    assert_eq!((of_tenant(&world.state, number), of_tenant(&world.state, heir)), (0, 2), "its heir is another");
+    let again = world.apply(by_root(destroying(number, true)));
+    assert_eq!((again.answer, again.entries.len()), (Ok(Answer::Done), 0), "a repeat changes nothing");
+    world.state.check_invariants().unwrap();
 }
 
 #[test]
@@ -420,9 +487,10 @@ fn an_entry_begins_to_wait_when_it_is_made_and_not_when_audit_last_said_so() {
     let mut world = World::furnished();
     let trim = |through| command(Actor::Service(slug("audit")), Operation::Trim(Sequence(through)));
     // Nobody has more than there is, and nothing takes back what was said.
-    let applied = world.apply(trim(u64::MAX));
-    assert!(applied.entries.is_empty());
     let size = world.state.progress().frontier.size();
+    assert!(matches!(world.refused(trim(size)), Refusal::CheckpointConflict { .. }));
+    let applied = world.apply(trim(size - 1));
+    assert!(applied.entries.is_empty());
     assert_eq!(world.state.progress().trimmed.unwrap().next, Sequence(size));
     world.done(trim(3));
     assert_eq!(world.state.progress().trimmed.unwrap().next, Sequence(size));

@@ -2,13 +2,15 @@
 
 use crate::replicas::admit;
 use crate::support::{
-    START, World, as_request, by_replica, by_root, create_owner, create_tenant, key_name, slug, stamped,
+    START, World, as_request, by_replica, by_root, create_owner, create_tenant, delete, key_name, slug, stamped,
 };
 use latchkey_domain::{
     DurationMillis, NodeId, ReasonText, Refusal, ReplicaPlace, ReplicaRole, Revision, RevocationReason, Sequence,
     TenantName, UnixMillis,
 };
-use latchkey_state::{Actor, BeginEpoch, Command, EpochOrigin, Operation, RevokeKey};
+use latchkey_state::{
+    Actor, Answer, BeginEpoch, Command, Delete, DirectoryName, EpochOrigin, Operation, RevokeKey, RingPurpose,
+};
 use latchkey_transparency::{Frontier, Hash};
 
 fn begin(epoch: u64, node: u64, origin: EpochOrigin, audit: Option<Frontier>) -> Command {
@@ -23,6 +25,39 @@ fn world() -> World {
     world.done(by_replica(admit(1, ReplicaRole::Voter)));
     world.done(by_replica(admit(2, ReplicaRole::Voter)));
     world
+}
+
+#[test]
+fn a_replica_destroys_data_anew_only_while_it_is_all_that_a_restore_left() {
+    let mut world = world();
+    world.done(by_root(create_tenant("brief")));
+    let brief = TenantName::parse("tenants/brief").unwrap();
+    let number = world.state.tenant(&brief).unwrap().number;
+    world.done(by_root(delete(DirectoryName::Tenant(brief.clone()))));
+    let destroying = |name: &TenantName, number| {
+        let name = DirectoryName::Tenant(name.clone());
+        Operation::Delete(Delete { name, etag: None, destroy: true, number })
+    };
+    let refused = world.refused(by_replica(destroying(&brief, Some(number))));
+    assert!(matches!(refused, Refusal::PermissionDenied { .. }), "{refused:?}");
+    let (mut state, mut index) = (world.state, 1_000);
+    state.apply(Revision::new(2, index), &begin(2, 9, EpochOrigin::Backup, None)).answer.unwrap();
+    let mut alone = |operation| {
+        index += 1;
+        let command = Command { at: START, ..Command::new(Actor::Replica(NodeId(9)), [7; 32], operation) };
+        state.apply(Revision::new(2, index), &command)
+    };
+    let unsaid = alone(destroying(&brief, None)).answer.unwrap_err();
+    assert!(matches!(unsaid, Refusal::PermissionDenied { .. }), "of which of that name is not said: {unsaid:?}");
+    let applied = alone(destroying(&brief, Some(number)));
+    assert_eq!((applied.answer, applied.entries.len()), (Ok(Answer::Done), 1));
+    assert!(state.ring_keys_of(RingPurpose::Audit(number)).next().is_none());
+    let acme = TenantName::parse("tenants/acme").unwrap();
+    let operation = destroying(&acme, Some(state.tenant(&acme).unwrap().number));
+    let command = Command { at: START, ..Command::new(Actor::Replica(NodeId(9)), [7; 32], operation) };
+    let lives = state.apply(Revision::new(2, 1_100), &command).answer.unwrap_err();
+    assert!(matches!(lives, Refusal::NotEmpty { .. }), "{lives:?}");
+    state.check_invariants().unwrap();
 }
 
 #[test]

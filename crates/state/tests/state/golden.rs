@@ -133,13 +133,14 @@ fn the_bytes_of_rows_of_level_2_do_not_change() {
         key: key_id(2),
         state: RotationState::Prepared,
         old: None,
-        new: version_id(3),
+        new: Some(version_id(3)),
         overlap: None,
         overlap_ends_at: None,
         created_at: START,
         changed: moved,
         ended_at: None,
         text: ReasonText::default(),
+        course: None,
     };
     let ended = Rotation {
         state: RotationState::Completed,
@@ -253,7 +254,18 @@ fn progress() -> Row {
     (0..3).for_each(|byte| frontier.push(Hash::new([byte; 32])));
     let next = NextNumbers { tenant: 1, keyspace: 2, owner: 3, identity: 4, role: 0, ring: 5 };
     let (last, trimmed) = (Revision::new(1, 2), None);
-    Row::Progress(Progress { last, clock: START, feature_level: 1, next, frontier, trimmed })
+    Row::Progress(Progress {
+        last,
+        clock: START,
+        feature_level: 1,
+        next,
+        frontier,
+        trimmed,
+        checkpoint: None,
+        tree_epoch: 0,
+        tree_index: 0,
+        tenant_keys_gone: None,
+    })
 }
 
 fn cluster() -> Row {
@@ -277,7 +289,15 @@ fn ring_keys() -> [Row; 6] {
     purposes.map(|purpose| {
         let (number, wrapped_by) = (RingNumber(8), RingNumber(4));
         let wrapped = Box::new([6; 60]);
-        Row::RingKey(Arc::new(RingKey { number, id: [5; 16], purpose, wrapped_by, wrapped, created_at: START }))
+        Row::RingKey(Arc::new(RingKey {
+            number,
+            id: [5; 16],
+            purpose,
+            wrapped_by,
+            kek: None,
+            wrapped,
+            created_at: START,
+        }))
     })
 }
 
@@ -288,6 +308,7 @@ fn cut_of_level_1() -> Option<Box<ScopeCut>> {
 
 fn tenant_row(cut: Option<Box<ScopeCut>>) -> Row {
     Row::Tenant(Arc::new(Tenant {
+        contacts: Vec::new(),
         number: TenantNumber(2),
         id: slug("acme"),
         display_name: text("Acme"),

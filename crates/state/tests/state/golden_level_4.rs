@@ -12,7 +12,16 @@ fn the_bytes_of_replicas_do_not_change() {
     let at = |index| Change { revision: Revision::new(3, index), at: START };
     let examples = ReplicaRole::ALL.map(|role| {
         let (node, place) = (NodeId(4), place.clone());
-        Row::Replica(Arc::new(Replica { node, place, role, admitted: at(7), changed: at(9) })).canonical_bytes()
+        Row::Replica(Arc::new(Replica {
+            node,
+            place,
+            role,
+            admitted: at(7),
+            changed: at(9),
+            node_key: None,
+            backups: None,
+        }))
+        .canonical_bytes()
     });
     check("row/replica_level_4", &examples);
 }

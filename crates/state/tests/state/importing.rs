@@ -250,7 +250,17 @@ fn an_imported_text_gives_way_to_a_version_made_here_and_leaves_with_its_retenti
     let rotation = RotationId::from_random([3; 12]);
     let overlap = DurationMillis::from_secs(60);
     let key = key_name(LIVE, 1);
-    let rotate = RotateKey { key, rotation, new, overlap, text: ReasonText::default(), etag: None, replay: None };
+    let rotate = RotateKey {
+        key,
+        rotation,
+        new,
+        overlap,
+        text: ReasonText::default(),
+        etag: None,
+        replay: None,
+        emergency: false,
+        course: None,
+    };
     world.done(by("acme/issuer", Operation::RotateKey(Box::new(rotate))));
     let now = world.state.clock();
     let worth = |world: &World, at| world.state.worth(&found(world, 11).unwrap(), at);

@@ -1,18 +1,25 @@
 //! What is proved of the state machine. `rules` holds one test for each of the ten rules; the others go into detail.
 #![expect(clippy::unwrap_used, reason = "a test that finds nothing has failed")]
 
+mod audit_log;
+mod backups;
 mod changing;
 mod children;
 mod clock;
+mod courses;
 mod cuts;
 mod denials;
 mod directory;
+mod driving;
 mod epochs;
 mod events;
 mod expiry;
 mod golden;
 mod golden_level_3;
 mod golden_level_4;
+mod golden_level_5;
+mod golden_level_6;
+mod golden_ring;
 mod grants;
 mod importing;
 mod keyring;
@@ -25,8 +32,10 @@ mod measure;
 mod repeats;
 mod replicas;
 mod revocation;
+mod ring_rotation;
 mod rotating;
 mod rules;
 mod staleness;
 mod support;
 mod upkeep;
+mod vouching;

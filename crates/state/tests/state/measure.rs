@@ -2,14 +2,20 @@
 //! `cargo test --release -p latchkey-state --test state the_memory_of -- --ignored --nocapture`: of two in one process
 //! the second fills what the first freed, and looks cheaper than it is.
 
-use crate::support::{START, World, by_root, create_keys, new_key};
-use latchkey_domain::{KeyId, Revision, VersionId};
-use latchkey_state::{Command, KEYS_PER_COMMAND_MAX, Key, NewKey, Row, State, Version};
+use crate::support::{
+    HOUR, START, World, by_replica, by_root, command, create_keys, keyspace, later, new_key, readings, slug, stamped,
+};
+use latchkey_domain::{DurationMillis, KeyId, KeyName, Revision, UnixMillis, VersionId};
+use latchkey_state::{
+    Actor, ClaimRotations, Command, ExpiringKey, Expiry, GiveNotices, KEYS_PER_COMMAND_MAX, Key, NewKey, Operation,
+    PLANS_PER_COMMAND_MAX, Row, State, Version,
+};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const KEYS: usize = 100_000;
+const DAY: u64 = 24 * HOUR;
 
 #[test]
 #[ignore = "measures, proves nothing"]
@@ -98,4 +104,70 @@ fn resident_bytes() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
     line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap_or(0) * 1_024
+}
+
+/// What one look of whoever drives costs: of keys that end late, that are owed a notice, and that have been told of.
+#[test]
+#[ignore = "measures, proves nothing"]
+fn the_cost_of_looking_for_keys_that_soon_end() {
+    let mut state = World::furnished().state;
+    let mut index = state.revision().index;
+    let fence = {
+        index += 1;
+        let claim = ClaimRotations { holder: [7; 16], life: DurationMillis::from_secs(10) };
+        state.apply(Revision::new(1, index), &by_driver(Operation::ClaimRotations(claim)));
+        state.rotation_claim().unwrap().fence
+    };
+    for batch in 0..KEYS / KEYS_PER_COMMAND_MAX {
+        index += 1;
+        let numbers = batch * KEYS_PER_COMMAND_MAX..(batch + 1) * KEYS_PER_COMMAND_MAX;
+        let life = |number: usize| DurationMillis::new(100 * DAY + u64::try_from(number).unwrap());
+        let keys = numbers.map(|number| NewKey { expiry: Expiry::After(life(number)), ..random_key(number) });
+        apply(&mut state, index, &by_root(create_keys("acme/live", keys.collect())));
+    }
+    for (days, what) in [(0, "end late"), (75, "are owed one")] {
+        let (owed, took) = look(&state, later(START, days * DAY));
+        println!("{KEYS} keys that {what}: {took:?}, {} found", owed.len());
+    }
+    let at = later(START, 75 * DAY);
+    index += 1;
+    let advance = stamped(by_replica(readings(&[at; 3])), START);
+    state.apply(Revision::new(1, index), &advance).answer.unwrap();
+    let (owed, _) = look(&state, at);
+    let giving = now();
+    for keys in owed.chunks(PLANS_PER_COMMAND_MAX) {
+        index += 1;
+        let name = |key: &ExpiringKey| KeyName { keyspace: keyspace("acme/live"), key: key.key };
+        let give = GiveNotices { fence, keys: keys.iter().map(name).collect() };
+        let applied = state.apply(Revision::new(1, index), &by_driver(Operation::GiveExpiryNotices(give)));
+        assert_eq!(applied.entries.len(), keys.len());
+    }
+    println!("notices of {} keys: {:?}", owed.len(), giving.elapsed());
+    let (owed, took) = look(&state, at);
+    println!("{KEYS} keys in sight that were told of: {took:?}, {} found", owed.len());
+    let surveying = now();
+    let mut after = None;
+    loop {
+        after = state.rotation_survey(after, at, 5_000).next;
+        if after.is_none() {
+            break;
+        }
+    }
+    println!("a survey of all keys, for comparison: {:?}", surveying.elapsed());
+}
+
+fn look(state: &State, at: UnixMillis) -> (Vec<ExpiringKey>, Duration) {
+    let (begun, mut owed, mut after) = (now(), Vec::new(), None);
+    loop {
+        let page = state.owed_expiries(after, at, 5_000);
+        owed.extend(page.owed);
+        after = page.next;
+        if after.is_none() {
+            return (owed, begun.elapsed());
+        }
+    }
+}
+
+fn by_driver(operation: Operation) -> Command {
+    command(Actor::Service(slug("rotation")), operation)
 }

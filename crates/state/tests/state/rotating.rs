@@ -45,6 +45,8 @@ fn rotate(number: u8, overlap: u64) -> RotateKey {
         text: ReasonText::parse("every quarter").unwrap(),
         etag: None,
         replay: Some(Box::new([number; 40])),
+        emergency: false,
+        course: None,
     }
 }
 

@@ -27,6 +27,8 @@ fn rotate(number: u8, minutes: u64) -> Operation {
         text: ReasonText::default(),
         etag: None,
         replay: None,
+        emergency: false,
+        course: None,
     }))
 }
 

@@ -238,7 +238,7 @@ async fn the_cost_of_the_stack() {
     latchkey_telemetry::metrics::recorder();
     let mut router = Router::default();
     router.add(TestService);
-    let methods = Arc::new(Methods::new([&descriptors()]));
+    let methods = Arc::new(Methods::new([&descriptors()], None));
     let layered = stack(methods, Room::new(Limits::PUBLIC), CallerLayer::new(None, None)).layer(router.clone());
 
     for _ in 0..3 {

@@ -15,6 +15,9 @@ const RING_KEY_RETRY: Duration = Duration::from_millis(100);
 /// A leader with a wrong clock is replaced, or set right by an operator.
 const CLOCK_RETRY: Duration = Duration::from_secs(5);
 
+/// What a refusal of the driver of rotations is about.
+const ROTATION_CLAIM: &str = "rotation_claim";
+
 /// The status of a refusal.
 #[must_use]
 pub fn refused(refusal: &Refusal) -> Status {
@@ -133,6 +136,26 @@ fn answer(refusal: &Refusal) -> Answer {
         )
         .with("number", number)
         .retry_after(RING_KEY_RETRY),
+        Refusal::RingKeyInUse { number, uses } => failed(
+            Reason::RingKeyInUse,
+            &format!("keyring/{number}"),
+            format!("the wrapped key {number} is in use: {uses} versions and wrapped keys still need it, or it is the newest"),
+        )
+        .with("number", number)
+        .with("uses", uses),
+        Refusal::KekNotEverywhere { kek, missing } => {
+            let missing = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            failed(
+                Reason::KekNotEverywhere,
+                &format!("keyring/keks/{kek}"),
+                format!(
+                    "expected all replicas to have the key-encryption key {kek} and to name it in kek_file, found that these do \
+                     not, or have not said so: {missing}"
+                ),
+            )
+            .with("kek", kek)
+            .with("missing", &missing)
+        }
         Refusal::ClockJump { at, clock } => Answer::new(
             Code::Unavailable,
             Reason::ClockJump,
@@ -221,6 +244,34 @@ fn answer(refusal: &Refusal) -> Answer {
         .with("expected", expected),
         Refusal::MembershipUnsafe { replica, problem } => {
             failed(Reason::MembershipUnsafe, &format!("replicas/{replica}"), problem.clone()).with("replica", replica)
+        }
+        Refusal::RotationFenced { fence, current } => failed(
+            Reason::RotationFenced,
+            ROTATION_CLAIM,
+            format!("the fence {fence} is not the current one, {current}: another process drives rotations by now"),
+        )
+        .with("fence", fence)
+        .with("current", current),
+        Refusal::RotationClaimed { ends_at } => failed(
+            Reason::RotationClaimed,
+            ROTATION_CLAIM,
+            format!("another process drives rotations until {ends_at}; ask again then"),
+        )
+        .with("ends_at_ms", &ends_at.millis()),
+        Refusal::NodeKeyKnown { replica } => failed(
+            Reason::NodeKeyKnown,
+            &format!("replicas/{replica}"),
+            format!(
+                "replica {replica} has a node key already, and one key is of one replica for good; a folder that was copied \
+                 must not be started: add a replica with an empty one"
+            ),
+        )
+        .with("replica", replica),
+        Refusal::CheckpointConflict { size, problem } => {
+            failed(Reason::CheckpointConflict, "checkpoint", problem.clone()).with("size", size)
+        }
+        Refusal::AuditLogNotLost { entries, problem } => {
+            failed(Reason::AuditLogNotLost, "auditLog", problem.clone()).with("entries", entries)
         }
         Refusal::AuditBehind { entries } => Unavailable::AuditBehind { entries: *entries }.into_answer(),
     }

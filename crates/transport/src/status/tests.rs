@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use latchkey_domain::{
-    DurationMillis, Duty, ImportFormatId, NodeId, Quota, Refusal, ReplicaRole, ResourceKind, RotationState, Scope,
-    UnixMillis,
+    DurationMillis, Duty, ImportFormatId, KekId, NodeId, Quota, Refusal, ReplicaRole, ResourceKind, RotationState,
+    Scope, UnixMillis,
 };
 use latchkey_wire::reason::ERROR_DOMAIN;
 use latchkey_wire::violation::FieldViolations;
@@ -62,9 +62,14 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Reserved { name: text() },
         Refusal::KeyRevoked { name: text() },
         Refusal::RingKeyGone { number: 17 },
+        Refusal::RingKeyInUse { number: 17, uses: 3 },
+        Refusal::KekNotEverywhere { kek: KekId([0x1F; 8]), missing: vec![NodeId(2), NodeId(3)] },
         Refusal::ClockJump { at: late, clock: early },
         Refusal::FeatureLevel { needed: 2, current: 1 },
         Refusal::EpochChanged { given: 1, current: 2 },
+        Refusal::NodeKeyKnown { replica: NodeId(3) },
+        Refusal::CheckpointConflict { size: 9, problem: text() },
+        Refusal::AuditLogNotLost { entries: 9, problem: text() },
         Refusal::NotEmpty { kind: ResourceKind::Owner, name: text(), holds: ResourceKind::Key, count: 3 },
         Refusal::KeyExpired { name: text(), expire_time: early },
         Refusal::ExceedsKey { name: text(), field: "permissions", value: text() },
@@ -74,6 +79,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::RotationNotIn { rotation: text(), state: RotationState::Completed, expected: "OVERLAP" },
         Refusal::SelfRevocationOff,
         Refusal::AuditBehind { entries: 1_000_000 },
+        Refusal::RotationFenced { fence: 3, current: 4 },
+        Refusal::RotationClaimed { ends_at: late },
         Refusal::FormatInUse { format: ImportFormatId::parse("unkey").unwrap(), count: 3 },
         Refusal::ReplicaNotIn { replica: NodeId(4), role: ReplicaRole::Retired, expected: "a learner" },
         Refusal::MembershipUnsafe { replica: NodeId(4), problem: "2 of 3 voters are reached".to_owned() },
@@ -114,7 +121,13 @@ fn every_status() -> Vec<Status> {
     let refused = refusals().iter().map(refused).collect::<Vec<_>>();
     let unavailable = unavailables().into_iter().map(Status::from);
     let rejected = rejections().into_iter().map(Status::from);
-    refused.into_iter().chain(unavailable).chain(rejected).chain([deadline_exceeded(), bug("a test")]).collect()
+    let not_kept = entries_not_kept(Sequence(100), Sequence(1_024));
+    refused
+        .into_iter()
+        .chain(unavailable)
+        .chain(rejected)
+        .chain([deadline_exceeded(), not_kept, bug("a test")])
+        .collect()
 }
 
 #[test]

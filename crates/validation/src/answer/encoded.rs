@@ -94,7 +94,7 @@ fn contents(basis: Basis<'_>, tenant: &Tenant, content: Content<'_>, key_name: &
     if let Some(hint) = content.rotation() {
         let hint = v1::RotationHint {
             rotation: hint.rotation.map(|rotation| rotation_name(key_name, rotation)).unwrap_or_default(),
-            retire_time: Some(write_time(hint.retires_at)),
+            retire_time: hint.retires_at.map(write_time),
         };
         message::encode(10, &hint, answer);
     }

@@ -149,13 +149,14 @@ impl World {
             key: key.id,
             state: RotationState::Overlap,
             old: Some(key.versions[0].id),
-            new: VersionId::LOWEST,
+            new: Some(VersionId::LOWEST),
             overlap: Some(DurationMillis::new(1)),
             overlap_ends_at: Some(after(1)),
             created_at: NOW,
             changed: Change { revision: Revision::new(1, 1), at: NOW },
             ended_at: None,
             text: ReasonText::default(),
+            course: None,
         };
         self.state.install(Row::Role(Arc::new(role)));
         self.state.install(Row::Rotation(Arc::new(rotation)));

@@ -4,12 +4,17 @@ use super::ClusterFace;
 use crate::halt::Halt;
 use crate::session::{Session, ground_of};
 use latchkey_domain::Duty;
+use latchkey_link::answers::told;
+use latchkey_link::{ProvenIdentity, Time};
 use latchkey_registry::{BackupError, BackupHeader};
+use latchkey_state::Operation;
 use latchkey_transport::status;
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::create_backup_response::Part;
 use latchkey_wire::time::write_time;
 use std::pin::Pin;
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _, once};
 use tonic::{Extensions, Response, Status};
@@ -17,13 +22,17 @@ use tonic::{Extensions, Response, Status};
 /// The method as audit names it.
 const METHOD: &str = "ClusterService/CreateBackup";
 
+/// How long the entry about it may take.
+const RECORDED_WITHIN: Duration = Duration::from_secs(10);
+
 /// A backup on its way.
 pub(super) type BackupParts = Pin<Box<dyn Stream<Item = Result<v1::CreateBackupResponse, Status>> + Send>>;
 
 impl ClusterFace {
     pub(super) async fn back_up(&self, extensions: &Extensions) -> Result<Response<BackupParts>, Status> {
-        self.may_back_up(extensions)?;
+        let identity = self.may_back_up(extensions)?;
         let backup = self.registry.backup().await.map_err(refused)?;
+        self.record(&backup.header, &identity, extensions).await?;
         tracing::info!(revision = %backup.header.revision, "a backup is streamed");
         let part = |part| v1::CreateBackupResponse { part: Some(part) };
         let first = once(Ok(part(Part::Backup(write_header(&backup.header)))));
@@ -32,12 +41,29 @@ impl ClusterFace {
         Ok(Response::new(Box::pin(first.chain(pieces))))
     }
 
-    fn may_back_up(&self, extensions: &Extensions) -> Result<(), Halt> {
+    /// Nothing leaves before the log tells of it: of whatever was destroyed, somebody may have to know where it still lies.
+    async fn record(
+        &self,
+        header: &BackupHeader,
+        identity: &ProvenIdentity,
+        extensions: &Extensions,
+    ) -> Result<(), Status> {
+        let operation = Operation::RecordBackup(header.backup());
+        if self.registry.core().state().progress().feature_level < operation.feature_level() {
+            return Ok(());
+        }
+        let by = Time::of(extensions).min(Instant::now() + RECORDED_WITHIN);
+        let proposed = latchkey_link::Registry::propose(&self.registry, &identity.command(None, operation), by).await?;
+        told(proposed).inspect_err(|status| self.refusals.note(identity, METHOD, status)).map(drop)
+    }
+
+    fn may_back_up(&self, extensions: &Extensions) -> Result<ProvenIdentity, Halt> {
         let view = self.registry.reader().now()?;
         let age = || view.age();
-        let session = Session::open(ground_of(&view), extensions, &age)?;
+        let session = Session::open(ground_of(&view), extensions, &age, &self.registry)?;
         let note = |halt: &Halt| halt.note(&self.refusals, &session, METHOD);
-        session.require_on_system(&[Duty::Admin]).inspect_err(note)
+        session.require_on_system(&[Duty::Admin]).inspect_err(note)?;
+        Ok(session.proven())
     }
 }
 
@@ -59,5 +85,6 @@ fn write_header(header: &BackupHeader) -> v1::Backup {
         feature_level: header.feature_level,
         key_count: header.keys,
         replica: header.node.0,
+        name: header.backup().to_string(),
     }
 }

@@ -66,7 +66,7 @@ impl ClusterFace {
     }
 }
 
-async fn carry_out(
+pub(super) async fn carry_out(
     registry: &Registry,
     authorized: Authorized<Write<Operation>>,
     by: Instant,

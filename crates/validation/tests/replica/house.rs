@@ -12,7 +12,6 @@ use latchkey_transport::channel;
 use latchkey_validation::Running;
 use latchkey_wire::pb::v1;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -26,13 +25,8 @@ use tonic_types::StatusExt as _;
 /// How long one replica alone may take to be there.
 const READY_MAX: Duration = Duration::from_secs(30);
 
-/// An address that was free a moment ago: members are named before anything listens.
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
-}
-
 pub(crate) fn settings(folder: &Path) -> ValidationSettings {
-    let (api, raft) = (free_address(), free_address());
+    let (api, raft) = (latchkey_testkit::free_address().unwrap(), latchkey_testkit::free_address().unwrap());
     let toml = format!(
         "listen = \"{api}\"\nmetrics_listen = \"127.0.0.1:0\"\n\
          cluster_secret_file = \"{0}/secret\"\nkek_file = \"{0}/kek\"\n\
@@ -102,13 +96,14 @@ pub(crate) async fn make_identity(registry: &Registry, id: &str, grants: Vec<Gra
         metadata: Metadata::default(),
         not_before: None,
         expiry: Expiry::Default,
+        rotation_policy: None,
     };
     let keyspace = KeyspaceName::management();
     let keys = Operation::CreateKeys(CreateKeys { keyspace, keys: vec![key], replay: None });
     for operation in [identity, keys] {
         let root = Actor::Identity(IdentityName::parse("tenants/system/identities/root").unwrap());
         let command = Command::new(root, draw(&mut OsEntropy), operation);
-        let by = Instant::now() + Duration::from_secs(5);
+        let by = Instant::now() + READY_MAX;
         let proposed = latchkey_link::Registry::propose(registry, &command, by).await.unwrap();
         assert!(proposed.answer.is_ok(), "{:?}", proposed.answer);
     }

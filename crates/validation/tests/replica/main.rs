@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 mod auditing;
+mod counting;
 mod denying;
 mod explaining;
 mod house;
+mod observing;
 mod revoking;
 mod streaming;
 mod validating;
@@ -56,6 +58,19 @@ async fn a_replica_is_made_answers_revokes_and_remembers_over_a_restart() {
     )
     .await;
     the_cluster_is_shown(&channel, &root, &validator, &id).await;
+    let old = make_identity(running.registry(), "mover", grant(Duty::Auditor)).await;
+    counting::each_use_of_a_key_that_rotates_is_counted_once(
+        &channel,
+        running.registry(),
+        (&root, &validator, &old, &auditor),
+    )
+    .await;
+    observing::what_is_seen_is_handed_over_once(
+        &channel,
+        (running.addresses().api, &folder.path().join("secret")),
+        (&validator, &auditor),
+    )
+    .await;
     let streams = [
         streaming::opened(&channel, &validator, &root).await,
         streaming::opened(&channel, &validator, &root).await,

@@ -4,14 +4,20 @@
 mod command;
 mod denials;
 mod import;
+mod node_key;
 mod parts;
+mod policy;
 mod row;
 
 pub(crate) use import::{read_import_rows, write_import_rows};
 
 pub use command::{decode_command, encode_command, read_command, write_command};
 pub use denials::{decode_denials, encode_denials};
+pub use node_key::{NodeKey, decode_node_key, encode_node_key};
+pub use policy::{read_policy as read_rotation_policy, write_policy as write_rotation_policy};
 pub use row::{RowReader, TERMS_SHARED_MAX, encode_row, read_keyspace_row, read_ring_key_row, read_tenant_row};
+pub use row::{read_checkpoint, write_checkpoint};
+pub use row::{read_rotation_claim, read_rotation_row, write_rotation_claim, write_rotation_row};
 pub use row::{write_keyspace_row, write_ring_key_row, write_tenant_row};
 
 use latchkey_domain::{DurationMillis, KeyId, RotationId, UnixMillis, VersionId};

@@ -1,13 +1,14 @@
 //! What commands and rows have in common.
 
+use super::policy::{read_policy, write_policy};
 use super::{DecodeError, fixed, key_id, parsed, required, span, time, version_id};
 use crate::pb::disk::v1 as disk;
 use crate::{staleness, words};
 use latchkey_domain::{
-    BoundedSet, DisplayName, DurationMillis, Environment, Grant, ImportFormat, ImportFormatId, ImportPart, ImportStart,
-    KeyId, KeyspaceNumber, Metadata, Method, MethodSet, Network, NetworkSet, PermissionPattern, PermissionSet, Prefix,
-    ReasonText, ResourcePattern, ResourceSet, Revision, RoleNumber, RoleSet, Scope, Slug, SourceId, TenantNumber,
-    Terms, UnixMillis,
+    BoundedSet, DisplayName, DurationMillis, Environment, ExpiryNotices, Grant, ImportFormat, ImportFormatId,
+    ImportPart, ImportStart, KeyId, KeyspaceNumber, Metadata, Method, MethodSet, Network, NetworkSet,
+    PermissionPattern, PermissionSet, Prefix, ReasonText, ResourcePattern, ResourceSet, Revision, RoleNumber, RoleSet,
+    Scope, Slug, SourceId, TenantNumber, Terms, UnixMillis,
 };
 use latchkey_state::{Change, Imported, KeyspaceSettings, Revocation, RingPurpose, TenantQuotas};
 use std::collections::BTreeMap;
@@ -148,6 +149,9 @@ pub(super) fn write_settings(settings: &KeyspaceSettings) -> disk::KeyspaceSetti
         metadata_bytes_max: (settings.metadata_bytes_max != u64::MAX).then_some(settings.metadata_bytes_max),
         self_revocation_off: settings.self_revocation_off,
         import_formats: write_formats(&settings.import_formats),
+        rotation_policy: settings.rotation_policy.as_deref().map(write_policy),
+        access_sample_ppm: settings.access_sample_ppm,
+        expiry_notices: settings.expiry_notices.as_ref().map(write_expiry_notices),
     }
 }
 
@@ -170,7 +174,19 @@ pub(super) fn read_settings(settings: &disk::KeyspaceSettings) -> Result<Keyspac
         metadata_bytes_max: settings.metadata_bytes_max.unwrap_or(u64::MAX),
         self_revocation_off: settings.self_revocation_off,
         import_formats: read_formats(&settings.import_formats)?.into(),
+        rotation_policy: settings.rotation_policy.as_ref().map(read_policy).transpose()?.map(Box::new),
+        access_sample_ppm: settings.access_sample_ppm,
+        expiry_notices: settings.expiry_notices.as_ref().map(read_expiry_notices).transpose()?,
     })
+}
+
+pub(super) fn write_expiry_notices(notices: &ExpiryNotices) -> disk::ExpiryNotices {
+    disk::ExpiryNotices { before_ms: notices.spans().iter().map(|span| span.millis()).collect() }
+}
+
+pub(super) fn read_expiry_notices(notices: &disk::ExpiryNotices) -> Result<ExpiryNotices, DecodeError> {
+    let spans = notices.before_ms.iter().map(|millis| span(*millis, "expiry_notices"));
+    parsed(ExpiryNotices::new(spans.collect::<Result<Vec<_>, DecodeError>>()?), "expiry_notices")
 }
 
 pub(super) fn write_formats(formats: &[ImportFormat]) -> Vec<disk::ImportFormat> {

@@ -33,6 +33,8 @@ creation!(
         name: TenantName,
         /// What people call it.
         display_name: DisplayName,
+        /// Where notices go.
+        contacts: Vec<DisplayName>,
     }
 );
 creation!(
@@ -76,6 +78,7 @@ pub fn read_create_tenant(request: &v1::CreateTenantRequest) -> Result<CreateTen
     let tenant = fields.take("tenant_id", Slug::parse(&request.tenant_id));
     let resource = resource(&mut fields, "tenant", request.tenant.as_ref());
     let display_name = fields.take("tenant.display_name", DisplayName::parse(&resource.display_name));
+    let contacts = fields.within("tenant", |fields| directory_fields::contacts(fields, &resource.contacts));
     if resource.quotas.is_some() {
         fields.refuse("tenant.quotas", "must not be set when a tenant is made: UpdateTenant sets it");
     }
@@ -84,7 +87,7 @@ pub fn read_create_tenant(request: &v1::CreateTenantRequest) -> Result<CreateTen
     let read = || {
         let name = TenantName::new(tenant?);
         let validate_only = request.validate_only;
-        Some(CreateTenant { name, display_name: display_name?, request: mark?, validate_only })
+        Some(CreateTenant { name, display_name: display_name?, contacts: contacts?, request: mark?, validate_only })
     };
     fields.finish(read())
 }

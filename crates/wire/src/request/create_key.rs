@@ -2,10 +2,11 @@
 
 use super::key_details;
 use super::mark;
+use super::rotation_policy::read_recipient;
 use super::wait::{self, CREATE_WAIT_DEFAULT, Wait};
 use crate::pb::v1;
 use crate::violation::{FieldViolations, Fields};
-use latchkey_domain::KeyspaceName;
+use latchkey_domain::{KeyspaceName, RecipientKey};
 use latchkey_minting::KeyDetails;
 use latchkey_state::{KEYS_PER_COMMAND_MAX, RequestMark};
 
@@ -16,6 +17,8 @@ pub struct CreateKeys {
     pub keyspace: KeyspaceName,
     /// What; at least one, at most [`KEYS_PER_COMMAND_MAX`].
     pub keys: Vec<KeyDetails>,
+    /// For each key whom its text is sealed to, rather than shown.
+    pub recipients: Vec<Option<RecipientKey>>,
     /// Set where a repeat has to get the first answer.
     pub request: Option<RequestMark>,
     /// Whether to check only.
@@ -32,12 +35,14 @@ pub fn read_create_key(request: &v1::CreateKeyRequest) -> Result<CreateKeys, Fie
     let mut fields = Fields::default();
     let keyspace = fields.take("parent", KeyspaceName::parse(&request.parent));
     let key = key_details::read(&mut fields, request, keyspace.as_ref());
+    let recipient = read_recipient(&mut fields, "recipient", request.recipient.as_ref());
     let wait = wait::read(&mut fields, request.wait_for, request.wait_timeout.as_ref(), CREATE_WAIT_DEFAULT);
     let mark = mark::read(&mut fields, &request.request_id, "CreateKey", &asked(request));
     let read = || {
         Some(CreateKeys {
             keyspace: keyspace?,
             keys: vec![key?],
+            recipients: vec![recipient?],
             request: mark?,
             validate_only: request.validate_only,
             wait: wait?,
@@ -58,11 +63,12 @@ pub fn read_batch_create_keys(request: &v1::BatchCreateKeysRequest) -> Result<Cr
         return fields.finish(None);
     }
     let keyspace = fields.take("parent", KeyspaceName::parse(&request.parent));
-    let mut keys = Vec::with_capacity(count);
+    let (mut keys, mut recipients) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for (at, item) in request.requests.iter().enumerate() {
         fields.within(&format!("requests[{at}]"), |fields| {
             refuse_what_is_said_once(fields, item, &request.parent);
             keys.extend(key_details::read(fields, item, keyspace.as_ref()));
+            recipients.extend(read_recipient(fields, "recipient", item.recipient.as_ref()));
         });
     }
     let wait = wait::read(&mut fields, request.wait_for, request.wait_timeout.as_ref(), CREATE_WAIT_DEFAULT);
@@ -73,6 +79,7 @@ pub fn read_batch_create_keys(request: &v1::BatchCreateKeysRequest) -> Result<Cr
         Some(CreateKeys {
             keyspace: keyspace?,
             keys,
+            recipients,
             request: mark?,
             validate_only: request.validate_only,
             wait: wait?,
@@ -141,6 +148,8 @@ mod tests {
             wait_timeout: Some(Duration { seconds: 61, nanos: 0 }),
             roles: vec!["tenants/acme/roles/reader".to_owned(), "reader".to_owned()],
             parent_key: "0000000000000001".to_owned(),
+            rotation_policy: Some(v1::RotationPolicy { mode: 1, ..Default::default() }),
+            recipient: Some(v1::RecipientKey::default()),
         };
         let violations = read_create_key(&wrong).unwrap_err();
         let named: Vec<_> = violations.list().iter().map(|one| one.field.as_str()).collect();
@@ -160,6 +169,8 @@ mod tests {
                 "metadata",
                 "not_before",
                 "lifetime",
+                "rotation_policy.risk_class",
+                "recipient",
                 "wait_timeout",
                 "wait_for",
                 "request_id"

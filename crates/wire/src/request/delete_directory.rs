@@ -3,8 +3,18 @@
 use super::write::{Write, etag, said};
 use crate::pb::v1;
 use crate::violation::{FieldViolations, Fields};
-use latchkey_domain::{IdentityName, KeyspaceName, OwnerName, RoleName, TenantName};
+use latchkey_domain::{IdentityName, KeyspaceName, OwnerName, RoleName, TenantName, TenantNumber};
 use latchkey_state::{Delete, DirectoryName};
+
+/// Only the data of a tenant is destroyed as a whole.
+macro_rules! destroys {
+    (Tenant, $request:ident) => {
+        ($request.destroy, $request.number.map(TenantNumber))
+    };
+    ($kind:ident, $request:ident) => {
+        (false, None)
+    };
+}
 
 macro_rules! read_delete {
     ($($reader:ident, $request:ident, $name:ident, $kind:ident, $method:literal;)+) => {$(
@@ -15,7 +25,9 @@ macro_rules! read_delete {
         pub fn $reader(request: &v1::$request) -> Result<Write<Delete>, FieldViolations> {
             let mut fields = Fields::default();
             let name = fields.take("name", $name::parse(&request.name));
-            let operation = name.map(|name| Delete { name: DirectoryName::$kind(name), etag: etag(&request.etag) });
+            let (destroy, number) = destroys!($kind, request);
+            let etag = etag(&request.etag);
+            let operation = name.map(|name| Delete { name: DirectoryName::$kind(name), etag, destroy, number });
             let asked = v1::$request { request_id: String::new(), ..request.clone() };
             let write = said!($method, request).read(&mut fields, &asked, || operation);
             fields.finish(write)

@@ -1,21 +1,23 @@
 //! The fields of tenants, keyspaces, owners and identities that are read alike when one is made and when one changes.
 
 use super::key_details::{positive_span, set};
+use super::rotation_policy::{self, Whose};
 use crate::pb::v1;
+use crate::time::read_span;
 use crate::violation::Fields;
 use crate::words;
 use latchkey_domain::{
-    BoundedSet, DisplayName, DurationMillis, Environment, Grant, IMPORT_FORMATS_MAX, IMPORT_PARTS_MAX, ImportFormat,
-    ImportFormatError, ImportFormatId, ImportPart, LastKnownMax, Network, NetworkSet, PermissionPattern, PermissionSet,
-    Prefix, Scope, Slug,
+    BoundedSet, DisplayName, DurationMillis, Environment, ExpiryNotices, ExpiryNoticesError, Grant, IMPORT_FORMATS_MAX,
+    IMPORT_PARTS_MAX, ImportFormat, ImportFormatError, ImportFormatId, ImportPart, LastKnownMax, Network, NetworkSet,
+    PermissionPattern, PermissionSet, Prefix, RotationPolicy, Scope, Slug,
 };
-use latchkey_state::{KeyspaceSettings, StalenessPolicy, TenantQuotas};
+use latchkey_state::{ACCESS_SAMPLE_MAX, KeyspaceSettings, StalenessPolicy, TenantQuotas};
 use std::collections::BTreeSet;
 
 /// Grants of one identity.
 pub const GRANTS_MAX: usize = 32;
-/// Contacts of one owner.
-pub const OWNER_CONTACTS_MAX: usize = 16;
+/// Contacts of one owner, and of one tenant.
+pub const CONTACTS_MAX: usize = 16;
 /// Roles that one keyspace names as those that its keys may have.
 pub const ALLOWED_ROLES_MAX: usize = 64;
 /// How long dead keys of a keyspace stay readable that says nothing of it.
@@ -45,6 +47,9 @@ pub(super) fn settings(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<K
     let dead_retention = dead_retention(fields, keyspace);
     let self_revocation_off = self_revocation_off(fields, keyspace);
     let import_formats = import_formats(fields, keyspace);
+    let rotation_policy = rotation_policy(fields, keyspace);
+    let access_sample_ppm = access_sample_ppm(fields, keyspace);
+    let expiry_notices = expiry_notices(fields, keyspace);
     let quotas = keyspace_quotas(keyspace);
     Some(KeyspaceSettings {
         display_name: display_name?,
@@ -63,6 +68,9 @@ pub(super) fn settings(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<K
         metadata_bytes_max: quotas.metadata_bytes_max,
         self_revocation_off: self_revocation_off?,
         import_formats: import_formats?,
+        rotation_policy: rotation_policy?,
+        access_sample_ppm: access_sample_ppm?,
+        expiry_notices: expiry_notices?,
     })
 }
 
@@ -187,6 +195,35 @@ const fn field_of(error: ImportFormatError) -> &'static str {
     }
 }
 
+#[expect(clippy::option_option, reason = "absent and wrong are two things, and wrong has been noted")]
+pub(super) fn rotation_policy(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<Option<Box<RotationPolicy>>> {
+    rotation_policy::read(fields, keyspace.rotation_policy.as_ref(), Whose::Keyspace)
+}
+
+pub(super) fn access_sample_ppm(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<u32> {
+    let ppm = keyspace.access_sample_ppm;
+    if ppm > ACCESS_SAMPLE_MAX {
+        let rule = format_args!("{ppm} of a million, at most {ACCESS_SAMPLE_MAX} are allowed, which are all of them");
+        fields.refuse("access_sample_ppm", rule);
+        return None;
+    }
+    Some(ppm)
+}
+
+#[expect(clippy::option_option, reason = "absent and wrong are two things, and wrong has been noted")]
+pub(super) fn expiry_notices(fields: &mut Fields, keyspace: &v1::Keyspace) -> Option<Option<ExpiryNotices>> {
+    let Some(v1::ExpiryNotices { before }) = &keyspace.expiry_notices else { return Some(None) };
+    fields.within("expiry_notices", |fields| {
+        let spans = fields.take_each("before", before.iter().map(read_span))?;
+        ExpiryNotices::new(spans).map(Some).map_err(|error| notice_refused(fields, error)).ok()
+    })
+}
+
+fn notice_refused(fields: &mut Fields, error: ExpiryNoticesError) {
+    let field = error.at.map_or_else(|| "before".to_owned(), |at| format!("before[{at}]"));
+    fields.refuse(&field, error);
+}
+
 /// What a keyspace may hold.
 pub(super) struct KeyspaceQuotas {
     pub(super) keys_max: u64,
@@ -220,7 +257,7 @@ pub(super) fn tenant_quotas(fields: &mut Fields, quotas: Option<v1::TenantQuotas
 }
 
 pub(super) fn contacts(fields: &mut Fields, contacts: &[String]) -> Option<Vec<DisplayName>> {
-    list(fields, "contacts", contacts, OWNER_CONTACTS_MAX, |fields, at, contact| {
+    list(fields, "contacts", contacts, CONTACTS_MAX, |fields, at, contact| {
         let field = format!("contacts[{at}]");
         if contact.is_empty() {
             fields.refuse(&field, "must not be empty");

@@ -1,5 +1,6 @@
 //! What the caller says about a new key.
 
+use super::rotation_policy::{self, Whose};
 use crate::pb::v1;
 use crate::pb::v1::create_key_request::Expiry as PbExpiry;
 use crate::time::{TimeError, read_span, read_time};
@@ -30,6 +31,7 @@ pub(super) fn read(
     let metadata = fields.take("metadata", Metadata::from_pairs(&request.metadata));
     let not_before = fields.take_optional("not_before", request.not_before.as_ref().map(read_time));
     let expiry = read_expiry(fields, request.expiry.as_ref());
+    let rotation_policy = rotation_policy::read(fields, request.rotation_policy.as_ref(), Whose::Key);
     Some(KeyDetails {
         holder: holder?,
         display_name: display_name?,
@@ -46,6 +48,7 @@ pub(super) fn read(
         metadata: metadata?,
         not_before: not_before?,
         expiry: expiry?,
+        rotation_policy: rotation_policy?,
     })
 }
 

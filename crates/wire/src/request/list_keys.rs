@@ -1,11 +1,10 @@
-//! `ListKeys` and `ListRotations`: listings in an order of their own.
+//! `ListKeys`.
 
 use super::filter::{key_filter, key_order};
 use super::page::{ReadListError, mark, page_size, read_token, write_token};
 use crate::pb::v1;
 use crate::violation::Fields;
-use latchkey_domain::{KeyName, KeyspaceName, NameError};
-use std::fmt::{self, Display};
+use latchkey_domain::KeyspaceName;
 
 /// One page of the keys of a keyspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,56 +21,6 @@ pub struct ListKeys {
     pub position: Option<Vec<u8>>,
 }
 
-/// One page of the rotations of a key, or of those in progress of a keyspace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListRotations {
-    /// Of what.
-    pub parent: RotationParent,
-    /// How many at most, 1 to [`PAGE_SIZE_MAX`](super::PAGE_SIZE_MAX).
-    pub page_size: u32,
-    /// Where the page before ended, as the answer to it said; absent: from the beginning.
-    pub position: Option<Vec<u8>>,
-}
-
-/// Whose rotations are listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RotationParent {
-    /// All of a key.
-    Key(KeyName),
-    /// Those in progress of a keyspace.
-    Keyspace(KeyspaceName),
-}
-
-impl RotationParent {
-    /// The keyspace, or that of the key.
-    #[must_use]
-    pub const fn keyspace(&self) -> &KeyspaceName {
-        match self {
-            Self::Key(key) => &key.keyspace,
-            Self::Keyspace(keyspace) => keyspace,
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, NameError> {
-        if let Ok(keyspace) = KeyspaceName::parse(text) {
-            return Ok(Self::Keyspace(keyspace));
-        }
-        KeyName::parse(text).map(Self::Key).map_err(|error| NameError {
-            expected: "tenants/{tenant}/keyspaces/{keyspace}, with or without /keys/{key}",
-            ..error
-        })
-    }
-}
-
-impl Display for RotationParent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key(key) => key.fmt(f),
-            Self::Keyspace(keyspace) => keyspace.fmt(f),
-        }
-    }
-}
-
 impl ListKeys {
     /// The token of the page that begins at `position`, as the answer to this one said.
     #[must_use]
@@ -81,18 +30,6 @@ impl ListKeys {
 
     fn mark(&self) -> [u8; 8] {
         mark(&["keys", &self.parent.to_string(), &self.filter, &self.order_by])
-    }
-}
-
-impl ListRotations {
-    /// The token of the page that begins at `position`, as the answer to this one said.
-    #[must_use]
-    pub fn next_page_token(&self, position: &[u8]) -> String {
-        write_token(self.mark(), position)
-    }
-
-    fn mark(&self) -> [u8; 8] {
-        mark(&["rotations", &self.parent.to_string()])
     }
 }
 
@@ -112,20 +49,6 @@ pub fn read_list_keys(request: &v1::ListKeysRequest) -> Result<ListKeys, ReadLis
     let list = fields.finish(list())?;
     let position = read_token(list.mark(), &request.page_token)?;
     Ok(ListKeys { position, ..list })
-}
-
-/// Reads `ListRotations`.
-///
-/// # Errors
-/// [`ReadListError`].
-pub fn read_list_rotations(request: &v1::ListRotationsRequest) -> Result<ListRotations, ReadListError> {
-    let mut fields = Fields::default();
-    let parent = fields.take("parent", RotationParent::parse(&request.parent));
-    let page_size = page_size(&mut fields, request.page_size);
-    let list = parent.zip(page_size).map(|(parent, page_size)| ListRotations { parent, page_size, position: None });
-    let list = fields.finish(list)?;
-    let position = read_token(list.mark(), &request.page_token)?;
-    Ok(ListRotations { position, ..list })
 }
 
 #[cfg(test)]
@@ -157,9 +80,6 @@ mod tests {
         let named: Vec<_> = violations.list().iter().map(|one| one.field.as_str()).collect();
         assert_eq!(named, ["parent", "page_size", "filter", "order_by"]);
         assert!(violations.list().iter().all(|one| !one.description.contains("secret")), "{violations:?}");
-        let wrong = v1::ListRotationsRequest { page_size: -1, ..Default::default() };
-        let Err(ReadListError::Fields(violations)) = read_list_rotations(&wrong) else { panic!("it reads") };
-        assert_eq!(violations.count(), 2);
     }
 
     #[test]
@@ -189,25 +109,5 @@ mod tests {
         ] {
             assert_eq!(read(other), Err(PageTokenInvalid.into()));
         }
-        let rotations = v1::ListRotationsRequest { parent: KEYSPACE.to_owned(), page_token, ..Default::default() };
-        assert_eq!(read_list_rotations(&rotations), Err(PageTokenInvalid.into()));
-    }
-
-    #[test]
-    fn rotations_are_listed_of_a_key_or_of_a_keyspace() {
-        let list = |parent: &str| {
-            read_list_rotations(&v1::ListRotationsRequest { parent: parent.to_owned(), ..Default::default() })
-        };
-        let key = format!("{KEYSPACE}/keys/0000000000000001");
-        assert!(matches!(list(KEYSPACE).unwrap().parent, RotationParent::Keyspace(_)));
-        let of_key = list(&key).unwrap();
-        assert_eq!(
-            (of_key.parent.to_string(), of_key.parent.keyspace().to_string()),
-            (key.clone(), KEYSPACE.to_owned())
-        );
-        let page_token = of_key.next_page_token(&[1]);
-        let next = v1::ListRotationsRequest { parent: key, page_token, ..Default::default() };
-        assert_eq!(read_list_rotations(&next).unwrap().position, Some(vec![1]));
-        assert!(list("tenants/acme").is_err());
     }
 }

@@ -4,7 +4,7 @@ use super::write::{Write, said};
 use crate::pb::v1;
 use crate::violation::{FieldViolations, Fields};
 use latchkey_domain::{NodeId, ReplicaPlace, ReplicaRole};
-use latchkey_state::{AdmitReplica, ReplicaStep, StepReplica};
+use latchkey_state::{AdmitReplica, BeginAuditLog, ReplicaStep, StepReplica};
 
 /// Who is to lead; absent: whoever has the most of the log.
 pub type Transfer = Option<NodeId>;
@@ -68,6 +68,18 @@ pub fn read_transfer_leadership(request: &v1::TransferLeadershipRequest) -> Resu
     let asked = v1::TransferLeadershipRequest { request_id: String::new(), ..*request };
     let operation = || Some((request.id != 0).then_some(NodeId(request.id)));
     let write = said!("TransferLeadership", request).read(&mut fields, &asked, operation);
+    fields.finish(write)
+}
+
+/// Reads `BeginAuditLog`.
+///
+/// # Errors
+/// All violations.
+pub fn read_begin_audit_log(request: &v1::BeginAuditLogRequest) -> Result<Write<BeginAuditLog>, FieldViolations> {
+    let mut fields = Fields::default();
+    let asked = v1::BeginAuditLogRequest { request_id: String::new(), ..request.clone() };
+    let operation = || Some(BeginAuditLog { force: request.force });
+    let write = said!("BeginAuditLog", request).read(&mut fields, &asked, operation);
     fields.finish(write)
 }
 

@@ -9,15 +9,19 @@ mod directory_fields;
 mod filter;
 mod import_keys;
 mod key_details;
+mod keyring;
 mod list_keys;
+mod list_rotations;
 mod local_denial;
 mod mark;
 mod mask;
 mod membership;
 mod page;
+mod report_usage;
 mod revoke_key;
 mod revoke_keys;
 mod rotation;
+mod rotation_policy;
 mod suspend_key;
 mod update_directory;
 mod update_key;
@@ -35,23 +39,30 @@ pub use create_key::{CreateKeys, read_batch_create_keys, read_create_key};
 pub use delete_directory::{
     read_delete_identity, read_delete_keyspace, read_delete_owner, read_delete_role, read_delete_tenant,
 };
-pub use directory_fields::{ALLOWED_ROLES_MAX, DEAD_RETENTION_DEFAULT, GRANTS_MAX, OWNER_CONTACTS_MAX};
+pub use directory_fields::{ALLOWED_ROLES_MAX, CONTACTS_MAX, DEAD_RETENTION_DEFAULT, GRANTS_MAX};
+pub use filter::RotationFilter;
 pub use import_keys::{ImportKeys, RowToImport, imported_row, read_import_keys, refused_row};
-pub use list_keys::{ListKeys, ListRotations, RotationParent, read_list_keys, read_list_rotations};
+pub use keyring::{GetKeyring, RotatingKey, next_keyring_token, read_get_keyring, read_rotate_keyring};
+pub use list_keys::{ListKeys, read_list_keys};
+pub use list_rotations::{
+    DUE_WITHIN_MAX, DueParent, ListDueRotations, ListRotations, RotationParent, read_list_due_rotations,
+    read_list_rotations,
+};
 pub use local_denial::{DenyKeyLocally, read_allow_key_locally, read_deny_key_locally, write_local_denial};
 pub use membership::{
-    Transfer, read_add_replica, read_demote_replica, read_promote_replica, read_remove_replica,
+    Transfer, read_add_replica, read_begin_audit_log, read_demote_replica, read_promote_replica, read_remove_replica,
     read_transfer_leadership,
 };
 pub use page::{
     List, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageTokenInvalid, ReadListError, next_page_token, read_list_identities,
     read_list_keyspaces, read_list_owners, read_list_roles, read_list_tenants,
 };
+pub use report_usage::{REPORTS_MAX, ReportUsage, UsageReport, read_report_usage};
 pub use revoke_key::{GRACE_MAX, RevokeKey, SelfRevocation, read_revoke_key, read_self_revocation};
 pub use revoke_keys::{RevokeKeys, RevokeTarget, read_revoke_keys};
 pub use rotation::{
-    PrepareStandby, RotateKey, read_cancel_rotation, read_complete_rotation, read_prepare_standby,
-    read_roll_back_rotation, read_rotate_key,
+    PrepareStandby, RotateKey, read_cancel_rotation, read_complete_rotation, read_hold_rotation, read_prepare_standby,
+    read_resume_rotation, read_roll_back_rotation, read_rotate_key,
 };
 pub use suspend_key::{read_restrict_key, read_resume_key, read_suspend_key};
 pub use update_directory::{

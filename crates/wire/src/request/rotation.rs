@@ -1,12 +1,13 @@
 //! `RotateKey`, `PrepareStandby`, and the steps of a rotation.
 
+use super::rotation_policy::{read_delivery, read_recipient, read_terms};
 use super::wait::{CREATE_WAIT_DEFAULT, REVOKE_WAIT_DEFAULT};
 use super::write::{AwaitedWrite, etag, reason_text, said};
 use crate::pb::v1;
-use crate::time::read_span;
+use crate::time::{read_span, read_time};
 use crate::violation::{FieldViolations, Fields};
-use latchkey_domain::{DurationMillis, KeyName, ReasonText, RotationName};
-use latchkey_state::{OVERLAP_DEFAULT, OVERLAP_MAX, RotationStep, StepRotation};
+use latchkey_domain::{DurationMillis, KeyName, OVERLAP_MAX, ReasonText, RecipientKey, RotationName, RotationTerms};
+use latchkey_state::{NewCourse, OVERLAP_DEFAULT, RotationStep, StepRotation};
 
 /// A key that shall get a new version. What is minted for it is not yet there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,12 @@ pub struct RotateKey {
     pub text: ReasonText,
     /// Refuse unless this is the etag of the key.
     pub etag: Option<Box<str>>,
+    /// Whether all other versions end at once, whatever is in progress.
+    pub emergency: bool,
+    /// How it goes on, where the rotation service takes the steps.
+    pub course: Option<Box<NewCourse>>,
+    /// Whom the key text is sealed to, rather than shown.
+    pub recipient: Option<RecipientKey>,
 }
 
 /// A key that shall get a standby. What is minted for it is not yet there.
@@ -30,6 +37,8 @@ pub struct PrepareStandby {
     pub text: ReasonText,
     /// Refuse unless this is the etag of the key.
     pub etag: Option<Box<str>>,
+    /// Whom the key text is sealed to, rather than shown.
+    pub recipient: Option<RecipientKey>,
 }
 
 /// Reads `RotateKey`.
@@ -41,9 +50,22 @@ pub fn read_rotate_key(request: &v1::RotateKeyRequest) -> Result<AwaitedWrite<Ro
     let key = fields.take("name", KeyName::parse(&request.name));
     let overlap = overlap(&mut fields, request.overlap.as_ref());
     let text = reason_text(&mut fields, &request.reason_text);
+    let recipient = read_recipient(&mut fields, "recipient", request.recipient.as_ref());
+    let course = course(&mut fields, request);
+    refuse_what_contradicts(&mut fields, request);
     let operation = || {
-        let overlap = overlap?.unwrap_or(OVERLAP_DEFAULT);
-        Some(RotateKey { key: key?, overlap, text: text?, etag: etag(&request.etag) })
+        let (course, asked) = (course?, overlap?.unwrap_or(OVERLAP_DEFAULT));
+        let of_course = course.as_ref().map(|course| course.terms.overlap);
+        let overlap = if request.emergency { DurationMillis::ZERO } else { of_course.unwrap_or(asked) };
+        Some(RotateKey {
+            key: key?,
+            overlap,
+            text: text?,
+            etag: etag(&request.etag),
+            emergency: request.emergency,
+            course,
+            recipient: recipient?,
+        })
     };
     let asked = v1::RotateKeyRequest { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
     let write = said!("RotateKey", request, CREATE_WAIT_DEFAULT).read(&mut fields, &asked, operation);
@@ -60,11 +82,52 @@ pub fn read_prepare_standby(
     let mut fields = Fields::default();
     let key = fields.take("name", KeyName::parse(&request.name));
     let text = reason_text(&mut fields, &request.reason_text);
-    let operation = || Some(PrepareStandby { key: key?, text: text?, etag: etag(&request.etag) });
+    let recipient = read_recipient(&mut fields, "recipient", request.recipient.as_ref());
+    let operation =
+        || Some(PrepareStandby { key: key?, text: text?, etag: etag(&request.etag), recipient: recipient? });
     let asked =
         v1::PrepareStandbyRequest { request_id: String::new(), wait_for: 0, wait_timeout: None, ..request.clone() };
     let write = said!("PrepareStandby", request, CREATE_WAIT_DEFAULT).read(&mut fields, &asked, operation);
     fields.finish(write)
+}
+
+/// What of a request makes it one that goes on by itself; none where nothing does.
+#[expect(clippy::option_option, reason = "absent and wrong are two things, and wrong has been noted")]
+fn course(fields: &mut Fields, request: &v1::RotateKeyRequest) -> Option<Option<Box<NewCourse>>> {
+    let terms = match &request.terms {
+        Some(terms) => read_terms(fields, terms),
+        // The overlap of such a request is the one that it names, or the default.
+        None => overlap(&mut Fields::default(), request.overlap.as_ref())
+            .map(|overlap| RotationTerms::of_overlap(overlap.unwrap_or(OVERLAP_DEFAULT))),
+    };
+    let delivery = read_delivery(fields, request.delivery.as_ref());
+    let activate_at = fields.take_optional("activate_time", request.activate_time.as_ref().map(read_time));
+    if request.terms.is_none() && request.delivery.is_none() && request.activate_time.is_none() {
+        return Some(None);
+    }
+    Some(Some(Box::new(NewCourse { terms: terms?, delivery: delivery?, activate_at: activate_at? })))
+}
+
+/// Notes each pair of fields of which only one can be meant.
+fn refuse_what_contradicts(fields: &mut Fields, request: &v1::RotateKeyRequest) {
+    let said = [
+        ("overlap", request.overlap.is_some()),
+        ("terms", request.terms.is_some()),
+        ("delivery", request.delivery.is_some()),
+        ("activate_time", request.activate_time.is_some()),
+    ];
+    if request.emergency {
+        for (field, _) in said.into_iter().filter(|(_, said)| *said) {
+            fields.refuse(field, "must not be set with `emergency`, which ends all other versions at once");
+        }
+        return;
+    }
+    if request.terms.is_some() && request.overlap.is_some() {
+        fields.refuse("overlap", "must not be set with `terms`, whose `overlap` it is");
+    }
+    if request.delivery.is_some() && request.recipient.is_some() {
+        fields.refuse("recipient", "must not be set with `delivery`, which shows the text to nobody else");
+    }
 }
 
 macro_rules! read_step {
@@ -94,6 +157,10 @@ read_step! {
         |_fields, _request| Some(RotationStep::Complete);
     read_cancel_rotation, CancelRotationRequest, "CancelRotation",
         |_fields, _request| Some(RotationStep::Cancel);
+    read_hold_rotation, HoldRotationRequest, "HoldRotation",
+        |_fields, _request| Some(RotationStep::Hold);
+    read_resume_rotation, ResumeRotationRequest, "ResumeRotation",
+        |_fields, _request| Some(RotationStep::Resume);
     read_roll_back_rotation, RollBackRotationRequest, "RollBackRotation",
         |fields, request| overlap(fields, request.overlap.as_ref()).map(|overlap| RotationStep::RollBack { overlap });
 }

@@ -29,6 +29,9 @@ const KEYSPACE_FIELDS: &[&str] = &[
     "quotas",
     "self_revocation",
     "import_formats",
+    "rotation_policy",
+    "access_sample_ppm",
+    "expiry_notices",
 ];
 
 /// Reads `UpdateTenant`.
@@ -38,12 +41,13 @@ const KEYSPACE_FIELDS: &[&str] = &[
 pub fn read_update_tenant(request: &v1::UpdateTenantRequest) -> Result<Write<UpdateTenant>, FieldViolations> {
     let mut fields = Fields::default();
     let tenant = resource(&mut fields, "tenant", request.tenant.as_ref());
-    let mask = mask::read(&mut fields, request.update_mask.as_ref(), &["display_name", "quotas"]);
+    let mask = mask::read(&mut fields, request.update_mask.as_ref(), &["display_name", "quotas", "contacts"]);
     let operation = fields.within("tenant", |fields| {
         let name = fields.take("name", TenantName::parse(&tenant.name));
         let display_name = display_name(fields, &mask, &tenant.display_name);
         let quotas = mask.change("quotas", || read::tenant_quotas(fields, tenant.quotas));
-        let changes = TenantChanges { display_name: display_name?, quotas: quotas? };
+        let contacts = mask.change("contacts", || read::contacts(fields, &tenant.contacts));
+        let changes = TenantChanges { display_name: display_name?, quotas: quotas?, contacts: contacts? };
         Some(UpdateTenant { name: name?, changes, etag: etag(&tenant.etag) })
     });
     let asked = v1::UpdateTenantRequest { request_id: String::new(), ..request.clone() };
@@ -82,6 +86,9 @@ fn keyspace_changes(fields: &mut Fields, mask: &Mask, keyspace: &v1::Keyspace) -
     let dead_retention = mask.change("dead_retention", || read::dead_retention(fields, keyspace));
     let self_revocation_off = mask.change("self_revocation", || read::self_revocation_off(fields, keyspace));
     let import_formats = mask.change("import_formats", || read::import_formats(fields, keyspace));
+    let rotation_policy = mask.change("rotation_policy", || read::rotation_policy(fields, keyspace));
+    let access_sample_ppm = mask.change("access_sample_ppm", || read::access_sample_ppm(fields, keyspace));
+    let expiry_notices = mask.change("expiry_notices", || read::expiry_notices(fields, keyspace));
     let quotas = mask.names("quotas").then(|| read::keyspace_quotas(keyspace));
     Some(KeyspaceChanges {
         display_name: display_name?,
@@ -98,6 +105,9 @@ fn keyspace_changes(fields: &mut Fields, mask: &Mask, keyspace: &v1::Keyspace) -
         metadata_bytes_max: quotas.as_ref().map(|quotas| quotas.metadata_bytes_max),
         self_revocation_off: self_revocation_off?,
         import_formats: import_formats?,
+        rotation_policy: rotation_policy?,
+        access_sample_ppm: access_sample_ppm?,
+        expiry_notices: expiry_notices?,
     })
 }
 
@@ -363,7 +373,63 @@ mod tests {
         };
         let read = read_update_tenant(&request).unwrap();
         let quotas = Some(TenantQuotas { roles_max: Some(0), ..TenantQuotas::default() });
-        assert_eq!(read.operation.changes, TenantChanges { display_name: None, quotas });
+        assert_eq!(read.operation.changes, TenantChanges { display_name: None, quotas, contacts: None });
         assert_eq!((read.operation.etag.as_deref(), read.validate_only), (Some("n3"), true));
+    }
+
+    #[test]
+    fn contacts_of_a_tenant_are_read_as_those_of_an_owner() {
+        let of = |contacts: &[&str]| {
+            let contacts = contacts.iter().map(|contact| (*contact).to_owned()).collect();
+            let tenant = Some(v1::Tenant { name: "tenants/acme".to_owned(), contacts, ..Default::default() });
+            read_update_tenant(&v1::UpdateTenantRequest {
+                tenant,
+                update_mask: mask(&["contacts"]),
+                ..Default::default()
+            })
+        };
+        let read = of(&["security@acme.example"]).unwrap().operation.changes;
+        assert_eq!(read.contacts, Some(vec![DisplayName::parse("security@acme.example").unwrap()]));
+        let told = of(&["a@b.example", ""]).unwrap_err().to_string();
+        assert!(told.contains("tenant.contacts[1]"), "{told}");
+        assert!(of(&["a@b.example"; 17]).unwrap_err().to_string().contains("at most 16"));
+    }
+
+    #[test]
+    fn a_sample_of_more_than_all_is_refused() {
+        let of = |access_sample_ppm| {
+            let name = "tenants/acme/keyspaces/live".to_owned();
+            let keyspace = Some(v1::Keyspace { name, access_sample_ppm, ..Default::default() });
+            let update_mask = mask(&["access_sample_ppm"]);
+            read_update_keyspace(&v1::UpdateKeyspaceRequest { keyspace, update_mask, ..Default::default() })
+        };
+        assert_eq!(of(1_000_000).unwrap().operation.changes.access_sample_ppm, Some(1_000_000));
+        assert!(of(1_000_001).unwrap_err().to_string().contains("keyspace.access_sample_ppm"));
+    }
+
+    #[test]
+    fn notices_of_expiry_are_told_by_field_and_rule_and_absent_is_the_default() {
+        let of = |seconds: Option<&[i64]>| {
+            let span = |seconds: &i64| Duration { seconds: *seconds, nanos: 0 };
+            let expiry_notices = seconds.map(|of| v1::ExpiryNotices { before: of.iter().map(span).collect() });
+            let name = "tenants/acme/keyspaces/live".to_owned();
+            let keyspace = Some(v1::Keyspace { name, expiry_notices, ..Default::default() });
+            let update_mask = mask(&["expiry_notices"]);
+            let request = v1::UpdateKeyspaceRequest { keyspace, update_mask, ..Default::default() };
+            read_update_keyspace(&request).map(|write| write.operation.changes.expiry_notices)
+        };
+        let chosen = of(Some(&[604_800, 86_400])).unwrap().flatten().unwrap();
+        assert_eq!(chosen.spans(), [7, 1].map(DurationMillis::from_days));
+        assert_eq!(of(None).unwrap(), Some(None));
+        assert!(of(Some(&[])).unwrap().flatten().unwrap().spans().is_empty());
+        for (wrong, field, rule) in [
+            (&[86_400, 86_400][..], "before[1]", "the longest comes first"),
+            (&[0], "before[0]", "not between"),
+            (&[-1], "before[0]", ""),
+            (&[9; 9], "before", "at most 8"),
+        ] {
+            let told = of(Some(wrong)).unwrap_err().to_string();
+            assert!(told.starts_with(&format!("keyspace.expiry_notices.{field}: ")) && told.contains(rule), "{told}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::directory_fields::resource;
 use super::key_details::{holder, roles, set};
 use super::mask::{self, Mask};
+use super::rotation_policy::{self, Whose};
 use super::write::{Write, etag, said};
 use crate::pb::v1;
 use crate::time::read_time;
@@ -23,6 +24,7 @@ const FIELDS: &[&str] = &[
     "not_before",
     "expire_time",
     "roles",
+    "rotation_policy",
 ];
 
 /// Reads `UpdateKey`.
@@ -58,6 +60,8 @@ fn changes(fields: &mut Fields, mask: &Mask, key: &v1::Key, name: Option<&KeyNam
     let metadata = mask.change("metadata", || fields.take("metadata", Metadata::from_pairs(&key.metadata)));
     let not_before =
         mask.change("not_before", || fields.take_optional("not_before", key.not_before.as_ref().map(read_time)));
+    let rotation_policy =
+        mask.change("rotation_policy", || rotation_policy::read(fields, key.rotation_policy.as_ref(), Whose::Key));
     let expiry = mask.change("expire_time", || match &key.expire_time {
         None => Some(ExpiryChange::Latest),
         Some(time) => fields.take("expire_time", read_time(time)).map(ExpiryChange::At),
@@ -74,6 +78,7 @@ fn changes(fields: &mut Fields, mask: &Mask, key: &v1::Key, name: Option<&KeyNam
         metadata: metadata?,
         not_before: not_before?,
         expiry: expiry?,
+        rotation_policy: rotation_policy?,
     })
 }
 
@@ -105,6 +110,7 @@ mod tests {
             not_before: Some(Timestamp { seconds: 0, nanos: 1 }),
             expire_time: Some(Timestamp { seconds: -1, nanos: 0 }),
             roles: vec!["tenants/other/roles/reader".to_owned()],
+            rotation_policy: Some(v1::RotationPolicy { mode: 1, ..Default::default() }),
             ..Default::default()
         }
     }
@@ -127,6 +133,7 @@ mod tests {
                 "key.roles[0]",
                 "key.metadata",
                 "key.not_before",
+                "key.rotation_policy.risk_class",
                 "key.expire_time",
                 "request_id"
             ]

@@ -1,6 +1,6 @@
 //! Tenants, keyspaces, owners, roles and identities.
 
-use super::{View, texts};
+use super::{View, rotation_policy, texts};
 use crate::pb::v1;
 use crate::staleness;
 use crate::time::{write_span, write_time};
@@ -8,6 +8,12 @@ use latchkey_domain::{
     BuiltInRole, IdentityName, ImportFormat, ImportPart, OwnerName, RoleName, RoleNumber, Slug, TenantName, UnixMillis,
 };
 use latchkey_state::{Change, Holder, Identity, Keyspace, KeyspaceSettings, Owner, Role, Tenant, TenantQuotas};
+
+/// What is in force, chosen or not.
+fn expiry_notices(settings: &KeyspaceSettings) -> v1::ExpiryNotices {
+    let before = settings.expiry_notices_in_force().iter().copied().map(write_span);
+    v1::ExpiryNotices { before: before.collect() }
+}
 
 /// What a built-in role that permits every word shows as its one permission.
 const EVERY_PERMISSION: &str = "*";
@@ -20,6 +26,7 @@ impl View<'_> {
             name: TenantName::new(tenant.id.clone()).to_string(),
             display_name: tenant.display_name.to_string(),
             quotas: tenant_quotas(tenant.quotas),
+            contacts: texts(tenant.contacts.iter()),
             create_time: Some(write_time(tenant.created_at)),
             update_time: Some(write_time(updated_at(tenant.changed, tenant.created_at))),
             etag: tenant.etag(),
@@ -52,6 +59,9 @@ impl View<'_> {
             etag: keyspace.etag(),
             revision: Some(self.revision.into()),
             import_formats: settings.import_formats.iter().map(import_format).collect(),
+            rotation_policy: settings.rotation_policy.as_deref().map(rotation_policy),
+            access_sample_ppm: settings.access_sample_ppm,
+            expiry_notices: self.state.tells_of_expiry().then(|| expiry_notices(settings)),
         }
     }
 

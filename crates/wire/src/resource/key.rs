@@ -1,9 +1,9 @@
 //! Keys and their versions.
 
-use super::{View, texts};
+use super::{View, rotation_policy, texts};
 use crate::pb::v1;
 use crate::time::write_time;
-use latchkey_domain::{KeyName, RotationName, Slug, VersionName};
+use latchkey_domain::{KeyName, RotationName, Slug, UnixMillis, VersionName};
 use latchkey_state::{Imported, Key, Restriction, Revocation, Suspension, Version, Worth};
 
 impl View<'_> {
@@ -37,7 +37,21 @@ impl View<'_> {
             etag: key.etag(),
             revision: Some(self.revision.into()),
             imported: key.imported().map(|imported| self.imported(key, imported)),
+            rotation_policy: key.rotation_policy().map(rotation_policy),
+            rotation_due_time: self.due_at(key).map(write_time),
         }
+    }
+
+    /// When a key is due to be rotated, by the policy in force; none while it is rotating.
+    fn due_at(&self, key: &Key) -> Option<UnixMillis> {
+        if key.rotation().is_some_and(|id| {
+            let record = self.state.rotation_at(key.keyspace, key.id, id);
+            record.is_some_and(|record| !record.is_standby() && !record.state_at(self.now).is_final())
+        }) {
+            return None;
+        }
+        let keyspace = self.state.keyspaces().by_number(key.keyspace)?;
+        self.state.rotation_due_at(keyspace, key, self.now)
     }
 
     fn imported(&self, key: &Key, imported: &Imported) -> v1::Imported {
@@ -80,6 +94,7 @@ impl View<'_> {
             create_time: Some(write_time(version.created_at)),
             revocation: version.revocation().map(revocation),
             retire_time: version.retires_at().map(write_time),
+            expire_time: version.expires_at().map(write_time),
         }
     }
 

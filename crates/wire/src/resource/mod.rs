@@ -3,6 +3,9 @@
 mod directory;
 mod key;
 mod rotation;
+mod rotation_policy;
+
+pub use rotation_policy::{rotation_delivery, rotation_policy, rotation_terms};
 
 use crate::pb::v1;
 use latchkey_domain::{Revision, TenantName, TenantNumber, UnixMillis};

@@ -3,7 +3,9 @@
 //! The golden files were written by the release that introduced the format. They are never written again: if one of
 //! these tests fails, the format has changed, and replicas of two builds would fence each other.
 
-use crate::{fixtures, fixtures_level_2, fixtures_level_3, fixtures_level_4};
+use crate::{
+    fixtures, fixtures_level_2, fixtures_level_3, fixtures_level_4, fixtures_level_5, fixtures_level_6, fixtures_ring,
+};
 use latchkey_state::{Command, Row};
 use latchkey_wire::disk::{RowReader, decode_command, decode_message, encode_command, encode_row};
 use latchkey_wire::pb::disk::v1 as disk;
@@ -24,13 +26,16 @@ fn golden(name: &str, bytes: &[u8]) -> Vec<u8> {
 
 /// The commands of every feature level.
 fn commands() -> Vec<(&'static str, Command)> {
-    [fixtures::commands(), fixtures_level_2::commands(), fixtures_level_3::commands(), fixtures_level_4::commands()]
-        .concat()
+    let later = [fixtures_level_3::commands(), fixtures_level_4::commands(), fixtures_level_5::commands()];
+    let later = [later.concat(), fixtures_level_6::commands()];
+    [fixtures::commands(), fixtures_level_2::commands(), later.concat(), fixtures_ring::commands()].concat()
 }
 
 /// The rows of every feature level.
 fn rows() -> Vec<(&'static str, Row)> {
-    [fixtures::rows(), fixtures_level_2::rows(), fixtures_level_3::rows(), fixtures_level_4::rows()].concat()
+    let later = [fixtures_level_3::rows(), fixtures_level_4::rows(), fixtures_level_5::rows()];
+    let later = [later.concat(), fixtures_level_6::rows()];
+    [fixtures::rows(), fixtures_level_2::rows(), later.concat(), fixtures_ring::rows()].concat()
 }
 
 #[test]

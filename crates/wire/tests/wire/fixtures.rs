@@ -75,6 +75,9 @@ pub(crate) fn settings() -> KeyspaceSettings {
         metadata_bytes_max: u64::MAX,
         self_revocation_off: false,
         import_formats: Box::default(),
+        rotation_policy: None,
+        access_sample_ppm: 0,
+        expiry_notices: None,
     }
 }
 
@@ -103,6 +106,7 @@ pub(crate) fn new_key(holder: HolderName, expiry: Expiry) -> NewKey {
         metadata: metadata(),
         not_before: Some(UnixMillis::new(1_750_000_000_000)),
         expiry,
+        rotation_policy: None,
     }
 }
 
@@ -139,6 +143,7 @@ pub(crate) fn operations() -> Vec<(&'static str, Operation)> {
         })
     };
     let tenant = CreateTenant {
+        contacts: Vec::new(),
         tenant: slug("acme"),
         display_name: text("Acme"),
         tenant_key: wrapped(7),
@@ -149,7 +154,8 @@ pub(crate) fn operations() -> Vec<(&'static str, Operation)> {
         Grant { duty: Duty::Validator, scope: Scope::Keyspace(keyspace_name()) },
     ];
     let ring_key = |purpose| {
-        let key = NewRingKey { id: [9; 16], purpose, wrapped_by: RingNumber(0), wrapped: vec![9; 101].into() };
+        let key =
+            NewRingKey { id: [9; 16], purpose, wrapped_by: RingNumber(0), kek: None, wrapped: vec![9; 101].into() };
         Operation::AddRingKey(key)
     };
     vec![
@@ -236,6 +242,10 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
         next: NextNumbers { tenant: 2, keyspace: 3, owner: 4, identity: 5, role: 0, ring: 6 },
         frontier,
         trimmed: None,
+        checkpoint: None,
+        tree_epoch: 0,
+        tree_index: 0,
+        tenant_keys_gone: None,
     };
     let cluster = Cluster {
         id: ClusterId([0xC1; 16]),
@@ -248,10 +258,12 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
         id: [6; 16],
         purpose: RingPurpose::Keyspace(KeyspaceNumber(2)),
         wrapped_by: RingNumber(4),
+        kek: None,
         wrapped: vec![6; 101].into(),
         created_at: at,
     };
     let tenant = Tenant {
+        contacts: Vec::new(),
         number: TenantNumber(1),
         id: slug("acme"),
         display_name: text("Acme"),

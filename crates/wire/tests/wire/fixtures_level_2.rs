@@ -31,7 +31,7 @@ fn key_name() -> KeyName {
     KeyName { keyspace: keyspace_name(), key: key_id() }
 }
 
-fn rotation_id() -> RotationId {
+pub(crate) fn rotation_id() -> RotationId {
     RotationId::parse("0R0T0A0T0I0O0N00").unwrap()
 }
 
@@ -96,6 +96,9 @@ fn keyspace_changes() -> KeyspaceChanges {
         metadata_bytes_max: Some(settings.metadata_bytes_max),
         self_revocation_off: Some(false),
         import_formats: None,
+        rotation_policy: None,
+        access_sample_ppm: None,
+        expiry_notices: None,
     }
 }
 
@@ -113,6 +116,7 @@ fn key_changes() -> KeyChanges {
         metadata: Some(metadata()),
         not_before: Some(Some(at(1))),
         expiry: Some(ExpiryChange::At(at(9))),
+        rotation_policy: None,
     }
 }
 
@@ -128,7 +132,7 @@ fn key_cleared() -> KeyChanges {
     }
 }
 
-fn new_version() -> NewVersion {
+pub(crate) fn new_version() -> NewVersion {
     NewVersion { id: version_id(), pepper: RingNumber(2), digest: Digest::new([0xD1; 32]), inner: [0x1E; 101] }
 }
 
@@ -138,7 +142,7 @@ fn etag() -> Option<Box<str>> {
 
 fn directory_operations() -> Vec<(&'static str, Operation)> {
     let grants = vec![Grant { duty: Duty::Auditor, scope: Scope::Tenant(tenant_name()) }];
-    let delete = |name| Operation::Delete(Delete { name, etag: etag() });
+    let delete = |name| Operation::Delete(Delete { name, etag: etag(), destroy: false, number: None });
     let keyspace =
         |changes| Operation::UpdateKeyspace(Box::new(UpdateKeyspace { name: keyspace_name(), changes, etag: etag() }));
     vec![
@@ -146,7 +150,7 @@ fn directory_operations() -> Vec<(&'static str, Operation)> {
             "update_tenant",
             Operation::UpdateTenant(UpdateTenant {
                 name: tenant_name(),
-                changes: TenantChanges { display_name: Some(text("Acme Ltd")), quotas: Some(quotas()) },
+                changes: TenantChanges { display_name: Some(text("Acme Ltd")), quotas: Some(quotas()), contacts: None },
                 etag: etag(),
             }),
         ),
@@ -267,6 +271,8 @@ fn rotation_operations() -> Vec<(&'static str, Operation)> {
                 text: reason(),
                 etag: etag(),
                 replay: Some(vec![0x5E; 150].into()),
+                emergency: false,
+                course: None,
             })),
         ),
         (
@@ -353,6 +359,7 @@ fn cut(marked: bool) -> Option<Box<ScopeCut>> {
 
 fn directory_rows() -> Vec<(&'static str, Row)> {
     let tenant = Tenant {
+        contacts: Vec::new(),
         number: TenantNumber(1),
         id: slug("acme"),
         display_name: text("Acme"),
@@ -485,13 +492,14 @@ fn rotation_rows() -> Vec<(&'static str, Row)> {
             key: key_id(),
             state,
             old,
-            new: version_id(),
+            new: Some(version_id()),
             overlap,
             overlap_ends_at: overlap.map(|overlap| at(5).plus(overlap)),
             created_at: at(0),
             changed: changed(),
             ended_at,
             text: reason(),
+            course: None,
         }))
     };
     let day = Some(DurationMillis::from_days(1));
@@ -533,6 +541,10 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
         next: NextNumbers { tenant: 2, keyspace: 3, owner: 4, identity: 5, role: 17, ring: 6 },
         frontier: Frontier::new(),
         trimmed: Some(Trimmed { next: Sequence(0), at: at(4) }),
+        checkpoint: None,
+        tree_epoch: 0,
+        tree_index: 0,
+        tenant_keys_gone: None,
     };
     let progress = vec![("progress_of_level_2", Row::Progress(progress))];
     [progress, directory_rows(), key_rows(), rotation_rows(), request_rows()].concat()

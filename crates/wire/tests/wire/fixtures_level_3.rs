@@ -60,12 +60,13 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
         keyspace: keyspace_name(),
         formats: formats().into_vec(),
         keys: vec![
-            KeyToImport { index: 0, key: full, imported: imported(), suspended: true },
+            KeyToImport { index: 0, key: full, imported: imported(), suspended: true, also: Vec::new() },
             KeyToImport {
                 index: 999,
                 key: plain,
                 imported: Imported { source_created_at: None, ..silent },
                 suspended: false,
+                also: Vec::new(),
             },
         ],
     };

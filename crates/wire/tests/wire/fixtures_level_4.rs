@@ -96,7 +96,15 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
 pub(crate) fn rows() -> Vec<(&'static str, Row)> {
     let at = |index| Change { revision: Revision::new(3, index), at: UnixMillis::new(1_700_000_000_000) };
     let row = |name, role| {
-        let replica = Replica { node: NodeId(4), place: place(), role, admitted: at(1_040), changed: at(1_042) };
+        let replica = Replica {
+            node: NodeId(4),
+            place: place(),
+            role,
+            admitted: at(1_040),
+            changed: at(1_042),
+            node_key: None,
+            backups: None,
+        };
         (name, Row::Replica(Arc::new(replica)))
     };
     vec![

@@ -9,7 +9,7 @@ use latchkey_domain::{
 };
 use latchkey_state::{
     Answer, Applied, Change, Details, Holder, Key, Keyspace, KeyspaceSettings, Rare, Restriction, Revocation, Role,
-    Rotation, Row, State, Suspension, Tenant, TenantQuotas, Version, VersionDetails, Versions,
+    Rotation, RotationClaim, Row, State, Suspension, Tenant, TenantQuotas, Version, VersionDetails, Versions,
 };
 use latchkey_wire::applied::{Told, read_applied, write_applied};
 use latchkey_wire::pb::v1;
@@ -94,13 +94,14 @@ pub(crate) fn rotation(
         key: key_id(),
         state,
         old: Some(VersionId::HIGHEST),
-        new: version_id(),
+        new: Some(version_id()),
         overlap,
         overlap_ends_at: overlap.map(|overlap| at(5).plus(overlap)),
         created_at: MADE_AT,
         changed: changed(),
         ended_at,
         text: why(),
+        course: None,
     }
 }
 
@@ -290,10 +291,12 @@ fn every_answer_of_the_key_life_reads_as_it_was_written() {
     let bound = DurationMillis::from_secs(5);
     let record = Arc::new(rotation(RotationState::Prepared, None, None));
     let role = Arc::new(role());
+    let claim = RotationClaim { holder: [8; 16], fence: 41, ends_at: at(9) };
     for (answer, told) in [
         (Answer::Role(role.clone()), Told::Role(view.role(&role))),
         (Answer::Key(key.clone()), Told::Key { key: view.key(&key), bound }),
         (Answer::Counted(3_000), Told::Counted(3_000)),
+        (Answer::Claim(claim), Told::Claim(claim)),
         (Answer::Imported { keyspace: key.keyspace, rows: outcomes() }, Told::Imported(outcomes())),
         (
             Answer::Rotation {

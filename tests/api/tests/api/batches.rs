@@ -11,7 +11,7 @@ use tonic::Code;
 async fn one_item_that_is_refused_refuses_them_all() {
     let (house, _) = Furniture::house().await;
     let mut root = house.root();
-    let (world, events) = (World::see(&mut root).await, house.entry_count().await);
+    let (world, events) = (World::see(&mut root).await, house.change_count().await);
 
     let mut malformed = requests::keys(20);
     malformed.requests[19].permissions = vec!["or*ders".to_owned()];
@@ -27,7 +27,7 @@ async fn one_item_that_is_refused_refuses_them_all() {
     assert_eq!(why(root.keys.batch_create_keys(nobody).await).code, Code::NotFound);
 
     assert_eq!(World::see(&mut root).await, world);
-    assert_eq!(house.entry_count().await, events);
+    assert_eq!(house.change_count().await, events);
 }
 
 #[tokio::test(flavor = "multi_thread")]

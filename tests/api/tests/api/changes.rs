@@ -1,5 +1,6 @@
 //! Each method that changes something leaves an event, and no other does.
 
+use crate::restoring::until_trimmed;
 use latchkey_api::requests::{self, KEYSPACE, OWNER};
 use latchkey_api::{Furniture, House, Spares, World, methods, raw};
 use latchkey_transport::channel;
@@ -29,7 +30,20 @@ pub(crate) fn calls(furniture: &Furniture, spares: &Spares) -> BTreeMap<&'static
     let changed = || name("changed");
     BTreeMap::from([
         ("latchkey.v1.ClusterService/GetCluster", (Reads, v1::GetClusterRequest {}.encode_to_vec())),
-        ("latchkey.v1.ClusterService/CreateBackup", (Reads, v1::CreateBackupRequest {}.encode_to_vec())),
+        ("latchkey.v1.ClusterService/GetKeyring", (Reads, v1::GetKeyringRequest::default().encode_to_vec())),
+        (
+            "latchkey.v1.ClusterService/RotateKeyring",
+            (Changes, {
+                let purpose = v1::ring_key::Purpose::Keyspace.into();
+                v1::RotateKeyringRequest { purpose, of: name(KEYSPACE), ..Default::default() }.encode_to_vec()
+            }),
+        ),
+        // Carried out it would end the audit log that everything here is looked up in.
+        ("latchkey.v1.ClusterService/BeginAuditLog", {
+            let asked = v1::BeginAuditLogRequest { force: true, validate_only: true, ..Default::default() };
+            (Reads, asked.encode_to_vec())
+        }),
+        ("latchkey.v1.ClusterService/CreateBackup", (Changes, v1::CreateBackupRequest {}.encode_to_vec())),
         ("latchkey.v1.ClusterService/AddReplica", (Changes, requests::replica(9).encode_to_vec())),
         // In a house of one replica nobody else can get a vote or lose it, and what is so already changes nothing.
         (
@@ -214,6 +228,20 @@ pub(crate) fn calls(furniture: &Furniture, spares: &Spares) -> BTreeMap<&'static
             }),
         ),
         (
+            "latchkey.v1.RotationService/HoldRotation",
+            (Changes, {
+                let name = spares.overlapping[2].clone();
+                v1::HoldRotationRequest { name, ..Default::default() }.encode_to_vec()
+            }),
+        ),
+        (
+            "latchkey.v1.RotationService/ResumeRotation",
+            (Changes, {
+                let name = spares.held.clone();
+                v1::ResumeRotationRequest { name, ..Default::default() }.encode_to_vec()
+            }),
+        ),
+        (
             "latchkey.v1.RotationService/GetRotation",
             (Reads, v1::GetRotationRequest { name: spares.prepared.clone() }.encode_to_vec()),
         ),
@@ -221,9 +249,29 @@ pub(crate) fn calls(furniture: &Furniture, spares: &Spares) -> BTreeMap<&'static
             "latchkey.v1.RotationService/ListRotations",
             (Reads, v1::ListRotationsRequest { parent: name(KEYSPACE), ..Default::default() }.encode_to_vec()),
         ),
+        (
+            "latchkey.v1.RotationService/ListDueRotations",
+            (Reads, v1::ListDueRotationsRequest { parent: name(KEYSPACE), ..Default::default() }.encode_to_vec()),
+        ),
+        ("latchkey.v1.AuditService/GetCheckpoint", (Reads, v1::GetCheckpointRequest {}.encode_to_vec())),
+        (
+            "latchkey.v1.AuditService/GetInclusionProof",
+            (Reads, v1::GetInclusionProofRequest::default().encode_to_vec()),
+        ),
+        (
+            "latchkey.v1.AuditService/GetConsistencyProof",
+            (Reads, v1::GetConsistencyProofRequest::default().encode_to_vec()),
+        ),
+        ("latchkey.v1.AuditService/ListAccess", (Reads, v1::ListAccessRequest::default().encode_to_vec())),
+        ("latchkey.v1.AuditService/ListExports", (Reads, v1::ListExportsRequest {}.encode_to_vec())),
+        ("latchkey.v1.AuditService/QueryUsage", (Reads, v1::QueryUsageRequest::default().encode_to_vec())),
         ("latchkey.v1.AuditService/ListEntries", (Reads, v1::ListEntriesRequest::default().encode_to_vec())),
         ("latchkey.v1.AuditService/WatchEntries", (Reads, v1::WatchEntriesRequest::default().encode_to_vec())),
         ("latchkey.v1.ValidationService/StreamValidateKeys", (Reads, stream.encode_to_vec())),
+        (
+            "latchkey.v1.ValidationService/ReportUsage",
+            (Reads, requests::report(&furniture.made.version).encode_to_vec()),
+        ),
         ("latchkey.v1.ValidationService/ExplainValidation", (Changes, explain.encode_to_vec())),
         ("latchkey.v1.IssuanceService/CreateKey", (Changes, requests::key().encode_to_vec())),
         ("latchkey.v1.IssuanceService/BatchCreateKeys", (Changes, requests::keys(3).encode_to_vec())),
@@ -266,15 +314,16 @@ async fn every_change_leaves_an_event_and_a_reading_leaves_none() {
     let (house, furniture) = Furniture::house().await;
     let spares = Spares::put_into(&house, &furniture).await;
     let calls = calls(&furniture, &spares);
+    until_trimmed(&house).await;
     let mut wrong = Vec::new();
     // Readings first, since a change is what a reading must not be taken for.
     for effect in [Effect::Reads, Effect::Changes] {
         for (path, (_, message)) in calls.iter().filter(|(_, call)| call.0 == effect) {
             let method = methods::all().into_iter().find(|method| method.path() == *path).unwrap();
             let address = method.served_by(house.ports())[0];
-            let before = house.entry_count().await;
+            let before = house.change_count().await;
             let answer = raw::call(channel(address), path, as_root(&house), message.clone()).await;
-            let events = house.entry_count().await - before;
+            let events = house.change_count().await - before;
             if answer.is_err() || (events > 0) != (effect == Effect::Changes) {
                 wrong.push(format!("{path} left {events} events: {answer:?}"));
             }
@@ -290,14 +339,14 @@ async fn what_is_asked_again_changes_nothing_again() {
     let key = v1::CreateKeyRequest { request_id: requests::request_id(1), ..requests::key() };
     root.keys.create_key(key.clone()).await.unwrap();
     root.keys.revoke_key(requests::revoke(furniture.key_name())).await.unwrap();
-    let (world, events) = (World::see(&mut root).await, house.entry_count().await);
+    let (world, events) = (World::see(&mut root).await, house.change_count().await);
 
     assert!(root.keys.create_key(key).await.unwrap().into_inner().replayed);
     root.keys.revoke_key(requests::revoke(furniture.key_name())).await.unwrap();
     root.revocation.revoke_key(requests::revoke(furniture.key_name())).await.unwrap();
 
     assert_eq!(World::see(&mut root).await, world);
-    assert_eq!(house.entry_count().await, events);
+    assert_eq!(house.change_count().await, events);
 }
 
 #[tokio::test(flavor = "multi_thread")]

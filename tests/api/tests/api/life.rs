@@ -48,9 +48,9 @@ async fn a_rotation_changes_the_secret_and_nothing_else() {
         (outcome(&mut root, &old).await, outcome(&mut root, &rotated.key_text).await),
         (Outcome::Expired, Outcome::Valid)
     );
-    let entries = house.entry_count().await;
+    let entries = house.change_count().await;
     root.rotation.complete_rotation(complete).await.unwrap();
-    assert_eq!(house.entry_count().await, entries, "completing twice changes nothing");
+    assert_eq!(house.change_count().await, entries, "completing twice changes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use tonic::Code;
 async fn a_rehearsal_answers_and_leaves_the_world_as_it_was() {
     let (house, furniture) = Furniture::house().await;
     let mut root = house.root();
-    let (world, events) = (World::see(&mut root).await, house.entry_count().await);
+    let (world, events) = (World::see(&mut root).await, house.change_count().await);
 
     macro_rules! rehearse {
         ($service:ident.$method:ident($request:expr)) => {{
@@ -42,7 +42,7 @@ async fn a_rehearsal_answers_and_leaves_the_world_as_it_was() {
     assert_eq!(at_validation.versions, revoked.versions);
 
     assert_eq!(World::see(&mut root).await, world);
-    assert_eq!(house.entry_count().await, events);
+    assert_eq!(house.change_count().await, events);
     let answer = root.validation.validate_key(requests::validate(&furniture.made.key_text)).await.unwrap();
     assert_eq!(answer.into_inner().outcome(), Outcome::Valid);
     // A rehearsal is not the first try of anything: its id is free.

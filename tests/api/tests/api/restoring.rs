@@ -3,11 +3,14 @@
 
 use latchkey_api::requests;
 use latchkey_api::{Clients, Furniture, House, why};
-use latchkey_audit::{Audit, store::StoreOptions};
+use latchkey_audit::Audit;
 use latchkey_config::{Sources, ValidationSettings};
 use latchkey_issuance::Issuance;
 use latchkey_link::service::{self, open_files};
+use latchkey_transparency::note::{Note, VerifierKey};
+use latchkey_transparency::{Checkpoint, Hash, hash_preimage, verify_inclusion};
 use latchkey_validation::{BackupFile, RestoreOptions, Running, Validation, restore};
+use latchkey_wire::pb::internal::v1 as internal;
 use latchkey_wire::pb::v1::create_backup_response::Part;
 use latchkey_wire::pb::v1::{self, Outcome};
 use std::fs;
@@ -35,7 +38,7 @@ async fn back_up(root: &mut Clients, path: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
-fn settings(house: &House, node: u64, data: &Path) -> ValidationSettings {
+pub(crate) fn settings(house: &House, node: u64, data: &Path) -> ValidationSettings {
     let (layout, ports) = (house.layout(), house.ports());
     let flags = [
         ("node.id", node.to_string()),
@@ -53,24 +56,25 @@ fn settings(house: &House, node: u64, data: &Path) -> ValidationSettings {
 
 fn service(house: &House, listen: SocketAddr) -> service::Options {
     let layout = house.layout();
-    let (secret, kms) = open_files(&layout.cluster_secret(), &layout.kek()).unwrap();
+    let (secret, kms) = open_files(&layout.cluster_secret(), (&layout.kek(), &[])).unwrap();
     let replicas = vec![house.ports().validation().into()];
     service::Options { listen, metrics_listen: None, replicas, security: secret.into(), kms }
 }
 
 async fn audit(house: &House) -> latchkey_audit::Running {
     let service = service(house, house.ports().audit());
-    let (data_folder, store) = (house.layout().audit(), StoreOptions::default());
-    Audit::start(latchkey_audit::Options { service, data_folder, store }).await.unwrap()
+    let data_folder = house.layout().audit();
+    Audit::start(latchkey_audit::Options::new(service, data_folder)).await.unwrap()
 }
 
-async fn until_it_writes(running: &Running) {
-    let writes = async {
-        while !running.registry().can_write() {
+pub(crate) async fn until_it_serves(running: &Running) {
+    let serves = async {
+        // One that leads can write before it has a lease of its own.
+        while !(running.registry().can_write() && running.registry().reader().is_fresh()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(WITHIN, writes).await.expect("the one replica leads");
+    tokio::time::timeout(WITHIN, serves).await.expect("the one replica leads");
 }
 
 /// All entries, once audit has at least one of this action.
@@ -114,7 +118,12 @@ async fn what_was_taken_away_after_a_backup_does_not_come_back_with_it() {
     root.rotation.rotate_key(requests::rotate(&rotated.0)).await.unwrap();
     let lost = key(&mut root).await;
     root.directory.create_tenant(requests::tenant("lost")).await.unwrap();
-    let known = house.entries().await.len();
+    let entries = house.entries().await;
+    let known = entries.len();
+    // It and its two keys; what its caller was refused meanwhile may come behind them.
+    let of_lost = entries.iter().filter(|entry| entry.tenant == "tenants/lost");
+    let unreadable: Vec<_> = of_lost.map(|entry| entry.sequence).collect();
+    assert_eq!(unreadable.len(), 3, "{entries:#?}");
     let old_revision = root.cluster.get_cluster(v1::GetClusterRequest {}).await.unwrap().into_inner().revision;
     house.stop().await;
     fs::remove_dir_all(house.layout().data()).unwrap();
@@ -137,7 +146,7 @@ async fn what_was_taken_away_after_a_backup_does_not_come_back_with_it() {
 
     let running = Validation::start(&settings).await.unwrap();
     let audit = audit(&house).await;
-    until_it_writes(&running).await;
+    until_it_serves(&running).await;
     let issuance = Issuance::start(service(&house, house.ports().issuance())).await.unwrap();
     let mut root = house.root();
     for (what, text, expected) in [
@@ -164,13 +173,193 @@ async fn what_was_taken_away_after_a_backup_does_not_come_back_with_it() {
     let sequences: Vec<_> = entries.iter().map(|entry| entry.sequence).collect();
     let mut sorted = sequences.clone();
     sorted.sort_unstable();
-    // Those of the tenant that is lost do not open any more: it and its two keys came last before the new epoch.
-    let unreadable = known as u64 - 3..known as u64;
+    // Those of the tenant that is lost do not open any more.
     let readable = (0..=*sorted.last().unwrap()).filter(|sequence| !unreadable.contains(sequence));
     assert_eq!(sorted, readable.collect::<Vec<_>>(), "one tree without a gap");
     let began = entries.iter().find(|entry| entry.action == "epoch.began").unwrap();
     assert_eq!(began.sequence, known as u64, "right after all that audit knew");
     audit.stop().await.unwrap();
     issuance.stop().await.unwrap();
+    running.shutdown().await.unwrap();
+}
+
+/// The newest checkpoint that audit has signed, opened with the keys that come with it.
+async fn checkpoint(root: &mut Clients, at_least: u64) -> (Checkpoint, Vec<VerifierKey>) {
+    let signed = async {
+        loop {
+            if let Ok(answer) = root.audit.get_checkpoint(v1::GetCheckpointRequest {}).await {
+                let shown = answer.into_inner();
+                let keys: Vec<_> = shown.verifier_keys.iter().map(|key| VerifierKey::parse(key).unwrap()).collect();
+                let note = Note::parse(&shown.note).unwrap();
+                assert!(!note.open(&keys).unwrap().is_empty(), "audit signed it");
+                let found = Checkpoint::parse(note.text()).unwrap();
+                if found.size >= at_least {
+                    return (found, keys);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, signed).await.expect("audit signs a checkpoint of so many entries")
+}
+
+/// Proves an entry against the newest checkpoint.
+async fn proved(root: &mut Clients, sequence: u64, of: &Checkpoint) {
+    let request = v1::GetInclusionProofRequest { sequence, tree_size: of.size };
+    let proof = root.audit.get_inclusion_proof(request).await.unwrap().into_inner();
+    let hashes: Vec<_> = proof.hashes.iter().map(|hash| Hash::new(hash[..].try_into().unwrap())).collect();
+    let leaf = hash_preimage(proof.leaf[..].try_into().unwrap());
+    verify_inclusion(&leaf, sequence, of.size, &hashes, &of.root).expect("its leaf is in the tree");
+}
+
+/// Waits until the cluster has recorded a checkpoint, and the replica has let entries go that audit has.
+pub(crate) async fn until_trimmed(house: &House) {
+    let trimmed = async {
+        let mut cluster = house.root().cluster;
+        while cluster.get_cluster(v1::GetClusterRequest {}).await.unwrap().into_inner().log_verifier_key.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        loop {
+            let mut registry = house.registry();
+            let who = registry.introduce(internal::IntroduceRequest {}).await.unwrap().into_inner();
+            let target = internal::Target { cluster_id: who.cluster_id, epoch: who.epoch, node_id: who.node_id };
+            let request = internal::FollowRequest { target: Some(target), from_sequence: 0 };
+            if registry.follow(request).await.unwrap().into_inner().message().await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, trimmed).await.expect("what is signed is let go");
+}
+
+/// As [`until_trimmed`], of all below `size`.
+async fn until_trimmed_below(running: &Running, size: u64) {
+    let trimmed = || running.registry().core().state().progress().trimmed.map_or(0, |trimmed| trimmed.next.0);
+    let forgets = async {
+        while trimmed() < size {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, forgets).await.expect("what is signed is let go");
+}
+
+/// An audit service with a folder and a key of its own.
+fn audit_in(house: &House, folder: &Path) -> latchkey_audit::Options {
+    latchkey_audit::Options {
+        checkpoint_key_file: Some(house.folder().join("another.key")),
+        ..latchkey_audit::Options::new(service(house, house.ports().audit()), folder.to_owned())
+    }
+}
+
+/// A cluster that was restored without its audit log, of which entries had been let go; and the last checkpoint of the old log.
+async fn restored_without_log(house: &mut House) -> (Running, Checkpoint, Vec<VerifierKey>) {
+    let mut root = house.root();
+    until_trimmed(house).await;
+    let file = house.folder().join("monday.latchkey");
+    back_up(&mut root, &file).await;
+    drop(key(&mut root).await);
+    let known = house.entries().await.len() as u64;
+    let (old, old_keys) = checkpoint(&mut root, known).await;
+    proved(&mut root, 0, &old).await;
+    proved(&mut root, known - 1, &old).await;
+    house.stop().await;
+    fs::remove_dir_all(house.layout().data()).unwrap();
+    let settings = settings(house, 9, &house.folder().join("restored"));
+    let options = RestoreOptions { backup: file, audit_folder: None, suspend_changed: false, epoch: None };
+    restore(&settings, &options).await.unwrap();
+    let running = Validation::start(&settings).await.unwrap();
+    until_it_serves(&running).await;
+    (running, old, old_keys)
+}
+
+/// The first two entries that audit has, by what was done.
+async fn first_entries(root: &mut Clients, action: &str) -> Vec<v1::Entry> {
+    let mut entries = entries_with(root, action).await;
+    entries.sort_unstable_by_key(|entry| entry.sequence);
+    entries.truncate(2);
+    entries
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_goes_on_without_its_audit_log_has_another_one_and_the_old_one_stays_provable() {
+    let (mut house, _) = Furniture::house().await;
+    // Nobody has the first entries any more: what goes on is another log, and says so by its name.
+    let (running, old, old_keys) = restored_without_log(&mut house).await;
+    let audit = Audit::start(audit_in(&house, &house.folder().join("audit-anew"))).await.unwrap();
+    let mut root = house.root();
+    let (new, new_keys) = checkpoint(&mut root, 2).await;
+    assert_eq!(new.origin, format!("{}/e2", old.origin), "the epoch that began it is in its name");
+    assert!(old_keys[0].name() != new_keys[0].name(), "a signature of one is none of the other");
+    let entries = first_entries(&mut root, "epoch.began").await;
+    let began: Vec<_> = entries.iter().map(|entry| (entry.sequence, entry.action.as_str())).collect();
+    assert_eq!(began, [(0, "audit.log_began"), (1, "epoch.began")]);
+    let facts = &entries[0].facts;
+    assert_eq!((&facts["log"], &facts["previous_log"]), (&new.origin, &old.origin));
+    let signed: u64 = facts["checkpoint_size"].parse().unwrap();
+    assert!(0 < signed && signed <= old.size, "it was signed when the backup was made: {facts:?}");
+    proved(&mut root, 0, &new).await;
+    proved(&mut root, 1, &new).await;
+
+    // The cluster goes on as any other: what is done is in that log, and the replicas forget it when it is signed.
+    let issuance = Issuance::start(service(&house, house.ports().issuance())).await.unwrap();
+    drop(key(&mut root).await);
+    let (newer, _) = checkpoint(&mut root, new.size + 1).await;
+    proved(&mut root, new.size, &newer).await;
+    until_trimmed_below(&running, new.size).await;
+    issuance.stop().await.unwrap();
+    audit.stop().await.unwrap();
+    running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_runs_begins_another_audit_log_where_its_own_is_lost() {
+    let (mut house, _) = Furniture::house().await;
+    let (running, ..) = restored_without_log(&mut house).await;
+    let (kept, lost) = (house.folder().join("audit-kept"), house.folder().join("audit-lost"));
+    let audit = Audit::start(audit_in(&house, &kept)).await.unwrap();
+    let mut root = house.root();
+    let (old, _) = checkpoint(&mut root, 2).await;
+    until_trimmed_below(&running, 2).await;
+    audit.stop().await.unwrap();
+
+    // A service without that folder is told what there is to do.
+    let ended = Audit::start(audit_in(&house, &lost)).await.unwrap().until(std::future::pending()).await.unwrap_err();
+    let told = std::iter::successors(Some(&ended as &dyn std::error::Error), |error| error.source());
+    let told: Vec<_> = told.map(ToString::to_string).collect();
+    assert!(told.join(": ").contains("latchkey cluster begin-audit-log"), "{told:?}");
+    fs::remove_dir_all(&lost).unwrap();
+
+    let asked = v1::BeginAuditLogRequest::default();
+    let refused = why(root.cluster.begin_audit_log(asked.clone()).await);
+    assert_eq!(refused.reason, "AUDIT_LOG_NOT_LOST");
+    let asked = v1::BeginAuditLogRequest { force: true, ..asked };
+    let tried = v1::BeginAuditLogRequest { validate_only: true, ..asked.clone() };
+    let tried = root.cluster.begin_audit_log(tried).await.unwrap().into_inner();
+    assert_eq!((tried.log.as_str(), tried.replayed), ("", false));
+    let asked = v1::BeginAuditLogRequest { request_id: "7d1c2c44-7f0e-4d5b-8f0e-3f8f6d8a4b11".to_owned(), ..asked };
+    let begun = root.cluster.begin_audit_log(asked.clone()).await.unwrap().into_inner();
+    let again = root.cluster.begin_audit_log(asked).await.unwrap().into_inner();
+    assert_eq!((again.replayed, &again.log, again.revision), (true, &begun.log, begun.revision));
+    let index = begun.revision.unwrap().index;
+    assert_eq!(begun.log, format!("{}-{index}", old.origin), "the record that began it is in its name");
+
+    let audit = Audit::start(audit_in(&house, &lost)).await.unwrap();
+    let (new, _) = checkpoint(&mut root, 1).await;
+    assert_eq!(new.origin, begun.log);
+    let first = first_entries(&mut root, "audit.log_began").await.swap_remove(0);
+    assert_eq!((first.sequence, first.action.as_str()), (0, "audit.log_began"));
+    let facts = &first.facts;
+    assert_eq!((&facts["log"], &facts["previous_log"]), (&begun.log, &old.origin));
+    assert!(facts["previous_size"].parse::<u64>().unwrap() >= old.size, "{facts:?}");
+    proved(&mut root, 0, &new).await;
+    until_trimmed_below(&running, 1).await;
+    audit.stop().await.unwrap();
+
+    // The folder that was lost turns up: it is evidence, and no log that this cluster goes on with.
+    let ended = Audit::start(audit_in(&house, &kept)).await.unwrap().until(std::future::pending()).await.unwrap_err();
+    let told = std::iter::successors(Some(&ended as &dyn std::error::Error), |error| error.source());
+    let told: Vec<_> = told.map(ToString::to_string).collect();
+    assert!(told.join(": ").contains("keep"), "{told:?}");
     running.shutdown().await.unwrap();
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 mod paste;
+mod sealed;
 mod search;
 mod witness;
 
@@ -97,6 +98,7 @@ async fn live(house: &House, clients: &mut Clients, round: u32) -> (Vec<Vec<u8>>
     nobody.revocation.revoke_key(by_text(&rotated.key_text)).await.unwrap();
     errors.push(shown(&nobody.keys.revoke_key(by_text(&standby.key_text)).await.unwrap_err()));
     texts.extend([rotated.key_text, standby.key_text]);
+    texts.extend(sealed::texts(clients, &listed[5].name, &listed[6].name).await);
     (errors, texts)
 }
 

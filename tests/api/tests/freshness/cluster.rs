@@ -3,11 +3,13 @@
 
 use latchkey_api::clients::Clients;
 use latchkey_config::{Sources, ValidationSettings};
+use latchkey_domain::NodeId;
 use latchkey_issuance::Issuance;
 use latchkey_link::service::{self, open_files};
+use latchkey_testkit::free_addresses;
 use latchkey_validation::{Purpose, Running, Validation, init};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -34,7 +36,7 @@ impl Cluster {
     pub(crate) async fn found() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        let addresses = free_addresses(2 * REPLICAS);
+        let addresses = free_addresses(2 * REPLICAS).unwrap();
         let (apis, rafts) = addresses.split_at(REPLICAS);
         let (mut settings, mut cluster) = (Vec::new(), None);
         let bootstrap_file = path.join("root.key");
@@ -51,7 +53,7 @@ impl Cluster {
         for one in &settings {
             replicas.push(Some(Validation::start(one).await.unwrap()));
         }
-        let (secret, kms) = open_files(&path.join("secret"), &path.join("kek")).unwrap();
+        let (secret, kms) = open_files(&path.join("secret"), (&path.join("kek"), &[])).unwrap();
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let at = apis.iter().copied().map(Into::into).collect();
         let options = service::Options { listen, metrics_listen: None, replicas: at, security: secret.into(), kms };
@@ -62,15 +64,28 @@ impl Cluster {
         cluster
     }
 
-    /// Returns once every replica that runs is fresh and finds a leader that can write.
+    /// Returns once every replica that runs is fresh, finds a leader that can write, and knows what each of them cosigns
+    /// with: they tell it by themselves, and an audit entry says so.
     pub(crate) async fn until_whole(&self) {
         for replica in self.replicas.iter().flatten() {
             until("a cluster elects", || {
                 let registry = replica.registry();
-                registry.can_write() && registry.reader().is_fresh()
+                let told = |one: usize| {
+                    registry.core().state().replica(NodeId(one as u64)).is_some_and(|one| one.node_key.is_some())
+                };
+                registry.can_write() && registry.reader().is_fresh() && (1..=REPLICAS).all(told)
             })
             .await;
         }
+    }
+
+    /// How many audit entries there were, once every replica knows all of them and can say so after a restart.
+    pub(crate) async fn entries(&self) -> u64 {
+        let sizes =
+            || self.replicas.iter().flatten().map(|one| one.registry().core().state().progress().frontier.size());
+        let alike = || sizes().max() == sizes().min();
+        until("all know the same entries", alike).await;
+        sizes().next().expect("one runs")
     }
 
     /// One replica that runs.
@@ -113,12 +128,6 @@ pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
         }
     };
     tokio::time::timeout(WITHIN, looking).await.unwrap_or_else(|_| panic!("never: {what}"));
-}
-
-/// Addresses that were free a moment ago. All are held until all are drawn, so that none is drawn twice.
-fn free_addresses(count: usize) -> Vec<SocketAddr> {
-    let held: Vec<_> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap()).collect()
 }
 
 fn settings_of(folder: &Path, id: usize, apis: &[SocketAddr], rafts: &[SocketAddr]) -> ValidationSettings {

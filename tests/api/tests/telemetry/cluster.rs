@@ -1,13 +1,13 @@
 //! Three replicas, issuance and audit in one process, reached over real connections.
 
 use latchkey_audit::Audit;
-use latchkey_audit::store::StoreOptions;
 use latchkey_config::{Sources, ValidationSettings};
 use latchkey_issuance::Issuance;
 use latchkey_link::service::{self, open_files};
+use latchkey_testkit::free_addresses;
 use latchkey_validation::{Purpose, Running, Validation, init};
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ impl Cluster {
     pub(crate) async fn found() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        let addresses = free_addresses(2 * usize::try_from(REPLICAS).unwrap());
+        let addresses = free_addresses(2 * usize::try_from(REPLICAS).unwrap()).unwrap();
         let (apis, rafts) = addresses.split_at(addresses.len() / 2);
         let (mut replicas, mut cluster) = (Vec::new(), None);
         let bootstrap_file = path.join("root.key");
@@ -46,7 +46,7 @@ impl Cluster {
             running.push(Validation::start(settings).await.unwrap());
         }
         let options = || {
-            let (secret, kms) = open_files(&path.join("secret"), &path.join("kek")).unwrap();
+            let (secret, kms) = open_files(&path.join("secret"), (&path.join("kek"), &[])).unwrap();
             let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let replicas = apis.iter().copied().map(Into::into).collect();
             service::Options {
@@ -58,11 +58,7 @@ impl Cluster {
             }
         };
         let issuance = Issuance::start(options()).await.unwrap();
-        let audit = latchkey_audit::Options {
-            service: options(),
-            data_folder: path.join("audit"),
-            store: StoreOptions::default(),
-        };
+        let audit = latchkey_audit::Options::new(options(), path.join("audit"));
         let audit = Audit::start(audit).await.unwrap();
         let root_text = fs::read_to_string(bootstrap_file).unwrap().trim_end().to_owned();
         let cluster = Self { replicas: running, issuance, audit, root_text, _folder: folder };
@@ -89,12 +85,6 @@ impl Cluster {
             replica.shutdown().await.unwrap();
         }
     }
-}
-
-/// Addresses that were free a moment ago. All are held until all are drawn, so that none is drawn twice.
-fn free_addresses(count: usize) -> Vec<SocketAddr> {
-    let held: Vec<_> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap()).collect()
 }
 
 fn settings(folder: &Path, id: u64, apis: &[SocketAddr], rafts: &[SocketAddr]) -> ValidationSettings {

@@ -1,6 +1,6 @@
 //! `ValidateKey` against a bare handler that answers the same bytes, in turns, from the same load.
 
-use crate::cluster::{Cluster, KEYSPACE, PERMISSION, free_listener};
+use crate::cluster::{Cluster, KEYSPACE, PERMISSION};
 use crate::load::{Bodies, Calls, Header, Kind, Measured, Plan, answers, run};
 use crate::machine::Halves;
 use crate::process::Part;
@@ -16,11 +16,11 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 /// Many callers: 8 connections with 8 calls in flight each, as many as keep one processor busy.
-const BUSY: Plan =
+pub(crate) const BUSY: Plan =
     Plan { connections: 8, in_flight: 8, warm: Duration::from_millis(200), measured: Duration::from_millis(800) };
 
 /// One caller: each call waits for the answer before.
-const ALONE: Plan =
+pub(crate) const ALONE: Plan =
     Plan { connections: 1, in_flight: 1, warm: Duration::from_millis(200), measured: Duration::from_secs(1) };
 
 /// What the ratio of throughput should be at least, that of the slowest hundredth at most, and that of the throughput
@@ -38,6 +38,28 @@ const BARE: usize = 1;
 const BARE_ONE_THREAD: usize = 2;
 const NULL: usize = 3;
 
+/// How the replica runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// As in production.
+    Whole,
+    /// Nobody is told what keys are used for.
+    Unobserved,
+    /// Without metrics and traces.
+    Untold,
+}
+
+impl How {
+    /// What is left out, as people read it.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Whole => "metrics on, traces of 1 % exported",
+            Self::Unobserved => "without usage and access log",
+            Self::Untold => "without metrics and traces",
+        }
+    }
+}
+
 /// What is validated: by whom, and which keys.
 pub(crate) struct Asked<'a> {
     /// How many keys there are.
@@ -48,13 +70,13 @@ pub(crate) struct Asked<'a> {
     pub(crate) rounds: usize,
 }
 
-/// Measures the cluster's one replica, which runs with `telemetry`. Gives calls a second as a ratio to the bare handler's.
+/// Measures the cluster's one replica, which runs so. Gives calls a second as a ratio to the bare handler's.
 pub(crate) async fn measure(
     cluster: &Cluster,
     halves: &Halves,
     folder: &Path,
     asked: &Asked<'_>,
-    telemetry: bool,
+    how: How,
     profile: Option<&Path>,
     table: &mut Table,
 ) -> Result<f64, Box<dyn Error>> {
@@ -64,8 +86,8 @@ pub(crate) async fn measure(
     let one_thread = [("runtime", "current-thread".to_owned())];
     let others: [(&str, &[(&str, String)]); 3] = [("bare", &[]), ("bare", &one_thread), ("null", &[])];
     let mut responders = Vec::new();
-    // Without telemetry only that is told: all else is known from the section with it.
-    for (kind, more) in &others[..if telemetry { others.len() } else { BARE }] {
+    // Where something is left out only that is told: all else is known from the section of the whole.
+    for (kind, more) in &others[..if how == How::Whole { others.len() } else { BARE }] {
         responders.push(start_responder(kind, &answer, more, folder, &halves.servers).await?);
     }
     let all = [cluster.replica()].into_iter().chain(responders.iter().map(|(address, part)| (*address, part)));
@@ -80,12 +102,15 @@ pub(crate) async fn measure(
     };
     let profiler = profile.map(|folder| record(cluster.replica().1, asked.keys, folder)).transpose()?;
     let mut busy = Rounds::new();
-    let how = if telemetry { "" } else { ", without telemetry" };
     for number in 1..=asked.rounds {
         let round = measure(BUSY)?;
         say(&format!(
-            "validating among {} keys{how}, round {number} of {}: {:.0} calls/s, bare {:.0}",
-            asked.keys, asked.rounds, round[OURS].calls_per_second, round[BARE].calls_per_second
+            "validating among {} keys, {}, round {number} of {}: {:.0} calls/s, bare {:.0}",
+            asked.keys,
+            how.words(),
+            asked.rounds,
+            round[OURS].calls_per_second,
+            round[BARE].calls_per_second
         ));
         busy.push(round);
     }
@@ -95,15 +120,11 @@ pub(crate) async fn measure(
     let per_second = |measured: &Measured| measured.calls_per_second;
     let (figures, flat) = busy.compare([OURS, BARE], per_second);
     let handler = "a bare tonic handler on tokio's usual runtime";
-    if telemetry {
-        table.section(format!("ValidateKey among {} keys, metrics on, traces of 1 % exported", asked.keys), handler);
-    } else {
-        table.section(format!("ValidateKey among {} keys, without metrics and traces", asked.keys), handler);
-    }
-    table.compare("calls/s, 64 in flight", figures, flat, if telemetry { least(RATIO_AIM) } else { None });
+    table.section(format!("ValidateKey among {} keys, {}", asked.keys, how.words()), handler);
+    table.compare("calls/s, 64 in flight", figures, flat, if how == How::Whole { least(RATIO_AIM) } else { None });
     let (figures, ratio) = busy.compare([OURS, BARE], |measured| measured.server_micros);
     table.compare("processor time, us a call", figures, ratio, None);
-    if telemetry {
+    if how == How::Whole {
         let alone = measure(ALONE)?;
         let (figures, ratio) = busy.compare([OURS, BARE_ONE_THREAD], per_second);
         table.compare("calls/s, the handler on one thread", figures, ratio, None);
@@ -146,7 +167,7 @@ pub(crate) async fn start_responder(
     folder: &Path,
     cpus: &[usize],
 ) -> Result<(SocketAddr, Part), Box<dyn Error>> {
-    let address = free_listener()?.local_addr()?;
+    let address = latchkey_testkit::free_address()?;
     // Each has a file of its own: one may still be read while the next is written.
     let answer_file = folder.join(format!("answer-{}", address.port()));
     fs::write(&answer_file, answer)?;

@@ -1,5 +1,6 @@
 //! How a cluster begins: folders, settings, the first start, a tenant and a keyspace.
 
+use super::auditing::Auditor;
 use super::harm::Mounts;
 use super::{CALL_MAX, Cluster, KEYSPACE, Node, TENANT};
 use crate::binaries::Binaries;
@@ -12,22 +13,13 @@ use crate::shape::Shape;
 use latchkey_transport::ClusterSecret;
 use latchkey_wire::pb::v1;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-/// Ports that were free a moment ago. All are held until all are drawn, so that none is drawn twice.
-pub(super) struct Ports {
-    pub(super) held: Vec<TcpListener>,
-}
-
-impl Ports {
-    pub(super) fn draw(&mut self) -> Result<SocketAddr, Trouble> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Trouble::not_run)?;
-        let address = listener.local_addr().map_err(Trouble::not_run)?;
-        self.held.push(listener);
-        Ok(address)
-    }
+/// An address that no connection of anybody's can come to have while its process is away.
+pub(super) fn free_address() -> Result<SocketAddr, Trouble> {
+    latchkey_testkit::free_address().map_err(Trouble::not_run)
 }
 
 impl Cluster {
@@ -66,19 +58,18 @@ impl Cluster {
     fn begin(binaries: &Binaries, shape: Shape, random: &mut Random) -> Result<Self, Trouble> {
         let folder = tempfile::Builder::new().prefix("latchkey-cluster-").tempdir().map_err(Trouble::not_run)?;
         let links = shape.weather.map(|weather| Links::open(weather, random.fork())).transpose()?;
-        let (mut ports, mut mounts) = (Ports { held: Vec::new() }, Mounts::default());
+        let mut mounts = Mounts::default();
         let mut nodes = Vec::with_capacity(shape.replicas);
         let offsets = shape.offsets_ms.iter().copied().chain(std::iter::repeat(0)).take(shape.replicas);
         for (id, clock_offset_ms) in (1..).zip(offsets) {
             let fault = Fault { clock_offset_ms, ..Fault::default() };
-            let drawn = (ports.draw()?, ports.draw()?);
+            let drawn = (free_address()?, free_address()?);
             let mut node = new_node(folder.path(), id, drawn, links.as_ref(), fault, shape.moving_clocks)?;
             node.program.clone_from(&shape.program);
             node.has_disk = shape.small_disks && mounts.add(node.disk())?;
             nodes.push(node);
         }
-        let issuance_at = ports.draw()?;
-        drop(ports);
+        let issuance_at = free_address()?;
         let secret_file = folder.path().join("cluster.secret");
         for node in &nodes {
             write(&node.settings(), &of_replica(node, &nodes, &secret_file, &shape))?;
@@ -96,7 +87,8 @@ impl Cluster {
             links,
             issuance_at,
             issuance: None,
-            audit: None,
+            auditor: Auditor::new()?,
+            rotators: Vec::new(),
             secret,
             root,
             mounts,

@@ -1,10 +1,10 @@
 //! What is done to the machine of one replica: its clock and its disk.
 
+use super::auditing::{ballast, fill};
 use super::founding::write;
 use super::{Cluster, Node};
 use crate::report::Trouble;
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -12,11 +12,6 @@ use std::process::Command;
 const SMALL_DISK: &str = "512m";
 
 impl Node {
-    /// What fills its disk.
-    fn ballast(&self) -> PathBuf {
-        self.disk().join("ballast")
-    }
-
     /// The disk of its own, where it has one.
     pub(super) fn disk(&self) -> PathBuf {
         self.folder.join("disk")
@@ -63,18 +58,12 @@ impl Cluster {
 
     /// Fills the disk of a replica until so many bytes are left.
     pub(crate) fn fill_disk(&self, id: u64, left_bytes: u64) -> Result<(), Trouble> {
-        let disk = statvfs(self.node(id).disk()).map_err(Trouble::not_run)?;
-        let fill = (disk.f_bavail * disk.f_frsize).saturating_sub(left_bytes);
-        let ballast = File::create(self.node(id).ballast()).map_err(Trouble::not_run)?;
-        if fill > 0 {
-            fallocate(&ballast, FallocateFlags::empty(), 0, fill).map_err(Trouble::not_run)?;
-        }
-        Ok(())
+        fill(&self.node(id).disk(), left_bytes)
     }
 
     /// Empties the disk of a replica again.
     pub(crate) fn empty_disk(&self, id: u64) -> Result<(), Trouble> {
-        fs::remove_file(self.node(id).ballast()).map_err(Trouble::not_run)
+        fs::remove_file(ballast(&self.node(id).disk())).map_err(Trouble::not_run)
     }
 
     /// Asks a replica to end, and does not wait.

@@ -58,10 +58,7 @@ pub(crate) async fn run(
         }
     }
     seen.tell(report);
-    if ended.is_err() || report.has_failed() {
-        println!("{}", cluster.last_words());
-    }
-    ended
+    cluster.told(ended, report)
 }
 
 #[derive(Default)]

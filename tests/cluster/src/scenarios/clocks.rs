@@ -41,10 +41,7 @@ pub(crate) async fn run(binaries: &Binaries, random: &mut Random, report: &mut R
         cluster = Cluster::found_by_clocks(binaries, [220, 0, -220]).await?;
         ended = apart(&mut cluster, random, report).await;
     }
-    if ended.is_err() || report.has_failed() {
-        println!("{}", cluster.last_words());
-    }
-    ended
+    cluster.told(ended, report)
 }
 
 async fn a_year_ahead(cluster: &mut Cluster, random: &mut Random, report: &mut Report) -> Result<(), Trouble> {

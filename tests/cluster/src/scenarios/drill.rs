@@ -56,10 +56,7 @@ pub(crate) async fn run(
         Ok(())
     };
     let ended = ended.await;
-    if ended.is_err() || report.has_failed() {
-        println!("{}", cluster.last_words());
-    }
-    ended
+    cluster.told(ended, report)
 }
 
 /// What one keyspace answered while there was no quorum.

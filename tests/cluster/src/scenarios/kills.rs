@@ -19,10 +19,7 @@ pub(crate) async fn run(
 ) -> Result<(), Trouble> {
     let mut cluster = Cluster::found(binaries).await?;
     let ended = kills(&mut cluster, count, by, random, report).await;
-    if ended.is_err() || report.has_failed() {
-        println!("{}", cluster.last_words());
-    }
-    ended
+    cluster.told(ended, report)
 }
 
 async fn kills(

@@ -68,10 +68,7 @@ pub(crate) async fn run(
         history::check_states(&mut cluster, report).await
     };
     let ended = ended.await;
-    if ended.is_err() || report.has_failed() {
-        println!("{}", cluster.last_words());
-    }
-    ended
+    cluster.told(ended, report)
 }
 
 async fn gone(

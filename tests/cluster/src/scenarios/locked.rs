@@ -20,10 +20,7 @@ pub(crate) async fn run(binaries: &Binaries, random: &mut Random, report: &mut R
     if ended.is_ok() {
         ended = locked(&mut cluster, random, report).await;
     }
-    if ended.is_err() || report.has_failed() {
-        println!("{}", cluster.last_words());
-    }
-    ended
+    cluster.told(ended, report)
 }
 
 /// Nothing is on its disk yet: the records that it gets are what it cannot open.

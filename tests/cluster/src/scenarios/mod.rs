@@ -1,18 +1,24 @@
 //! What is done to a cluster, one file each.
 
+pub(crate) mod audit;
 pub(crate) mod barrier;
 pub(crate) mod clocks;
 pub(crate) mod drill;
+pub(crate) mod due;
+pub(crate) mod evidence;
 pub(crate) mod faults;
 pub(crate) mod import;
 pub(crate) mod kills;
 pub(crate) mod leaders;
 pub(crate) mod locked;
 pub(crate) mod regions;
+pub(crate) mod rekey;
 pub(crate) mod restart;
 mod revoking;
+pub(crate) mod rotations;
 pub(crate) mod snapshot;
 pub(crate) mod upgrade;
+pub(crate) mod usage;
 
 use crate::caller::Caller;
 use crate::cluster::{Cluster, STUCK};

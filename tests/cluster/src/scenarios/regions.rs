@@ -59,10 +59,7 @@ pub(crate) async fn run(
     let (strangers, carried) = cluster.links().counts();
     report.figure("connections through links", carried);
     report.figure("connections of nobody known", strangers);
-    if ended.is_err() || report.has_failed() {
-        println!("{}", cluster.last_words());
-    }
-    ended
+    cluster.told(ended, report)
 }
 
 /// What one revocation showed while all links were whole.

@@ -20,10 +20,7 @@ const WORK_MAX: Duration = Duration::from_secs(20);
 pub(crate) async fn run(binaries: &Binaries, random: &mut Random, report: &mut Report) -> Result<(), Trouble> {
     let mut cluster = Cluster::found(binaries).await?;
     let ended = restart(&mut cluster, random, report).await;
-    if ended.is_err() || report.has_failed() {
-        println!("{}", cluster.last_words());
-    }
-    ended
+    cluster.told(ended, report)
 }
 
 async fn restart(cluster: &mut Cluster, random: &mut Random, report: &mut Report) -> Result<(), Trouble> {

@@ -1,6 +1,7 @@
 //! Replicas rolled one after another while a client that uses the documented retry policy sends requests: it sees no
 //! error, also while two builds stand side by side.
 
+use super::audit::Followed;
 use crate::binaries::Binaries;
 use crate::caller::{Caller, reason};
 use crate::cluster::{CALL_MAX, Cluster};
@@ -37,15 +38,17 @@ pub(crate) struct Plan {
     pub(crate) other: Option<PathBuf>,
     /// The feature level that the older build is held at, where it is this one.
     pub(crate) held_at: u32,
+    /// Whether audit runs from the first entry on; replicas forget then what it has.
+    pub(crate) audit: bool,
 }
 
 /// What the client saw.
 #[derive(Default)]
-struct Seen {
-    sent: AtomicU64,
-    tried_again: AtomicU64,
-    skipped: AtomicU64,
-    ends: AtomicBool,
+pub(super) struct Seen {
+    pub(super) sent: AtomicU64,
+    pub(super) tried_again: AtomicU64,
+    pub(super) skipped: AtomicU64,
+    pub(super) ends: AtomicBool,
 }
 
 /// Rolls from the older build to this one, back before the level is raised, and forth again.
@@ -59,14 +62,12 @@ pub(crate) async fn run(
     let shape = Shape { raft_lines: held.into_iter().collect(), program: plan.other.clone(), ..Shape::default() };
     let mut cluster = Cluster::of(binaries, shape, random).await?;
     let ended = roll(&mut cluster, &plan, random, report).await;
-    if ended.is_err() || report.has_failed() {
-        println!("{}", cluster.last_words());
-    }
-    ended
+    cluster.told(ended, report)
 }
 
 async fn roll(cluster: &mut Cluster, plan: &Plan, random: &mut Random, report: &mut Report) -> Result<(), Trouble> {
     let before = level(cluster).await?;
+    let audit = if plan.audit { Some(Followed::start(cluster).await?) } else { None };
     let seen = Arc::new(Seen::default());
     let client = send(cluster, plan.rate, seen.clone(), random)?;
     sleep(PAUSE).await;
@@ -78,6 +79,9 @@ async fn roll(cluster: &mut Cluster, plan: &Plan, random: &mut Random, report: &
     }
     gaps.push(exchange(cluster, ids[0], false).await?);
     let mixed = level(cluster).await?;
+    if let Some(audit) = &audit {
+        audit.before(cluster, report).await?;
+    }
     for id in [ids[0], ids[2]] {
         gaps.push(exchange(cluster, id, true).await?);
     }
@@ -117,7 +121,10 @@ async fn roll(cluster: &mut Cluster, plan: &Plan, random: &mut Random, report: &
         refused.extend(crate::keys::validate_all(&cluster.replica(id), &made).await?);
     }
     report.check("what was made meanwhile is valid on every replica", &refused);
-    history::check_events(cluster, report).await?;
+    match audit {
+        Some(audit) => audit.after(cluster, report).await?,
+        None => drop(history::check_events(cluster, report).await?),
+    }
     history::check_states(cluster, report).await
 }
 
@@ -150,15 +157,16 @@ async fn level(cluster: &Cluster) -> Result<u32, Trouble> {
 
 /// What the client was told in the end.
 #[derive(Default)]
-struct Sent {
-    took: Vec<Duration>,
-    errors: BTreeMap<String, u64>,
-    made: Vec<Made>,
+pub(super) struct Sent {
+    pub(super) took: Vec<Duration>,
+    pub(super) errors: BTreeMap<String, u64>,
+    pub(super) made: Vec<Made>,
 }
 
 type Answered = (Duration, Result<Option<Made>, String>);
 
-fn send(
+/// Sets such a client to work.
+pub(super) fn send(
     cluster: &Cluster,
     rate: u64,
     seen: Arc<Seen>,

@@ -1,5 +1,6 @@
 //! Named scenarios: each has a story, passes as things are, and fails where the bug is planted that it is about.
 
+mod audit;
 mod barrier;
 mod batches;
 mod clocks;
@@ -8,6 +9,7 @@ mod disk;
 mod members;
 mod reads;
 mod restored;
+mod rotations;
 
 pub(crate) use barrier::keys_everywhere;
 
@@ -28,7 +30,7 @@ pub struct Scenario {
 }
 
 /// Every scenario.
-pub const SCENARIOS: [Scenario; 23] = [
+pub const SCENARIOS: [Scenario; 34] = [
     barrier::LEFT_BEHIND,
     barrier::LATE_ANSWER,
     barrier::NEW_LEADER,
@@ -52,6 +54,17 @@ pub const SCENARIOS: [Scenario; 23] = [
     members::LEARNERS_ALIVE,
     restored::RESTORED,
     batches::ASKED_TOGETHER,
+    rotations::FENCED,
+    rotations::UNHEARD,
+    rotations::TOO_EARLY,
+    rotations::LOST_TEXT,
+    rotations::PEPPER_IN_USE,
+    audit::FORGED,
+    audit::FORKED,
+    audit::FORGOTTEN,
+    audit::LEFT_OUT,
+    audit::ACKNOWLEDGED_EARLY,
+    audit::COUNTED_TWICE,
 ];
 
 impl Scenario {

@@ -41,6 +41,7 @@ calls! {
     Validation by latchkey_wire::pb::v1::validation_service_client::ValidationServiceClient {
         validate_key(ValidateKeyRequest) -> ValidateKeyResponse;
         explain_validation(ExplainValidationRequest) -> ExplainValidationResponse;
+        report_usage(ReportUsageRequest) -> ReportUsageResponse;
     }
     Validation by latchkey_wire::pb::v1::cluster_service_client::ClusterServiceClient {
         get_cluster(GetClusterRequest) -> Cluster;
@@ -49,6 +50,9 @@ calls! {
         demote_replica(DemoteReplicaRequest) -> DemoteReplicaResponse;
         remove_replica(RemoveReplicaRequest) -> RemoveReplicaResponse;
         transfer_leadership(TransferLeadershipRequest) -> TransferLeadershipResponse;
+        get_keyring(GetKeyringRequest) -> GetKeyringResponse;
+        rotate_keyring(RotateKeyringRequest) -> RotateKeyringResponse;
+        begin_audit_log(BeginAuditLogRequest) -> BeginAuditLogResponse;
         deny_key_locally(DenyKeyLocallyRequest) -> LocalDenial;
         allow_key_locally(AllowKeyLocallyRequest) -> AllowKeyLocallyResponse;
         list_local_denials(ListLocalDenialsRequest) -> ListLocalDenialsResponse;
@@ -58,12 +62,20 @@ calls! {
         prepare_standby(PrepareStandbyRequest) -> PrepareStandbyResponse;
         get_rotation(GetRotationRequest) -> Rotation;
         list_rotations(ListRotationsRequest) -> ListRotationsResponse;
+        list_due_rotations(ListDueRotationsRequest) -> ListDueRotationsResponse;
+        hold_rotation(HoldRotationRequest) -> HoldRotationResponse;
+        resume_rotation(ResumeRotationRequest) -> ResumeRotationResponse;
         complete_rotation(CompleteRotationRequest) -> CompleteRotationResponse;
         cancel_rotation(CancelRotationRequest) -> CancelRotationResponse;
         roll_back_rotation(RollBackRotationRequest) -> RollBackRotationResponse;
     }
     Audit by latchkey_wire::pb::v1::audit_service_client::AuditServiceClient {
+        get_checkpoint(GetCheckpointRequest) -> Checkpoint;
+        get_inclusion_proof(GetInclusionProofRequest) -> GetInclusionProofResponse;
+        list_access(ListAccessRequest) -> ListAccessResponse;
         list_entries(ListEntriesRequest) -> ListEntriesResponse;
+        list_exports(ListExportsRequest) -> ListExportsResponse;
+        query_usage(QueryUsageRequest) -> QueryUsageResponse;
     }
 }
 

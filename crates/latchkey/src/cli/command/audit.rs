@@ -1,17 +1,24 @@
 //! `latchkey audit`.
 
+mod checkpoint;
+mod evidence;
+mod verify;
+
 use crate::cli::api::{ANSWER_BYTES_MAX, Answer};
 use crate::cli::context::{Context, Page, PageArguments};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::moment;
 use crate::cli::names::Kind;
-use crate::cli::output::{self, Column, Shape, View};
+use crate::cli::output::{self, Column, Printer, Shape, View};
 use crate::cli::service::Service;
 use crate::cli::span;
 use clap::{Args, Subcommand};
+use latchkey_telemetry::{Clock as _, SystemClock};
 use latchkey_wire::pb::v1 as pb;
 use pb::audit_service_client::AuditServiceClient;
 use pb::watch_entries_response::Item;
+use serde_json::Value;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
@@ -33,6 +40,22 @@ pub(super) const VIEW: View = View {
 /// While one watches, all is new.
 pub(super) const TAIL: View = View { columns: &[SEQUENCE, TIME, ACTION, SUBJECT, ACTOR, REASON, WHY], none: "" };
 
+pub(super) const EXPORTS: View = View {
+    columns: &[
+        Column::new("SINK", "name", Shape::Word),
+        Column::new("KIND", "kind", Shape::Word),
+        Column::new("STREAM", "stream", Shape::Word),
+        Column::new("NEXT", "nextSequence", Shape::Number),
+        Column::new("WAITING", "lagEntries", Shape::Number),
+        Column::new("LAG", "lag", Shape::Span),
+        Column::new("ASIDE", "setAsideEntries", Shape::Number),
+        Column::new("MISSED", "missed", Shape::Number),
+        Column::new("TAKEN", "lastTakenTime", Shape::Age),
+        Column::new("ERROR", "error", Shape::Plain),
+    ],
+    none: "No sink is set up.",
+};
+
 /// Between two tries to watch again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -42,8 +65,21 @@ pub(crate) enum AuditTask {
     /// Lists entries, the newest first.
     #[command(alias = "ls")]
     List(List),
+    /// Lists lines of the access log, the newest first: denials, samples, calls without an identity.
+    Access(super::access::Access),
     /// Prints entries as they are stored, until Ctrl-C.
     Tail(Tail),
+    /// Prints the newest signed checkpoint, and the keys that verify it.
+    Checkpoint(checkpoint::Checkpoint),
+    /// Writes entries with their proofs into a folder, for an auditor.
+    Evidence(evidence::Evidence),
+    /// Verifies a whole log, or evidence, without believing any service.
+    Verify(verify::Verify),
+    /// Shows how the sinks do that entries, usage or the access log are sent to.
+    #[command(after_help = "Examples:
+  latchkey audit exports
+  latchkey audit exports --output json | jq '.exports[] | select(.error != null or .missed != null)'")]
+    Exports,
 }
 
 /// Which entries.
@@ -103,10 +139,20 @@ pub(crate) struct Tail {
 }
 
 impl AuditTask {
-    pub(crate) async fn run(self, context: &Context) -> Result<Exit, CliError> {
+    /// `connect` reads the settings, which verifying does not need: an auditor has none.
+    pub(crate) async fn run(
+        self,
+        printer: Printer,
+        connect: impl FnOnce() -> Result<Context, CliError>,
+    ) -> Result<Exit, CliError> {
         match self {
-            Self::List(task) => list(&task, context).await?,
-            Self::Tail(task) => tail(&task, context).await?,
+            Self::List(task) => list(&task, &connect()?).await?,
+            Self::Access(task) => task.run(&connect()?).await?,
+            Self::Tail(task) => tail(&task, &connect()?).await?,
+            Self::Checkpoint(task) => task.run(&connect()?).await?,
+            Self::Evidence(task) => task.run(&connect()?).await?,
+            Self::Verify(task) => return task.run(printer).await,
+            Self::Exports => exports(&connect()?).await?,
         }
         Ok(Exit::Done)
     }
@@ -134,6 +180,7 @@ impl Which {
 }
 
 async fn list(task: &List, context: &Context) -> Result<(), CliError> {
+    task.since.map(|since| moment::since(since, SystemClock.unix_millis())).transpose()?;
     let since = task.since.map(|since| format!("age < {}ms", since.as_millis()));
     let filter = [Some(task.which.filter(context)?).filter(|filter| !filter.is_empty()), since];
     let (parent, filter) =
@@ -146,6 +193,12 @@ async fn list(task: &List, context: &Context) -> Result<(), CliError> {
         Ok(Page::new(&answer, |page| &page.next_page_token))
     };
     context.list(&task.page, &VIEW, "entries", fetch).await
+}
+
+async fn exports(context: &Context) -> Result<(), CliError> {
+    let whole = context.api.list_exports(pb::ListExportsRequest {}).await?.json();
+    let rows = whole.get("exports").and_then(Value::as_array).cloned().unwrap_or_default();
+    output::print(&context.printer.many(&EXPORTS, &whole, &rows))
 }
 
 /// Follows until somebody ends it. A stream that breaks is begun again from where it was, so no entry is lost or twice.

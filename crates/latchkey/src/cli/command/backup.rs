@@ -42,22 +42,23 @@ pub(crate) struct Create {
     /// Prove it when it is written, as `backup verify` does.
     #[arg(long, requires = "kek_file")]
     verify: bool,
-    /// The file with the key-encryption key.
+    /// The file with the key-encryption key. Given several times: any of them may be the one of when it was made.
     #[arg(long, value_name = "FILE", requires = "verify")]
-    kek_file: Option<PathBuf>,
+    kek_file: Vec<PathBuf>,
 }
 
 /// Which.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
-  latchkey backup verify monday.latchkey --kek-file /etc/latchkey/kek")]
+  latchkey backup verify monday.latchkey --kek-file /etc/latchkey/kek
+  latchkey backup verify march.latchkey --kek-file /etc/latchkey/kek --kek-file /mnt/offline/kek-of-march")]
 pub(crate) struct Verify {
     /// The backup.
     #[arg(value_name = "FILE")]
     backup: PathBuf,
-    /// The file with the key-encryption key.
-    #[arg(long, value_name = "FILE")]
-    kek_file: PathBuf,
+    /// The file with the key-encryption key. Given several times: any of them may be the one of when it was made.
+    #[arg(long, value_name = "FILE", required = true)]
+    kek_file: Vec<PathBuf>,
 }
 
 /// Which.
@@ -110,13 +111,10 @@ impl Create {
             drop(fs::remove_file(&part));
         }
         let header = kept?;
-        match (self.verify, &self.kek_file) {
-            (true, Some(kek_file)) => {
-                verify_backup(&self.out, kek_file).await?;
-                print(printer, &self.out, &header, "verified")
-            }
-            _ => print(printer, &self.out, &header, "whole"),
+        if self.verify {
+            verify_backup(&self.out, &self.kek_file).await?;
         }
+        print(printer, &self.out, &header, if self.verify { "verified" } else { "whole" })
     }
 }
 
@@ -174,6 +172,7 @@ fn value(path: &Path, header: &BackupHeader, state: &str) -> Value {
     json!({
         "file": path.display().to_string(),
         "state": state,
+        "name": header.backup().to_string(),
         "clusterId": header.cluster.to_string(),
         "epoch": header.revision.epoch,
         "revision": header.revision.to_string(),

@@ -7,6 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::import::shape::Shape as TextShape;
 use crate::cli::names::Kind;
 use crate::cli::output::{Column, Shape, View};
+use crate::cli::rotation_policy::PolicyArguments;
 use crate::cli::shared::{ChangeArguments, TryArguments, mask, words};
 use crate::cli::span;
 use clap::{Args, Subcommand};
@@ -64,6 +65,8 @@ pub(crate) struct Create {
     policy: Policy,
     #[command(flatten)]
     tried: TryArguments,
+    #[command(flatten)]
+    rotation: PolicyArguments,
 }
 
 /// What a keyspace says about its keys.
@@ -116,6 +119,13 @@ pub(super) struct Policy {
     /// How many bytes of metadata its keys may have together.
     #[arg(long, value_name = "N")]
     metadata_bytes_max: Option<u64>,
+    /// How many of a million accepted validations the access log shows singly, up to 1000000 for all; denials always are.
+    #[arg(long, value_name = "N")]
+    access_sample_ppm: Option<u32>,
+    /// How long before a key expires the contacts of its owner and its tenant are told, such as 30d,7d,1d; none: never
+    /// [default: 30d,7d,1d].
+    #[arg(long, value_name = "SPAN,..", value_parser = expiry_notices)]
+    expiry_notices: Option<pb::ExpiryNotices>,
 }
 
 impl Policy {
@@ -134,6 +144,8 @@ impl Policy {
             allowed_roles: self.allowed_roles.clone(),
             self_revocation: self.self_revocation.unwrap_or_default(),
             import_formats: self.import_formats.clone(),
+            access_sample_ppm: self.access_sample_ppm.unwrap_or_default(),
+            expiry_notices: self.expiry_notices.clone(),
             ..pb::Keyspace::default()
         }
     }
@@ -148,7 +160,7 @@ impl Policy {
     }
 
     /// Which fields are given.
-    fn given(&self) -> [(&'static str, bool); 13] {
+    fn given(&self) -> [(&'static str, bool); 15] {
         [
             ("display_name", self.display_name.is_some()),
             ("allowed_permissions", !self.allowed_permissions.is_empty()),
@@ -163,8 +175,18 @@ impl Policy {
             ("quotas", self.quotas().is_some()),
             ("self_revocation", self.self_revocation.is_some()),
             ("import_formats", !self.import_formats.is_empty()),
+            ("access_sample_ppm", self.access_sample_ppm.is_some()),
+            ("expiry_notices", self.expiry_notices.is_some()),
         ]
     }
+}
+
+/// `30d,7d,1d` in any order, or `none`.
+fn expiry_notices(text: &str) -> Result<pb::ExpiryNotices, String> {
+    let spans = text.split(',').filter(|_| text != "none").map(str::trim).map(span::parse);
+    let mut spans = spans.collect::<Result<Vec<_>, _>>()?;
+    spans.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(pb::ExpiryNotices { before: spans.into_iter().map(span::to_wire).collect() })
 }
 
 /// `old=sk_live_{base58:17-24}`, `seam=last-part:my_{base58:8}_{base58:24}`.
@@ -201,8 +223,13 @@ pub(crate) struct Show {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   latchkey keyspace update acme/orders --maximum-lifetime 90d --self-revocation off
+  latchkey keyspace update acme/orders --rotation-class moderate --rotation-mode automatic \\
+      --rotation-deliver orders-files --rotation-jitter 7d
+  latchkey keyspace update acme/orders --rotation-policy orders-policy.json
   latchkey keyspace update acme/orders --import-format 'old=sk_live_{base58:17-24}'
   latchkey keyspace update acme/orders --staleness-policy last-known --last-known-max 5m
+  latchkey keyspace update acme/orders --access-sample-ppm 1000
+  latchkey keyspace update acme/orders --expiry-notices 14d,2d
   latchkey keyspace update acme/orders --clear networks --clear quotas")]
 pub(crate) struct Update {
     /// Its name.
@@ -214,10 +241,13 @@ pub(crate) struct Update {
     #[arg(long, value_name = "FIELD", value_parser = [
         "display_name", "allowed_permissions", "allowed_roles", "default_lifetime", "maximum_lifetime", "networks",
         "staleness_max", "staleness_policy", "last_known_max", "dead_retention", "quotas", "self_revocation", "import_formats",
+        "rotation_policy", "access_sample_ppm", "expiry_notices",
     ])]
     clear: Vec<String>,
     #[command(flatten)]
     change: ChangeArguments,
+    #[command(flatten)]
+    rotation: PolicyArguments,
 }
 
 /// Which to delete.
@@ -262,7 +292,12 @@ async fn create(task: Create, context: &Context) -> Result<(), CliError> {
     let request = pb::CreateKeyspaceRequest {
         parent,
         keyspace_id,
-        keyspace: Some(pb::Keyspace { prefix: task.prefix, environment: task.environment, ..task.policy.keyspace() }),
+        keyspace: Some(pb::Keyspace {
+            prefix: task.prefix,
+            environment: task.environment,
+            rotation_policy: task.rotation.policy()?,
+            ..task.policy.keyspace()
+        }),
         request_id: task.tried.request_id(),
         validate_only: task.tried.dry_run,
     };
@@ -280,17 +315,38 @@ async fn list(task: &List, context: &Context) -> Result<(), CliError> {
 }
 
 async fn update(task: Update, context: &Context) -> Result<(), CliError> {
-    let Update { name, policy, clear, change } = task;
+    let Update { name, policy, clear, change, rotation } = task;
     let dry_run = change.tried.dry_run;
+    let rotation_policy = rotation.policy()?;
+    let given = [&policy.given()[..], &[("rotation_policy", rotation_policy.is_some())]].concat();
     let request = pb::UpdateKeyspaceRequest {
-        update_mask: Some(mask(&policy.given(), &clear)?),
+        update_mask: Some(mask(&given, &clear)?),
         keyspace: Some(pb::Keyspace {
             name: context.name(Kind::Keyspace, &name)?,
             etag: change.etag,
+            rotation_policy,
             ..policy.keyspace()
         }),
         request_id: change.tried.request_id(),
         validate_only: change.tried.dry_run,
     };
     context.show_change(&context.api.update_keyspace(request).await?, dry_run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices_of_expiry_are_spans_the_longest_first_or_none() {
+        let seconds = |text| {
+            let notices = expiry_notices(text)?;
+            Ok::<_, String>(notices.before.iter().map(|span| span.seconds).collect::<Vec<_>>())
+        };
+        assert_eq!(seconds("1d,30d, 7d"), Ok(vec![2_592_000, 604_800, 86_400]));
+        assert_eq!(seconds("none"), Ok(vec![]));
+        for wrong in ["", "never", "1d,", "30"] {
+            assert!(seconds(wrong).unwrap_err().starts_with("expected a span"), "{wrong}");
+        }
+    }
 }

@@ -1,26 +1,35 @@
 //! The commands: a file for each noun.
 
+mod access;
 mod audit;
 mod backup;
+mod backups_left;
 mod cluster;
 mod completions;
+mod destroy_data;
+mod destruction;
 mod dev;
 mod doctor;
 mod explain;
 mod health;
 mod identity;
 mod key;
+mod keyring;
 mod keyspace;
 mod login;
 mod man;
+mod open_sealed;
 mod owner;
 mod pki;
 mod plan;
+mod recipient;
 mod replica;
+mod report;
 mod role;
 mod rotation;
 mod run;
 mod tenant;
+mod usage;
 mod validate;
 
 use crate::cli::context::Context;
@@ -46,6 +55,8 @@ pub(crate) enum Task {
     Validate(validate::Validate),
     /// Tells each check of a validation, with what it found: exit codes as validate.
     Explain(explain::Explain),
+    /// Reports what only an API knows of requests that it served: status, latency, bytes, load.
+    Report(report::Report),
     /// Organisations; nothing crosses their borders.
     #[command(subcommand)]
     Tenant(tenant::TenantTask),
@@ -64,12 +75,22 @@ pub(crate) enum Task {
     /// Rotations in progress and past.
     #[command(subcommand)]
     Rotation(rotation::RotationTask),
+    /// Keys that new secrets are sealed to.
+    #[command(subcommand)]
+    Recipient(recipient::RecipientTask),
+    /// Opens a key text that was sealed to a recipient.
+    OpenSealed(open_sealed::OpenSealed),
     /// The audit log: who did what, when, and why.
     #[command(subcommand)]
     Audit(audit::AuditTask),
+    /// What keys were used for: requests, denials, latencies, over time.
+    Usage(usage::Usage),
     /// The replicas of validation.
     #[command(subcommand)]
     Cluster(cluster::ClusterTask),
+    /// The keys that the cluster itself seals and digests with.
+    #[command(subcommand)]
+    Keyring(keyring::KeyringTask),
     /// Certificates, for those who have no authority of their own.
     #[command(subcommand)]
     Pki(pki::PkiTask),
@@ -108,6 +129,8 @@ impl Task {
             Self::Logout(logout) => logout.run(global),
             Self::Doctor(doctor) => doctor.run(global, printer).await,
             Self::Pki(task) => task.run(printer),
+            Self::Recipient(task) => task.run(),
+            Self::OpenSealed(task) => task.run(global),
             Self::Health(health) => health.run().await,
             Self::Plan(plan) => plan.run(printer),
             Self::Completions(completions) => completions.run(),
@@ -115,15 +138,18 @@ impl Task {
             Self::Run(run) => run.run(global, printer).await,
             Self::Validate(validate) => validate.run(&connect()?).await,
             Self::Explain(explain) => explain.run(&connect()?).await,
+            Self::Report(report) => report.run(&connect()?).await,
             Self::Key(task) => task.run(&connect()?).await,
             Self::Tenant(task) => task.run(&connect()?).await,
             Self::Keyspace(task) => task.run(&connect()?).await,
             Self::Owner(task) => task.run(&connect()?).await,
             Self::Role(task) => task.run(&connect()?).await,
             Self::Rotation(task) => task.run(&connect()?).await,
-            Self::Audit(task) => task.run(&connect()?).await,
+            Self::Usage(usage) => Box::pin(usage.run(&connect()?)).await,
+            Self::Audit(task) => Box::pin(task.run(printer, connect)).await,
             Self::Identity(task) => task.run(&connect()?).await,
             Self::Cluster(task) => Box::pin(task.run(&connect()?)).await,
+            Self::Keyring(task) => Box::pin(task.run(&connect()?)).await,
             Self::Backup(task) => Box::pin(task.run(printer, connect)).await,
             Self::Replica(task) => Box::pin(task.run(&connect()?)).await,
         }
@@ -137,7 +163,7 @@ mod tests {
     use prost_reflect::Kind;
 
     /// Every table, with the message that a row of it shows.
-    const VIEWS: [(&str, &View); 12] = [
+    const VIEWS: [(&str, &View); 16] = [
         ("LocalDenial", &key::DENIALS),
         ("Key", &key::VIEW),
         ("Tenant", &tenant::VIEW),
@@ -146,9 +172,13 @@ mod tests {
         ("Role", &role::VIEW),
         ("Identity", &identity::VIEW),
         ("Rotation", &rotation::VIEW),
+        ("DueRotation", &rotation::DUE),
+        ("Access", &access::VIEW),
         ("Entry", &audit::VIEW),
         ("Entry", &audit::TAIL),
+        ("Export", &audit::EXPORTS),
         ("Replica", &cluster::VIEW),
+        ("RingKey", &keyring::VIEW),
         ("ValidationCheck", &explain::VIEW),
     ];
 

@@ -1,5 +1,7 @@
 //! `latchkey tenant`.
 
+use super::destroy_data::DestroyData;
+use super::destruction::Destruction;
 use crate::cli::confirm::DeleteArguments;
 use crate::cli::context::{Context, Page, PageArguments};
 use crate::cli::error::CliError;
@@ -35,11 +37,17 @@ pub(crate) enum TenantTask {
     /// Deletes a tenant that holds nothing any more.
     #[command(alias = "rm")]
     Delete(Delete),
+    /// Destroys the data of a tenant that was deleted before, and kept it then.
+    DestroyData(DestroyData),
+    /// Tells what is still left of a tenant whose data was destroyed: in which logs and snapshots, and in backups of when.
+    Destruction(Destruction),
 }
 
 /// What to make.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  latchkey tenant create acme --display-name 'Acme Ltd'")]
+#[command(
+    after_help = "Examples:\n  latchkey tenant create acme --display-name 'Acme Ltd' --contact security@acme.example"
+)]
 pub(crate) struct Create {
     /// Its name.
     #[arg(value_name = "TENANT")]
@@ -71,6 +79,9 @@ struct Fields {
     /// How many writes a second it may make; emergencies are never refused for it.
     #[arg(long, value_name = "N")]
     writes_per_second_max: Option<u32>,
+    /// Where notices about it go: an e-mail address or a URL; again for more, all of them, since the list is one field.
+    #[arg(long = "contact", value_name = "ADDRESS")]
+    contacts: Vec<String>,
 }
 
 impl Fields {
@@ -107,6 +118,7 @@ pub(crate) struct Show {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   latchkey tenant update acme --display-name 'Acme Ltd' --keyspaces-max 10
+  latchkey tenant update acme --contact security@acme.example --contact https://acme.example/hook
   latchkey tenant update acme --clear quotas")]
 pub(crate) struct Update {
     /// Its name.
@@ -115,7 +127,7 @@ pub(crate) struct Update {
     #[command(flatten)]
     fields: Fields,
     /// A field to empty; again for more.
-    #[arg(long, value_name = "FIELD", value_parser = ["display_name", "quotas"])]
+    #[arg(long, value_name = "FIELD", value_parser = ["display_name", "quotas", "contacts"])]
     clear: Vec<String>,
     #[command(flatten)]
     change: ChangeArguments,
@@ -123,11 +135,14 @@ pub(crate) struct Update {
 
 /// Which to delete.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  latchkey tenant delete acme")]
+#[command(after_help = "Examples:\n  latchkey tenant delete acme\n  latchkey tenant delete acme --destroy-data")]
 pub(crate) struct Delete {
     /// Its name.
     #[arg(value_name = "TENANT")]
     name: String,
+    /// Destroy its keys too: its audit entries and its usage are unreadable then, for everybody and for good.
+    #[arg(long)]
+    destroy_data: bool,
     #[command(flatten)]
     sure: DeleteArguments,
 }
@@ -142,13 +157,22 @@ impl TenantTask {
                 context.show(&context.api.get_tenant(pb::GetTenantRequest { name }).await?)?;
             }
             Self::Update(task) => update(task, context).await?,
-            Self::Delete(Delete { name, sure }) => {
+            Self::DestroyData(task) => task.run(context).await?,
+            Self::Destruction(task) => return task.run(context).await,
+            Self::Delete(Delete { name, destroy_data, sure }) => {
                 let name = context.name(Kind::Tenant, &name)?;
                 let look = context.api.get_tenant(pb::GetTenantRequest { name: name.clone() });
                 sure.agreed(context, &name, look).await?;
                 let ChangeArguments { etag, tried } = sure.change;
                 let (request_id, validate_only) = (tried.request_id(), tried.dry_run);
-                let request = pb::DeleteTenantRequest { name: name.clone(), etag, request_id, validate_only };
+                let request = pb::DeleteTenantRequest {
+                    name: name.clone(),
+                    etag,
+                    request_id,
+                    validate_only,
+                    destroy: destroy_data,
+                    number: None,
+                };
                 context.api.delete_tenant(request).await?;
                 context.deleted(&name, validate_only);
             }
@@ -164,6 +188,7 @@ async fn create(task: Create, context: &Context) -> Result<(), CliError> {
         tenant_id,
         tenant: Some(pb::Tenant {
             quotas: task.fields.quotas(),
+            contacts: task.fields.contacts,
             display_name: task.fields.display_name.unwrap_or_default(),
             ..pb::Tenant::default()
         }),
@@ -185,7 +210,11 @@ async fn list(task: &List, context: &Context) -> Result<(), CliError> {
 async fn update(task: Update, context: &Context) -> Result<(), CliError> {
     let Update { name, fields, clear, change } = task;
     let quotas = fields.quotas();
-    let given = [("display_name", fields.display_name.is_some()), ("quotas", quotas.is_some())];
+    let given = [
+        ("display_name", fields.display_name.is_some()),
+        ("quotas", quotas.is_some()),
+        ("contacts", !fields.contacts.is_empty()),
+    ];
     let dry_run = change.tried.dry_run;
     let request = pb::UpdateTenantRequest {
         update_mask: Some(mask(&given, &clear)?),
@@ -193,6 +222,7 @@ async fn update(task: Update, context: &Context) -> Result<(), CliError> {
             name: context.name(Kind::Tenant, &name)?,
             display_name: fields.display_name.unwrap_or_default(),
             quotas,
+            contacts: fields.contacts,
             etag: change.etag,
             ..pb::Tenant::default()
         }),

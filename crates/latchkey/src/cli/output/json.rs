@@ -2,6 +2,7 @@
 //! numbers as text, times in RFC 3339. One thing differs: words of enums are without their prefix, `ACTIVE` for
 //! `STATE_ACTIVE`, as in the manuals.
 
+use crate::cli::span;
 use latchkey_wire::FILE_DESCRIPTOR_SET;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
@@ -34,6 +35,61 @@ pub(crate) fn value(name: &str, message: &impl Message) -> Value {
         .expect("a message is a tree of maps with text keys");
     shorten(&mut value, &dynamic.descriptor());
     value
+}
+
+/// Reads a message of `latchkey.v1` from JSON as [`value`] writes it; spans may also be written as `90d`, and words in small
+/// letters.
+///
+/// # Errors
+/// Why it is none.
+///
+/// # Panics
+/// As [`descriptor`].
+pub(crate) fn read<M: Message + Default>(name: &str, text: &str) -> Result<M, String> {
+    let mut value: Value = serde_json::from_str(text).map_err(|error| format!("expected JSON: {error}"))?;
+    let descriptor = descriptor(name);
+    lengthen(&mut value, &descriptor)?;
+    let dynamic =
+        DynamicMessage::deserialize(descriptor, value).map_err(|error| format!("expected a {name}: {error}"))?;
+    Ok(M::decode(dynamic.encode_to_vec().as_slice()).expect("what its descriptor reads, the message decodes"))
+}
+
+/// Gives each word of an enum its prefix, and each span its canonical form.
+fn lengthen(value: &mut Value, descriptor: &MessageDescriptor) -> Result<(), String> {
+    let Value::Object(fields) = value else { return Ok(()) };
+    for (name, value) in fields {
+        let named = descriptor.get_field_by_json_name(name).or_else(|| descriptor.get_field_by_name(name));
+        let Some(field) = named else { continue };
+        let kind = field.kind();
+        let done = match value {
+            Value::Array(items) => items.iter_mut().try_for_each(|item| lengthen_one(item, &kind)),
+            _ => lengthen_one(value, &kind),
+        };
+        done.map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(())
+}
+
+fn lengthen_one(value: &mut Value, kind: &Kind) -> Result<(), String> {
+    match (kind, &mut *value) {
+        // Parts of seconds are written as canonical JSON does.
+        (Kind::Message(message), Value::String(text))
+            if message.full_name() == "google.protobuf.Duration" && !text.contains('.') =>
+        {
+            let span = span::parse(text).map_err(|expected| format!("{expected}, found {text:?}"))?;
+            *text = format!("{}.{:03}s", span.as_secs(), span.subsec_millis());
+        }
+        (Kind::Message(message), _) => return lengthen(value, message),
+        (Kind::Enum(words), Value::String(word)) => {
+            let given = word.to_ascii_uppercase().replace('-', "_");
+            let whole = words.values().find(|value| short_word(value.name(), words) == given);
+            if let Some(whole) = whole {
+                whole.name().clone_into(word);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The words of an enum of `latchkey.v1` without their prefix, and their numbers; without `UNSPECIFIED`, which nobody gives.

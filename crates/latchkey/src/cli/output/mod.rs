@@ -156,6 +156,13 @@ pub(crate) fn terminal_width() -> Option<u16> {
     rustix::termios::tcgetwinsize(&out).ok().map(|size| size.ws_col).filter(|columns| *columns > 0)
 }
 
+/// The rows of the terminal that standard output is; `None` where it is none.
+pub(crate) fn terminal_rows() -> Option<u16> {
+    let out = io::stdout();
+    let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten();
+    size.map(|size| size.ws_row).filter(|rows| *rows > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

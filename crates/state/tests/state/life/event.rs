@@ -138,6 +138,8 @@ impl Event {
                 text,
                 etag,
                 replay: None,
+                emergency: false,
+                course: None,
             }))),
             Self::Prepare => by_root(Operation::PrepareStandby(Box::new(PrepareStandby {
                 key,

@@ -107,6 +107,9 @@ pub(crate) fn settings(prefix: &str) -> KeyspaceSettings {
         metadata_bytes_max: u64::MAX,
         self_revocation_off: false,
         import_formats: Box::default(),
+        rotation_policy: None,
+        access_sample_ppm: 0,
+        expiry_notices: None,
     }
 }
 
@@ -127,6 +130,7 @@ pub(crate) fn new_key(number: u8) -> NewKey {
         metadata: Metadata::default(),
         not_before: None,
         expiry: Expiry::Default,
+        rotation_policy: None,
     }
 }
 
@@ -190,6 +194,7 @@ pub(crate) fn later(than: UnixMillis, millis: u64) -> UnixMillis {
 
 pub(crate) fn create_tenant(id: &str) -> Operation {
     Operation::CreateTenant(CreateTenant {
+        contacts: Vec::new(),
         tenant: slug(id),
         display_name: text("A tenant"),
         tenant_key: wrapped(10),
@@ -233,7 +238,7 @@ pub(crate) fn cut(scope: CutScope) -> Operation {
 }
 
 pub(crate) fn ring_key(purpose: RingPurpose) -> NewRingKey {
-    NewRingKey { id: [20; 16], purpose, wrapped_by: RingNumber(0), wrapped: Box::new([20; 60]) }
+    NewRingKey { id: [20; 16], purpose, wrapped_by: RingNumber(0), kek: None, wrapped: Box::new([20; 60]) }
 }
 
 /// Readings of the nodes 1, 2, 3, ...
@@ -257,7 +262,7 @@ pub(crate) fn create_role(path: &str, patterns: &[&str]) -> Operation {
 }
 
 pub(crate) fn delete(name: DirectoryName) -> Operation {
-    Operation::Delete(Delete { name, etag: None })
+    Operation::Delete(Delete { name, etag: None, destroy: false, number: None })
 }
 
 /// Keys of another system whose texts are hashed whole, and of one that hashes the last part.
@@ -288,7 +293,7 @@ pub(crate) fn key_to_import(number: u8, source: u8) -> KeyToImport {
         source_created_at: None,
         version: key.version,
     };
-    KeyToImport { index: number.into(), key, imported, suspended: false }
+    KeyToImport { index: number.into(), key, imported, suspended: false, also: Vec::new() }
 }
 
 pub(crate) fn import_keys(path: &str, keys: Vec<KeyToImport>) -> Operation {

@@ -1,6 +1,7 @@
 //! Histories of keys' lives: operations on keys, versions and rotations, with names from the pools of `generator`.
 
 use super::build::{key_id, key_name, keyspace, owner, permissions, slug, text, version_id};
+use super::generate_course::{new_course, policy};
 use super::generator::{identity_path, keyspace_path, owner_path, reason, span, time};
 use latchkey_crypto::Digest;
 use latchkey_domain::{
@@ -27,10 +28,20 @@ pub(super) fn operation_on_life() -> BoxedStrategy<Operation> {
         3 => (key(), etag()).prop_map(|(key, etag)| Operation::SuspendKey(SuspendKey { key, text: because(), etag })),
         3 => (key(), etag()).prop_map(|(key, etag)| Operation::ResumeKey(ResumeKey { key, text: because(), etag })),
         4 => restriction(),
-        6 => (key(), rotation(), new_version(), overlap(), etag(), replay()).prop_map(
-            |(key, rotation, new, overlap, etag, replay)| {
+        6 => (key(), rotation(), new_version(), overlap(), (etag(), replay()), (prop::bool::weighted(0.15), option::weighted(0.3, new_course()))).prop_map(
+            |(key, rotation, new, overlap, (etag, replay), (emergency, course))| {
                 let text = because();
-                Operation::RotateKey(Box::new(RotateKey { key, rotation, new, overlap, text, etag, replay }))
+                Operation::RotateKey(Box::new(RotateKey {
+                    key,
+                    rotation,
+                    new,
+                    overlap,
+                    text,
+                    etag,
+                    replay,
+                    emergency,
+                    course,
+                }))
             }
         ),
         4 => (key(), rotation(), new_version(), etag(), replay()).prop_map(|(key, rotation, new, etag, replay)| {
@@ -88,7 +99,7 @@ fn roles() -> impl Strategy<Value = Vec<Slug>> {
 }
 
 fn rotation() -> impl Strategy<Value = RotationId> {
-    prop_oneof![3 => 0..2_u8, 1 => 2..9_u8].prop_map(|number| RotationId::from_random([number; 12]))
+    prop_oneof![3 => 0..2_u8, 1 => 2..9_u8, 3 => 80..83_u8].prop_map(|number| RotationId::from_random([number; 12]))
 }
 
 fn new_version() -> impl Strategy<Value = NewVersion> {
@@ -110,6 +121,8 @@ fn step() -> impl Strategy<Value = RotationStep> {
     prop_oneof![
         1 => Just(RotationStep::Complete),
         1 => Just(RotationStep::Cancel),
+        2 => Just(RotationStep::Hold),
+        2 => Just(RotationStep::Resume),
         3 => option::of(overlap()).prop_map(|overlap| RotationStep::RollBack { overlap }),
     ]
 }
@@ -166,8 +179,9 @@ fn changes() -> impl Strategy<Value = KeyChanges> {
         (option::weighted(0.2, patterns()), option::weighted(0.2, networks()), option::weighted(0.2, methods)),
         (option::weighted(0.2, resources), option::weighted(0.3, roles()), option::weighted(0.3, metadata)),
         (option::weighted(0.2, not_before), option::weighted(0.3, expiry), option::weighted(0.2, Just(purpose()))),
+        option::weighted(0.2, option::of(policy())),
     )
-        .prop_map(|(who, first, second, third)| {
+        .prop_map(|(who, first, second, third, rotation_policy)| {
             let ((display_name, holder), (permissions, networks, methods)) = (who, first);
             let ((resources, roles, metadata), (not_before, expiry, purpose)) = (second, third);
             let not_before: Option<Option<UnixMillis>> = not_before;
@@ -183,6 +197,7 @@ fn changes() -> impl Strategy<Value = KeyChanges> {
                 metadata,
                 not_before,
                 expiry,
+                rotation_policy,
             }
         })
 }

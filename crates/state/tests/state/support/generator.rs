@@ -6,15 +6,18 @@ use super::build::{
     declare_formats, identity, import_keys, key_id, key_name, key_to_import, keyspace, later, new_key, owner,
     permissions, readings, ring_key, role, scope, settings, slug, tenant, terms, text, version_id,
 };
+use super::generate_course::{course, driving, ending, expiry_notices, policy};
 use super::generate_directory::{operation_on_directory, upkeep};
 use super::generate_life::{operation_on_life, operation_on_life_of_replica, roles_and_parent};
+use super::generate_ring::{rekeying, rotation};
 use latchkey_domain::{
     DurationMillis, Duty, Grant, ImportFormatId, KeyspaceNumber, Metadata, NodeId, OwnerName, Purpose, ReasonText,
-    ReplicaRole, RevocationReason, RingNumber, SourceId, TenantNumber, UnixMillis,
+    ReplicaRole, Revision, RevocationReason, RingNumber, RotationPolicy, SourceId, TenantNumber, UnixMillis,
 };
 use latchkey_state::{
-    Actor, Command, CreateIdentity, CreateKeys, Cut, CutScope, Expiry, HolderName, KeyToImport, KeyspaceSettings,
-    NewKey, Operation, ReplicaStep, RevokeKey, RingPurpose,
+    Actor, Backup, Command, CreateIdentity, CreateKeys, Cut, CutScope, Delete, DirectoryName, Expiry,
+    FEATURE_LEVEL_NEWEST, HolderName, KeyToImport, KeyspaceChanges, KeyspaceSettings, NewKey, Operation,
+    ReplicaBackups, ReplicaStep, RevokeKey, RingPurpose, UpdateKeyspace,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -62,10 +65,12 @@ impl Reading {
 
 /// Up to `steps_max` records.
 pub(crate) fn history(steps_max: usize) -> impl Strategy<Value = Vec<Step>> {
-    (prop::bool::weighted(0.9), vec(step(), 1..=steps_max)).prop_map(|(with_keys, steps)| {
+    let one = step().prop_map(|step| vec![step]);
+    let steps = vec(prop_oneof![30 => one, 2 => driven(), 1 => destroyed_later(), 1 => came_and_went()], 1..=steps_max);
+    (prop::bool::weighted(0.9), policy(), steps).prop_map(move |(with_keys, policy, steps)| {
         // What happens to keys happens rarely where each has to be made first.
-        let first = with_keys.then(|| [some_keys(), some_formats()]).into_iter().flatten();
-        first.chain(steps).collect()
+        let first = with_keys.then(|| [some_policy(policy), some_keys(), some_formats()]).into_iter().flatten();
+        first.chain(steps.into_iter().flatten()).take(steps_max).collect()
     })
 }
 
@@ -80,6 +85,65 @@ fn some_keys() -> Step {
         NewKey { parent, ..new_key(2) },
     ];
     Step { command: by("system/root", create_keys("acme/live", keys)), stamp: Reading::Ahead(0), readings: Vec::new() }
+}
+
+/// The secrets of `acme/live` are to be replaced, and somebody is to be told before its keys end.
+fn some_policy(policy: Box<RotationPolicy>) -> Step {
+    let (rotation_policy, expiry_notices) = (Some(Some(policy)), Some(Some(expiry_notices())));
+    let changes = KeyspaceChanges { rotation_policy, expiry_notices, ..KeyspaceChanges::default() };
+    let update = UpdateKeyspace { name: keyspace("acme/live"), changes, etag: None };
+    let command = by("system/root", Operation::UpdateKeyspace(Box::new(update)));
+    Step { command, stamp: Reading::Ahead(0), readings: Vec::new() }
+}
+
+/// A rotation, one step after the other, or a key that nears its end.
+fn driven() -> impl Strategy<Value = Vec<Step>> {
+    let stamp = || prop_oneof![Just(0), 0..3 * 60_000_u64].prop_map(Reading::Ahead);
+    (prop_oneof![4 => course(), 1 => ending()], stamp()).prop_map(|(operations, stamp)| {
+        let call = |operation| match operation {
+            Operation::StepRotation(_) | Operation::UpdateKey(_) => by("system/root", operation),
+            _ => command(Actor::Service(slug("rotation")), operation),
+        };
+        let step = |operation| Step { command: call(operation), stamp, readings: Vec::new() };
+        operations.into_iter().map(step).collect()
+    })
+}
+
+/// A tenant that is deleted, and whose data is destroyed when somebody asks for that: by its number, which has to be found.
+fn destroyed_later() -> impl Strategy<Value = Vec<Step>> {
+    (tenant_id(), 1..4_u32).prop_map(|(id, first)| {
+        let delete = |destroy, number| {
+            Operation::Delete(Delete { name: DirectoryName::Tenant(tenant(id)), etag: None, destroy, number })
+        };
+        let step =
+            |operation| Step { command: by("system/root", operation), stamp: Reading::Ahead(0), readings: Vec::new() };
+        let numbers = (first..first + 4).map(|number| delete(true, Some(TenantNumber(number))));
+        [create_tenant(id), delete(false, None)].into_iter().chain(numbers).map(step).collect()
+    })
+}
+
+/// A replica that is admitted, keeps one backup and then another, and leaves.
+fn came_and_went() -> impl Strategy<Value = Vec<Step>> {
+    (1..4_u64, 1..9_u64).prop_map(|(node, index)| {
+        let backup = |index| {
+            let (revision, taken_at) = (Revision::new(1, index), UnixMillis::new(index));
+            Backup { revision, taken_at, node: NodeId(node) }
+        };
+        let keeps = |index| {
+            let folder = Box::new(ReplicaBackups::of_folder(1, 0, vec![backup(index)]));
+            command(Actor::Replica(NodeId(node)), Operation::RecordKeptBackups { node: NodeId(node), folder })
+        };
+        let root = |operation| by("system/root", operation);
+        let calls = [
+            root(crate::replicas::admit(node, ReplicaRole::Learner)),
+            keeps(index),
+            keeps(index + 1),
+            root(crate::replicas::step(node, ReplicaStep::Remove)),
+            by_replica(crate::replicas::step(node, ReplicaStep::Retire)),
+        ];
+        let step = |command| Step { command, stamp: Reading::Ahead(0), readings: Vec::new() };
+        calls.into_iter().map(step).collect()
+    })
 }
 
 /// `acme/live` takes keys of other systems.
@@ -129,9 +193,10 @@ fn call() -> BoxedStrategy<Command> {
     prop_oneof![
         6 => operation().prop_map(|operation| by("system/root", operation)),
         3 => (identity_path(), operation()).prop_map(|(who, operation)| by(who, operation)),
-        3 => operation_of_replica().prop_map(by_replica),
+        5 => operation_of_replica().prop_map(by_replica),
         2 => upkeep().prop_map(|(actor, operation)| command(actor, operation)),
-        1 => (any_actor(), prop_oneof![operation(), operation_of_replica()])
+        2 => driving().prop_map(|operation| command(Actor::Service(slug("rotation")), operation)),
+        1 => (any_actor(), prop_oneof![operation(), operation_of_replica(), driving()])
             .prop_map(|(actor, operation)| command(actor, operation)),
     ]
     .boxed()
@@ -142,7 +207,7 @@ fn any_actor() -> impl Strategy<Value = Actor> {
         any::<u64>().prop_map(|node| Actor::Replica(NodeId(node))),
         identity_path().prop_map(|path| Actor::Identity(identity(path))),
         (keyspace_path(), 0..8_u8).prop_map(|(path, key)| Actor::Key(key_name(path, key))),
-        select(vec!["audit", "issuance"]).prop_map(|word| Actor::Service(slug(word))),
+        select(vec!["audit", "issuance", "rotation"]).prop_map(|word| Actor::Service(slug(word))),
     ]
 }
 
@@ -162,10 +227,11 @@ fn operation_of_replica() -> BoxedStrategy<Operation> {
         }),
         2 => prop_oneof![4 => Just(3), 4 => 0..40_u32, 1 => Just(u32::MAX)]
             .prop_map(|number| Operation::DropRingKey(RingNumber(number))),
-        1 => prop_oneof![0..6_u32, Just(u32::MAX)].prop_map(Operation::RaiseFeatureLevel),
+        1 => prop_oneof![0..FEATURE_LEVEL_NEWEST + 2, Just(u32::MAX)].prop_map(Operation::RaiseFeatureLevel),
         2 => (1..4_u64).prop_map(|node| crate::replicas::admit(node, ReplicaRole::Voter)),
-        4 => (1..4_u64).prop_map(|node| crate::replicas::step(node, ReplicaStep::Retire)),
-        6 => operation_on_life_of_replica(),
+        14 => (1..4_u64).prop_map(|node| crate::replicas::step(node, ReplicaStep::Retire)),
+        9 => operation_on_life_of_replica(),
+        8 => rekeying(),
     ]
     .boxed()
 }
@@ -187,6 +253,7 @@ fn operation() -> BoxedStrategy<Operation> {
         8 => revocation(),
         40 => operation_on_life(),
         20 => operation_on_directory(),
+        7 => rotation(),
         2 => (1..4_u64).prop_map(|node| crate::replicas::admit(node, ReplicaRole::Learner)),
         5 => (1..4_u64, select(ReplicaStep::ALL.to_vec())).prop_map(|(node, step)| crate::replicas::step(node, step)),
         3 => (cut_scope(), reason()).prop_map(|(scope, reason)| {
@@ -294,7 +361,7 @@ fn keys_to_import() -> BoxedStrategy<KeyToImport> {
             if let Some(source_id) = source_id {
                 imported.source_id = SourceId::parse(source_id).unwrap();
             }
-            KeyToImport { index, key: NewKey { digest, ..key }, imported, suspended }
+            KeyToImport { index, key: NewKey { digest, ..key }, imported, suspended, also: Vec::new() }
         })
         .boxed()
 }

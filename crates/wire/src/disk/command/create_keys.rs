@@ -1,6 +1,7 @@
 //! Keys to be made.
 
 use crate::disk::parts::{read_digest, read_metadata, read_slugs, read_terms, texts, write_metadata, write_terms};
+use crate::disk::policy::{read_policy, write_policy};
 use crate::disk::{DecodeError, fixed, key_id, parsed, required, span, time, version_id};
 use crate::pb::disk::v1 as disk;
 use latchkey_domain::{DisplayName, IdentityName, KeyspaceName, OwnerName, Purpose, RingNumber, UnixMillis};
@@ -47,6 +48,7 @@ pub(super) fn write_new_key(key: &NewKey) -> disk::NewKey {
         },
         roles: texts(key.roles.iter()),
         parent: key.parent.map(|id| id.bytes().to_vec()),
+        rotation_policy: key.rotation_policy.as_deref().map(write_policy),
     }
 }
 
@@ -79,5 +81,6 @@ pub(super) fn read_new_key(key: &disk::NewKey) -> Result<NewKey, DecodeError> {
         },
         roles: read_slugs(&key.roles, "key.roles")?,
         parent: key.parent.as_deref().map(|id| key_id(id, "key.parent")).transpose()?,
+        rotation_policy: key.rotation_policy.as_ref().map(read_policy).transpose()?.map(Box::new),
     })
 }

@@ -4,7 +4,7 @@ use super::{read_etag, write_etag};
 use crate::disk::parts::{read_methods, read_permissions, texts};
 use crate::disk::{DecodeError, parsed, required};
 use crate::pb::disk::v1 as disk;
-use latchkey_domain::{DisplayName, IdentityName, KeyspaceName, OwnerName, RoleName, TenantName};
+use latchkey_domain::{DisplayName, IdentityName, KeyspaceName, OwnerName, RoleName, TenantName, TenantNumber};
 use latchkey_state::{CreateRole, Delete, DirectoryName};
 
 pub(super) fn write_create_role(operation: &CreateRole) -> disk::CreateRole {
@@ -34,7 +34,9 @@ pub(super) fn write_delete(operation: &Delete) -> disk::Delete {
         DirectoryName::Role(name) => Name::Role(name.to_string()),
         DirectoryName::Identity(name) => Name::Identity(name.to_string()),
     };
-    disk::Delete { name: Some(name), etag: write_etag(operation.etag.as_deref()) }
+    let etag = write_etag(operation.etag.as_deref());
+    let number = operation.number.map(|number| number.0);
+    disk::Delete { name: Some(name), etag, destroy: operation.destroy, number }
 }
 
 pub(super) fn read_delete(operation: &disk::Delete) -> Result<Delete, DecodeError> {
@@ -46,5 +48,6 @@ pub(super) fn read_delete(operation: &disk::Delete) -> Result<Delete, DecodeErro
         Name::Role(name) => DirectoryName::Role(parsed(RoleName::parse(name), "role")?),
         Name::Identity(name) => DirectoryName::Identity(parsed(IdentityName::parse(name), "identity")?),
     };
-    Ok(Delete { name, etag: read_etag(operation.etag.as_ref()) })
+    let etag = read_etag(operation.etag.as_ref());
+    Ok(Delete { name, etag, destroy: operation.destroy, number: operation.number.map(TenantNumber) })
 }

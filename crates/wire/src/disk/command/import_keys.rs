@@ -1,10 +1,11 @@
 //! Keys to be imported.
 
 use super::create_keys::{read_new_key, write_new_key};
-use crate::disk::parts::{read_formats, read_imported, write_formats, write_imported};
+use crate::disk::parts::{read_digest, read_formats, read_imported, write_formats, write_imported};
 use crate::disk::{DecodeError, parsed, required};
 use crate::pb::disk::v1 as disk;
-use latchkey_domain::KeyspaceName;
+use latchkey_crypto::Digest;
+use latchkey_domain::{KeyspaceName, RingNumber};
 use latchkey_state::{ImportKeys, KeyToImport};
 
 pub(super) fn write_import_keys(operation: &ImportKeys) -> disk::ImportKeys {
@@ -29,7 +30,16 @@ fn write_key(key: &KeyToImport) -> disk::KeyToImport {
         key: Some(write_new_key(&key.key)),
         imported: Some(write_imported(&key.imported)),
         suspended: key.suspended,
+        also: key.also.iter().map(write_also).collect(),
     }
+}
+
+fn write_also((pepper, digest): &(RingNumber, Digest)) -> disk::PepperedDigest {
+    disk::PepperedDigest { pepper: pepper.0, digest: digest.as_bytes().to_vec() }
+}
+
+fn read_also(also: &disk::PepperedDigest) -> Result<(RingNumber, Digest), DecodeError> {
+    Ok((RingNumber(also.pepper), read_digest(&also.digest)?))
 }
 
 fn read_key(key: &disk::KeyToImport) -> Result<KeyToImport, DecodeError> {
@@ -38,5 +48,6 @@ fn read_key(key: &disk::KeyToImport) -> Result<KeyToImport, DecodeError> {
         key: read_new_key(required(key.key.as_ref(), "key.key")?)?,
         imported: read_imported(required(key.imported.as_ref(), "key.imported")?)?,
         suspended: key.suspended,
+        also: key.also.iter().map(read_also).collect::<Result<_, _>>()?,
     })
 }

@@ -1,20 +1,23 @@
 //! Commands: state <-> `latchkey.disk.v1.Command`.
 
+mod backups;
 mod bootstrap;
+mod checkpoint;
 mod create_keys;
 mod denial;
 mod directory;
+mod driver;
 mod epoch;
 mod import_keys;
 mod key_life;
 mod replica;
+mod ring;
 mod rotation;
 mod updates;
 mod upkeep;
 
-use super::parts::{
-    read_grants, read_names, read_purpose, read_settings, texts, write_grants, write_purpose, write_settings,
-};
+use super::parts::{read_grants, read_names, read_settings, texts, write_grants, write_settings};
+use super::row::write_backup;
 use super::{DecodeError, decode_message, fixed, parsed, required, span, time, version_id};
 use crate::pb::disk::v1 as disk;
 use crate::pb::disk::v1::command::Operation as PbOperation;
@@ -27,7 +30,7 @@ use latchkey_domain::{
     Slug, TenantName,
 };
 use latchkey_state::{
-    Actor, Command, CreateIdentity, CreateKeyspace, CreateOwner, CreateTenant, Cut, CutScope, NewRingKey, Operation,
+    Actor, BeginAuditLog, Command, CreateIdentity, CreateKeyspace, CreateOwner, CreateTenant, Cut, CutScope, Operation,
     RequestMark, RevokeKey,
 };
 use prost::Message as _;
@@ -105,6 +108,7 @@ fn write_operation(operation: &Operation) -> PbOperation {
             display_name: operation.display_name.to_string(),
             tenant_key: Some(write_wrapped(&operation.tenant_key)),
             audit_key: Some(write_wrapped(&operation.audit_key)),
+            contacts: texts(operation.contacts.iter()),
         }),
         Operation::CreateKeyspace(operation) => PbOperation::CreateKeyspace(disk::CreateKeyspace {
             name: operation.name.to_string(),
@@ -141,12 +145,7 @@ fn write_operation(operation: &Operation) -> PbOperation {
             reason: disk::RevocationReason::from(operation.reason).into(),
             text: operation.text.to_string(),
         }),
-        Operation::AddRingKey(operation) => PbOperation::AddRingKey(disk::AddRingKey {
-            id: operation.id.to_vec(),
-            purpose: Some(write_purpose(operation.purpose)),
-            wrapped_by: operation.wrapped_by.0,
-            wrapped: operation.wrapped.to_vec(),
-        }),
+        Operation::AddRingKey(operation) => PbOperation::AddRingKey(ring::write_new(operation)),
         Operation::DropRingKey(number) => PbOperation::DropRingKey(disk::DropRingKey { number: number.0 }),
         Operation::RaiseFeatureLevel(level) => {
             PbOperation::RaiseFeatureLevel(disk::RaiseFeatureLevel { feature_level: *level })
@@ -176,6 +175,27 @@ fn write_operation(operation: &Operation) -> PbOperation {
         Operation::AdmitReplica(operation) => PbOperation::AdmitReplica(replica::write_admit(operation)),
         Operation::StepReplica(operation) => PbOperation::StepReplica(replica::write_step(*operation)),
         Operation::BeginEpoch(operation) => PbOperation::BeginEpoch(epoch::write_begin(operation)),
+        Operation::ClaimRotations(operation) => PbOperation::ClaimRotations(driver::write_claim(*operation)),
+        Operation::PlanRotations(operation) => PbOperation::PlanRotations(driver::write_plan(operation)),
+        Operation::PrepareRotation(operation) => PbOperation::PrepareRotation(driver::write_prepare(operation)),
+        Operation::AdvanceRotation(operation) => PbOperation::AdvanceRotation(driver::write_advance(operation)),
+        Operation::GiveNotices(operation) => PbOperation::GiveNotices(driver::write_notices(operation)),
+        Operation::GiveExpiryNotices(operation) => PbOperation::GiveExpiryNotices(driver::write_notices(operation)),
+        Operation::RotateRingKey(operation) => PbOperation::RotateRingKey(ring::write_new(operation)),
+        Operation::RewrapRingKeys(keys) => PbOperation::RewrapRingKeys(ring::write_rewrap(keys)),
+        Operation::RedigestVersions(operation) => PbOperation::RedigestVersions(ring::write_redigest(operation)),
+        Operation::ResealInners(operation) => PbOperation::ResealInners(ring::write_reseal(operation)),
+        Operation::SetNodeKey { node, key } => PbOperation::SetNodeKey(checkpoint::write_node_key(*node, key)),
+        Operation::RecordCheckpoint { checkpoint, through } => {
+            PbOperation::RecordCheckpoint(checkpoint::write_record(checkpoint, *through))
+        }
+        Operation::BeginAuditLog(BeginAuditLog { force }) => {
+            PbOperation::BeginAuditLog(disk::BeginAuditLog { force: *force })
+        }
+        Operation::RecordBackup(backup) => PbOperation::RecordBackup(write_backup(backup)),
+        Operation::RecordKeptBackups { node, folder } => {
+            PbOperation::RecordKeptBackups(backups::write_kept(*node, folder))
+        }
     }
 }
 
@@ -194,6 +214,7 @@ fn read_operation(operation: &PbOperation) -> Result<Operation, DecodeError> {
             display_name: parsed(DisplayName::parse(&operation.display_name), "display_name")?,
             tenant_key: read_wrapped(operation.tenant_key.as_ref(), "tenant_key")?,
             audit_key: read_wrapped(operation.audit_key.as_ref(), "audit_key")?,
+            contacts: read_names(&operation.contacts, "contacts")?,
         }),
         PbOperation::CreateKeyspace(operation) => Operation::CreateKeyspace(Box::new(CreateKeyspace {
             name: parsed(KeyspaceName::parse(&operation.name), "name")?,
@@ -232,12 +253,7 @@ fn read_operation(operation: &PbOperation) -> Result<Operation, DecodeError> {
             reason: parsed(words::disk_revocation_reason(operation.reason), "reason")?,
             text: parsed(ReasonText::parse(&operation.text), "text")?,
         }),
-        PbOperation::AddRingKey(operation) => Operation::AddRingKey(NewRingKey {
-            id: fixed(&operation.id, "id")?,
-            purpose: read_purpose(operation.purpose)?,
-            wrapped_by: RingNumber(operation.wrapped_by),
-            wrapped: operation.wrapped.as_slice().into(),
-        }),
+        PbOperation::AddRingKey(operation) => Operation::AddRingKey(ring::read_new(operation)?),
         PbOperation::DropRingKey(operation) => Operation::DropRingKey(RingNumber(operation.number)),
         PbOperation::RaiseFeatureLevel(operation) => Operation::RaiseFeatureLevel(operation.feature_level),
         PbOperation::UpdateTenant(operation) => Operation::UpdateTenant(updates::read_tenant(operation)?),
@@ -269,6 +285,27 @@ fn read_operation(operation: &PbOperation) -> Result<Operation, DecodeError> {
         PbOperation::AdmitReplica(operation) => Operation::AdmitReplica(replica::read_admit(operation)?),
         PbOperation::StepReplica(operation) => Operation::StepReplica(replica::read_step(operation)?),
         PbOperation::BeginEpoch(operation) => Operation::BeginEpoch(Box::new(epoch::read_begin(operation)?)),
+        PbOperation::ClaimRotations(operation) => Operation::ClaimRotations(driver::read_claim(operation)?),
+        PbOperation::PlanRotations(operation) => Operation::PlanRotations(driver::read_plan(operation)?),
+        PbOperation::PrepareRotation(operation) => {
+            Operation::PrepareRotation(Box::new(driver::read_prepare(operation)?))
+        }
+        PbOperation::AdvanceRotation(operation) => {
+            Operation::AdvanceRotation(Box::new(driver::read_advance(operation)?))
+        }
+        PbOperation::GiveNotices(operation) => Operation::GiveNotices(driver::read_notices(operation)?),
+        PbOperation::GiveExpiryNotices(operation) => Operation::GiveExpiryNotices(driver::read_notices(operation)?),
+        PbOperation::RotateRingKey(operation) => Operation::RotateRingKey(ring::read_new(operation)?),
+        PbOperation::RewrapRingKeys(operation) => Operation::RewrapRingKeys(ring::read_rewrap(operation)?),
+        PbOperation::RedigestVersions(operation) => Operation::RedigestVersions(ring::read_redigest(operation)?),
+        PbOperation::ResealInners(operation) => Operation::ResealInners(Box::new(ring::read_reseal(operation)?)),
+        PbOperation::SetNodeKey(operation) => checkpoint::read_node_key(operation)?,
+        PbOperation::RecordCheckpoint(operation) => checkpoint::read_record(operation)?,
+        PbOperation::BeginAuditLog(disk::BeginAuditLog { force }) => {
+            Operation::BeginAuditLog(BeginAuditLog { force: *force })
+        }
+        PbOperation::RecordBackup(operation) => backups::read_record(operation)?,
+        PbOperation::RecordKeptBackups(operation) => backups::read_kept(operation)?,
     })
 }
 

@@ -2,10 +2,11 @@
 
 use super::{read_etag, read_text, write_etag};
 use crate::disk::parts::read_digest;
-use crate::disk::{DecodeError, fixed, parsed, required, rotation_id, span, version_id};
+use crate::disk::policy::{read_delivery, read_terms, write_delivery, write_terms};
+use crate::disk::{DecodeError, fixed, parsed, required, rotation_id, span, time, version_id};
 use crate::pb::disk::v1 as disk;
-use latchkey_domain::{DurationMillis, KeyName, RingNumber, RotationName};
-use latchkey_state::{NewVersion, PrepareStandby, RotateKey, RotationStep, StepRotation};
+use latchkey_domain::{DurationMillis, KeyName, RingNumber, RotationName, UnixMillis};
+use latchkey_state::{NewCourse, NewVersion, PrepareStandby, RotateKey, RotationStep, StepRotation};
 
 pub(super) fn write_rotate(operation: &RotateKey) -> disk::RotateKey {
     disk::RotateKey {
@@ -16,6 +17,8 @@ pub(super) fn write_rotate(operation: &RotateKey) -> disk::RotateKey {
         text: operation.text.to_string(),
         etag: write_etag(operation.etag.as_deref()),
         replay: operation.replay.as_deref().map(<[u8]>::to_vec),
+        emergency: operation.emergency,
+        course: operation.course.as_deref().map(write_course),
     }
 }
 
@@ -28,6 +31,24 @@ pub(super) fn read_rotate(operation: &disk::RotateKey) -> Result<RotateKey, Deco
         text: read_text(&operation.text)?,
         etag: read_etag(operation.etag.as_ref()),
         replay: operation.replay.as_deref().map(Into::into),
+        emergency: operation.emergency,
+        course: operation.course.as_ref().map(read_course).transpose()?.map(Box::new),
+    })
+}
+
+fn write_course(course: &NewCourse) -> disk::NewCourse {
+    disk::NewCourse {
+        terms: Some(write_terms(&course.terms)),
+        delivery: course.delivery.as_ref().map(write_delivery),
+        activate_at_unix_ms: course.activate_at.map(UnixMillis::millis),
+    }
+}
+
+fn read_course(course: &disk::NewCourse) -> Result<NewCourse, DecodeError> {
+    Ok(NewCourse {
+        terms: read_terms(required(course.terms.as_ref(), "course.terms")?)?,
+        delivery: course.delivery.as_ref().map(read_delivery).transpose()?,
+        activate_at: course.activate_at_unix_ms.map(|millis| time(millis, "course.activate_at")).transpose()?,
     })
 }
 
@@ -58,6 +79,8 @@ pub(super) fn write_step(operation: &StepRotation) -> disk::StepRotation {
     let step = match operation.step {
         RotationStep::Complete => Step::Complete(Plain {}),
         RotationStep::Cancel => Step::Cancel(Plain {}),
+        RotationStep::Hold => Step::Hold(Plain {}),
+        RotationStep::Resume => Step::Resume(Plain {}),
         RotationStep::RollBack { overlap } => {
             Step::RollBack(RollBack { overlap_ms: overlap.map(DurationMillis::millis) })
         }
@@ -75,6 +98,8 @@ pub(super) fn read_step(operation: &disk::StepRotation) -> Result<StepRotation, 
     let step = match required(operation.step, "step")? {
         Step::Complete(Plain {}) => RotationStep::Complete,
         Step::Cancel(Plain {}) => RotationStep::Cancel,
+        Step::Hold(Plain {}) => RotationStep::Hold,
+        Step::Resume(Plain {}) => RotationStep::Resume,
         Step::RollBack(RollBack { overlap_ms }) => {
             RotationStep::RollBack { overlap: overlap_ms.map(|millis| span(millis, "overlap")).transpose()? }
         }
@@ -87,7 +112,7 @@ pub(super) fn read_step(operation: &disk::StepRotation) -> Result<StepRotation, 
     })
 }
 
-fn write_new_version(version: &NewVersion) -> disk::NewVersion {
+pub(super) fn write_new_version(version: &NewVersion) -> disk::NewVersion {
     disk::NewVersion {
         id: version.id.bytes().to_vec(),
         pepper: version.pepper.0,
@@ -96,7 +121,7 @@ fn write_new_version(version: &NewVersion) -> disk::NewVersion {
     }
 }
 
-fn read_new_version(version: Option<&disk::NewVersion>) -> Result<NewVersion, DecodeError> {
+pub(super) fn read_new_version(version: Option<&disk::NewVersion>) -> Result<NewVersion, DecodeError> {
     let version = required(version, "new_version")?;
     Ok(NewVersion {
         id: version_id(&version.id, "new_version.id")?,

@@ -2,15 +2,17 @@
 
 use super::{read_etag, write_etag};
 use crate::disk::parts::{
-    read_formats, read_grants, read_metadata, read_methods, read_names, read_networks, read_permissions, read_quotas,
-    read_resources, read_slugs, texts, write_formats, write_grants, write_metadata, write_quotas,
+    read_expiry_notices, read_formats, read_grants, read_metadata, read_methods, read_names, read_networks,
+    read_permissions, read_quotas, read_resources, read_slugs, texts, write_expiry_notices, write_formats,
+    write_grants, write_metadata, write_quotas,
 };
+use crate::disk::policy::{read_policy, write_policy};
 use crate::disk::{DecodeError, parsed, span, time};
 use crate::pb::disk::v1 as disk;
 use crate::staleness;
 use latchkey_domain::{
-    DisplayName, DurationMillis, IdentityName, KeyName, KeyspaceName, OwnerName, Purpose, RoleName, TenantName,
-    UnixMillis,
+    DisplayName, DurationMillis, IdentityName, KeyName, KeyspaceName, OwnerName, Purpose, RoleName, RotationPolicy,
+    TenantName, UnixMillis,
 };
 use latchkey_state::{
     ExpiryChange, HolderName, IdentityChanges, KeyChanges, KeyspaceChanges, OwnerChanges, RoleChanges, TenantChanges,
@@ -46,12 +48,13 @@ fn read_display_name(name: Option<&String>) -> Result<Option<DisplayName>, Decod
 }
 
 pub(super) fn write_tenant(operation: &UpdateTenant) -> disk::UpdateTenant {
-    let TenantChanges { display_name, quotas } = &operation.changes;
+    let TenantChanges { display_name, quotas, contacts } = &operation.changes;
     disk::UpdateTenant {
         name: operation.name.to_string(),
         display_name: display_name.as_ref().map(ToString::to_string),
         quotas: quotas.as_ref().map(write_quotas),
         etag: write_etag(operation.etag.as_deref()),
+        contacts: contacts.as_ref().map(|contacts| list(contacts.iter())),
     }
 }
 
@@ -61,9 +64,19 @@ pub(super) fn read_tenant(operation: &disk::UpdateTenant) -> Result<UpdateTenant
         changes: TenantChanges {
             display_name: read_display_name(operation.display_name.as_ref())?,
             quotas: operation.quotas.as_ref().map(read_quotas),
+            contacts: read_list(operation.contacts.as_ref(), read_names, "contacts")?,
         },
         etag: read_etag(operation.etag.as_ref()),
     })
+}
+
+/// A policy, or that there shall be none.
+fn write_change(change: Option<&Option<Box<RotationPolicy>>>) -> Option<disk::PolicyChange> {
+    change.map(|policy| disk::PolicyChange { policy: policy.as_deref().map(write_policy) })
+}
+
+fn read_change(change: Option<&disk::PolicyChange>) -> Result<Option<Option<Box<RotationPolicy>>>, DecodeError> {
+    change.map(|change| Ok(change.policy.as_ref().map(read_policy).transpose()?.map(Box::new))).transpose()
 }
 
 pub(super) fn write_keyspace(operation: &UpdateKeyspace) -> disk::UpdateKeyspace {
@@ -90,6 +103,12 @@ pub(super) fn write_keyspace(operation: &UpdateKeyspace) -> disk::UpdateKeyspace
         etag: write_etag(operation.etag.as_deref()),
         staleness_policy,
         last_known_max_ms: last_known_max_ms.flatten(),
+        rotation_policy: write_change(changes.rotation_policy.as_ref()),
+        access_sample_ppm: changes.access_sample_ppm,
+        expiry_notices: changes
+            .expiry_notices
+            .as_ref()
+            .map(|notices| disk::ExpiryNoticesChange { notices: notices.as_ref().map(write_expiry_notices) }),
     }
 }
 
@@ -101,6 +120,8 @@ pub(super) fn read_keyspace(operation: &disk::UpdateKeyspace) -> Result<UpdateKe
     let allowed_roles = read_list(operation.allowed_roles.as_ref(), read_slugs, "allowed_roles")?;
     let staleness_policy =
         operation.staleness_policy.map(|word| staleness::read_disk(word, operation.last_known_max_ms));
+    let expiry_notices = operation.expiry_notices.as_ref();
+    let expiry_notices = expiry_notices.map(|change| change.notices.as_ref().map(read_expiry_notices).transpose());
     Ok(UpdateKeyspace {
         name: parsed(KeyspaceName::parse(&operation.name), "name")?,
         changes: KeyspaceChanges {
@@ -118,6 +139,9 @@ pub(super) fn read_keyspace(operation: &disk::UpdateKeyspace) -> Result<UpdateKe
             metadata_bytes_max: operation.metadata_bytes_max,
             self_revocation_off: operation.self_revocation_off,
             import_formats: import_formats.transpose()?.map(Into::into),
+            rotation_policy: read_change(operation.rotation_policy.as_ref())?,
+            access_sample_ppm: operation.access_sample_ppm,
+            expiry_notices: expiry_notices.transpose()?,
         },
         etag: read_etag(operation.etag.as_ref()),
     })
@@ -215,6 +239,7 @@ pub(super) fn write_key(operation: &UpdateKey) -> disk::UpdateKey {
             ExpiryChange::At(time) => Expiry::ExpiresAtUnixMs(time.millis()),
         }),
         etag: write_etag(operation.etag.as_deref()),
+        rotation_policy: write_change(changes.rotation_policy.as_ref()),
     }
 }
 
@@ -252,6 +277,7 @@ pub(super) fn read_key(operation: &disk::UpdateKey) -> Result<UpdateKey, DecodeE
             metadata: operation.metadata.as_ref().map(|change| read_metadata(&change.metadata)).transpose()?,
             not_before: not_before.transpose()?,
             expiry: expiry.transpose()?,
+            rotation_policy: read_change(operation.rotation_policy.as_ref())?,
         },
         etag: read_etag(operation.etag.as_ref()),
     })

@@ -60,6 +60,7 @@ pub fn write_tenant_row(row: &Tenant) -> disk::TenantRow {
         changed: row.changed.map(write_change),
         cut_details: row.cut.as_deref().and_then(write_cut),
         quotas: (row.quotas != TenantQuotas::default()).then(|| write_quotas(&row.quotas)),
+        contacts: texts(row.contacts.iter()),
     }
 }
 
@@ -78,6 +79,7 @@ pub fn read_tenant_row(row: &disk::TenantRow) -> Result<Tenant, DecodeError> {
         audit_key: RingNumber(row.audit_key),
         changed: read_changed(row.changed.as_ref())?,
         quotas: row.quotas.as_ref().map(read_quotas).unwrap_or_default(),
+        contacts: read_names(&row.contacts, "tenant.contacts")?,
     })
 }
 

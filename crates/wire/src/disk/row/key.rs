@@ -4,6 +4,7 @@ use crate::disk::parts::{
     read_digest, read_imported, read_metadata, read_networks, read_permissions, read_revision, read_revocation,
     read_terms, texts, write_imported, write_metadata, write_revision, write_revocation, write_terms,
 };
+use crate::disk::policy::{read_policy, write_policy};
 use crate::disk::{DecodeError, fixed, key_id, parsed, required, rotation_id, time, version_id};
 use crate::pb::disk::v1 as disk;
 use latchkey_domain::{
@@ -51,6 +52,12 @@ fn read_details(row: &disk::KeyRow, made: Change) -> Result<Details, DecodeError
         placed: row.placed.map(read_revision),
         rotation: row.rotation.as_deref().map(|id| rotation_id(id, "key.rotation")).transpose()?,
         imported: row.imported.as_ref().map(read_imported).transpose()?.map(Box::new),
+        rotation_policy: row.rotation_policy.as_ref().map(read_policy).transpose()?.map(Box::new),
+        noticed_through: row.noticed_through_unix_ms.map(|millis| time(millis, "key.noticed_through")).transpose()?,
+        expiry_told_through: row
+            .expiry_told_through_unix_ms
+            .map(|millis| time(millis, "key.expiry_told_through"))
+            .transpose()?,
     })
 }
 
@@ -82,10 +89,14 @@ pub(super) fn write_key(row: &Key) -> disk::KeyRow {
         placed: details.and_then(|details| details.placed).map(write_revision),
         rotation: row.rotation().map(|id| id.bytes().to_vec()),
         imported: row.imported().map(write_imported),
+        rotation_policy: row.rotation_policy().map(write_policy),
+        noticed_through_unix_ms: details.and_then(|details| details.noticed_through).map(UnixMillis::millis),
+        expiry_told_through_unix_ms: details.and_then(|details| details.expiry_told_through).map(UnixMillis::millis),
     }
 }
 
 fn write_version(version: &Version) -> disk::VersionRow {
+    let details = version.details.as_ref();
     disk::VersionRow {
         id: version.id.bytes().to_vec(),
         pepper: version.pepper.0,
@@ -95,10 +106,13 @@ fn write_version(version: &Version) -> disk::VersionRow {
         revocation: version.revocation().map(write_revocation),
         pending: version.is_pending(),
         retires_at_unix_ms: version.retires_at().map(UnixMillis::millis),
+        expires_at_unix_ms: version.expires_at().map(UnixMillis::millis),
+        activated_at_unix_ms: details.and_then(|details| details.activated_at).map(UnixMillis::millis),
     }
 }
 
 fn read_version(row: &disk::VersionRow) -> Result<Version, DecodeError> {
+    let at = |millis: Option<u64>, field| millis.map(|millis| time(millis, field)).transpose();
     Ok(Version {
         id: version_id(&row.id, "version.id")?,
         pepper: RingNumber(row.pepper),
@@ -107,8 +121,10 @@ fn read_version(row: &disk::VersionRow) -> Result<Version, DecodeError> {
         created_at: time(row.created_at_unix_ms, "version.created_at")?,
         details: Rare::from(VersionDetails {
             pending: row.pending,
-            retires_at: row.retires_at_unix_ms.map(|millis| time(millis, "version.retires_at")).transpose()?,
+            retires_at: at(row.retires_at_unix_ms, "version.retires_at")?,
             revocation: row.revocation.as_ref().map(read_revocation).transpose()?.map(Box::new),
+            expires_at: at(row.expires_at_unix_ms, "version.expires_at")?,
+            activated_at: at(row.activated_at_unix_ms, "version.activated_at")?,
         }),
     })
 }

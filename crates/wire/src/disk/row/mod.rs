@@ -10,8 +10,14 @@ mod rotation;
 
 pub use directory::{read_keyspace_row, read_tenant_row, write_keyspace_row, write_tenant_row};
 pub(in crate::disk) use progress::read_tree;
-pub(in crate::disk) use replica::read_place;
+pub use progress::{read_checkpoint, write_checkpoint};
+pub(in crate::disk) use replica::{read_backup, read_backups, read_place, write_backup, write_backups};
+pub(in crate::disk) use ring::{read_kek, write_kek};
 pub use ring::{read_ring_key_row, write_ring_key_row};
+pub use rotation::{
+    read_claim as read_rotation_claim, read_rotation as read_rotation_row, write_claim as write_rotation_claim,
+    write_rotation as write_rotation_row,
+};
 
 use super::{DecodeError, decode_message};
 use directory::{read_identity, read_owner, read_role, write_identity, write_owner, write_role};
@@ -22,7 +28,7 @@ use progress::{read_cluster, read_progress, write_cluster, write_progress};
 use prost::Message as _;
 use replica::{read_replica, write_replica};
 use request::{read_request, write_request};
-use rotation::{read_rotation, write_rotation};
+use rotation::{read_claim, read_rotation, write_claim, write_rotation};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -45,6 +51,7 @@ pub fn encode_row(row: &Row) -> Vec<u8> {
         Row::Role(row) => write_role(row).encode_to_vec(),
         Row::Rotation(row) => write_rotation(row).encode_to_vec(),
         Row::Replica(row) => write_replica(row).encode_to_vec(),
+        Row::RotationClaim(row) => write_claim(row).encode_to_vec(),
     }
 }
 
@@ -73,6 +80,7 @@ impl RowReader {
             9 => Row::Role(Arc::new(read_role(&decode_message(bytes)?)?)),
             10 => Row::Rotation(Arc::new(read_rotation(&decode_message(bytes)?)?)),
             11 => Row::Replica(Arc::new(read_replica(&decode_message(bytes)?)?)),
+            12 => Row::RotationClaim(read_claim(&decode_message(bytes)?)?),
             _ => return Err(DecodeError::new("table", format_args!("{table} is none of this build"))),
         })
     }

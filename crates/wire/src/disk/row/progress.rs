@@ -4,7 +4,7 @@ use crate::disk::parts::{read_revision, write_revision};
 use crate::disk::{DecodeError, fixed, parsed, required, span, time};
 use crate::pb::disk::v1 as disk;
 use latchkey_domain::{ClusterId, Sequence};
-use latchkey_state::{Cluster, NextNumbers, Progress, Trimmed};
+use latchkey_state::{AuditCheckpoint, Cluster, NextNumbers, Progress, Trimmed};
 use latchkey_transparency::{Frontier, Hash};
 
 const HASH_BYTES: usize = size_of::<Hash>();
@@ -43,6 +43,10 @@ pub(super) fn write_progress(row: &Progress) -> disk::ProgressRow {
         trimmed: row
             .trimmed
             .map(|trimmed| disk::Trimmed { next_sequence: trimmed.next.0, at_unix_ms: trimmed.at.millis() }),
+        checkpoint: row.checkpoint.as_ref().map(write_checkpoint),
+        tree_epoch: row.tree_epoch,
+        tenant_keys_gone: row.tenant_keys_gone.map(write_revision),
+        tree_index: row.tree_index,
     }
 }
 
@@ -61,6 +65,29 @@ pub(super) fn read_progress(row: &disk::ProgressRow) -> Result<Progress, DecodeE
         },
         frontier: read_tree(row.tree_size, &row.tree_peaks, "progress.tree")?,
         trimmed: row.trimmed.as_ref().map(read_trimmed).transpose()?,
+        checkpoint: row.checkpoint.as_ref().map(read_checkpoint).transpose()?,
+        tree_epoch: row.tree_epoch,
+        tree_index: row.tree_index,
+        tenant_keys_gone: row.tenant_keys_gone.map(read_revision),
+    })
+}
+
+/// Writes a checkpoint of the audit log.
+#[must_use]
+pub fn write_checkpoint(checkpoint: &AuditCheckpoint) -> disk::AuditCheckpoint {
+    let AuditCheckpoint { size, root, key } = checkpoint;
+    disk::AuditCheckpoint { size: *size, root: root.as_bytes().to_vec(), key: key.to_vec() }
+}
+
+/// Reads a checkpoint of the audit log.
+///
+/// # Errors
+/// [`DecodeError`] where a part is not of its form.
+pub fn read_checkpoint(checkpoint: &disk::AuditCheckpoint) -> Result<AuditCheckpoint, DecodeError> {
+    Ok(AuditCheckpoint {
+        size: checkpoint.size,
+        root: Hash::new(fixed(&checkpoint.root, "checkpoint.root")?),
+        key: fixed(&checkpoint.key, "checkpoint.key")?,
     })
 }
 

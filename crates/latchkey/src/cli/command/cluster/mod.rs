@@ -1,6 +1,7 @@
 //! `latchkey cluster`: what it is made of, and how that is changed.
 
 mod add;
+mod begin_audit_log;
 mod show;
 mod step;
 mod transfer;
@@ -31,6 +32,8 @@ pub(crate) enum ClusterTask {
     Remove(step::Remove),
     /// Lets another voter lead.
     Transfer(transfer::Transfer),
+    /// Begins another audit log, where audit's folder and its archive are both lost.
+    BeginAuditLog(begin_audit_log::BeginAuditLog),
 }
 
 impl ClusterTask {
@@ -42,6 +45,7 @@ impl ClusterTask {
             Self::Demote(task) => task.run(context).await,
             Self::Remove(task) => task.run(context).await,
             Self::Transfer(task) => task.run(context).await,
+            Self::BeginAuditLog(task) => task.run(context).await,
         }
     }
 }

@@ -4,11 +4,14 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::key_texts::KeyTextArguments;
 use crate::cli::names::{Kind, tenant_of};
+use crate::cli::recipient;
+use crate::cli::rotation_policy::PolicyArguments;
 use crate::cli::shared::{TryArguments, WaitArguments, pair, pairs};
 use crate::cli::{moment, span};
 use clap::Args;
 use latchkey_wire::pb::v1 as pb;
 use prost_types::Timestamp;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What to make, and where.
@@ -16,6 +19,7 @@ use std::time::Duration;
 #[command(after_help = "Examples:
   latchkey key create acme/orders --permission orders:read --owner shop --lifetime 90d
   latchkey key create acme/orders --role standard --key-text-file orders.key
+  latchkey key create acme/orders --recipient shop.pem --rotation-class high --rotation-mode notify --rotation-notice 7d
   latchkey key create acme/orders --output json | jq -r .keyText | vault kv put secret/orders key=-
   latchkey key create system/management --owner acme/gateway --key-text-file gateway.key")]
 pub(crate) struct Create {
@@ -24,12 +28,17 @@ pub(crate) struct Create {
     keyspace: String,
     #[command(flatten)]
     fields: KeyFields,
+    /// Seal the key text to this public key, PEM, instead of showing it.
+    #[arg(long, value_name = "FILE")]
+    recipient: Option<PathBuf>,
     #[command(flatten)]
     shown: KeyTextArguments,
     #[command(flatten)]
     wait: WaitArguments,
     #[command(flatten)]
     tried: TryArguments,
+    #[command(flatten)]
+    policy: PolicyArguments,
 }
 
 /// What a new key is to be.
@@ -120,7 +129,7 @@ pub(super) fn owner(keyspace: &str, name: &str) -> Result<String, CliError> {
 
 impl Create {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
-        let Self { keyspace, fields, shown, wait, tried } = self;
+        let Self { keyspace, fields, recipient, shown, wait, tried, policy } = self;
         let keyspace = context.name(Kind::Keyspace, &keyspace)?;
         let dry_run = tried.dry_run;
         let request = pb::CreateKeyRequest {
@@ -128,6 +137,8 @@ impl Create {
             validate_only: tried.dry_run,
             wait_for: wait.wait_for(),
             wait_timeout: wait.wait_timeout(),
+            rotation_policy: policy.policy()?,
+            recipient: recipient.as_deref().map(recipient::read).transpose()?,
             ..fields.request(context, keyspace)?
         };
         let place = shown.reserve()?;

@@ -4,6 +4,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::moment;
 use crate::cli::names::{Kind, tenant_of};
+use crate::cli::rotation_policy::PolicyArguments;
 use crate::cli::shared::{ChangeArguments, mask, pair, pairs};
 use clap::Args;
 use latchkey_wire::pb::v1 as pb;
@@ -14,6 +15,7 @@ use prost_types::Timestamp;
 #[command(after_help = "Examples:
   latchkey key update acme/orders/0Jx5k3f9QmZ2aB7c --display-name 'nightly export' --purpose reports
   latchkey key update acme/orders/0Jx5k3f9QmZ2aB7c --permission orders:read --permission refunds:read
+  latchkey key update acme/orders/0Jx5k3f9QmZ2aB7c --rotation-policy orders-policy.json
   latchkey key update acme/orders/0Jx5k3f9QmZ2aB7c --clear networks --clear metadata")]
 pub(crate) struct Update {
     /// Its name.
@@ -55,17 +57,21 @@ pub(crate) struct Update {
     /// A field to empty; again for more. Without an expire_time it lives as long as its keyspace allows.
     #[arg(long, value_name = "FIELD", value_parser = [
         "display_name", "owner", "purpose", "permissions", "roles", "networks", "methods", "resources", "metadata",
-        "not_before", "expire_time",
+        "not_before", "expire_time", "rotation_policy",
     ])]
     clear: Vec<String>,
     #[command(flatten)]
     change: ChangeArguments,
+    #[command(flatten)]
+    policy: PolicyArguments,
 }
 
 impl Update {
     pub(super) async fn run(self, context: &Context) -> Result<(), CliError> {
         let name = context.name(Kind::Key, &self.name)?;
-        let update_mask = Some(mask(&self.given(), &self.clear)?);
+        let rotation_policy = self.policy.policy()?;
+        let given = [&self.given()[..], &[("rotation_policy", rotation_policy.is_some())]].concat();
+        let update_mask = Some(mask(&given, &self.clear)?);
         let owner = self.owner.as_ref().map(|owner| super::create::owner(&name, owner)).transpose()?;
         let roles = self.roles.iter().map(|role| Kind::Role.full(role, tenant_of(&name)));
         let key = pb::Key {
@@ -81,6 +87,7 @@ impl Update {
             metadata: pairs(&self.metadata),
             not_before: self.not_before,
             expire_time: self.expire_time,
+            rotation_policy,
             etag: self.change.etag,
             ..pb::Key::default()
         };

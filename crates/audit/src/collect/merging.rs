@@ -1,0 +1,180 @@
+//! Writing what is in memory, and making few long runs of many short ones.
+
+use super::Memory;
+use super::log::act;
+use super::manifest::{Manifest, RunEntry};
+use super::shelf::Run;
+use super::store::{Boundary, Observed, ObservedError};
+use super::tier::Tier;
+use crate::run::{RunError, Writer, merge};
+use latchkey_telemetry::{OsEntropy, names};
+use metrics::histogram;
+use std::fs;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Runs of one level that become one of the next. A look-up asks at most seven of a level, and each item is written once a level.
+const FAN_IN: usize = 8;
+/// How long after its end a part becomes one run: what comes later than that is rare.
+const SETTLES_MS: u64 = 2 * 3_600_000;
+
+impl Observed {
+    /// Writes what is in memory to runs. Durable on return; what fails is tried again by the next call, with nothing lost or twice.
+    ///
+    /// # Errors
+    /// [`ObservedError`].
+    pub fn flush(&self) -> Result<(), ObservedError> {
+        let mut written = self.written();
+        let Some((memory, boundary)) = self.freeze()? else { return Ok(()) };
+        let begun = Instant::now();
+        let (manifest, runs) = self.write_memory(&written, &memory, boundary)?;
+        self.write_manifest(&manifest)?;
+        {
+            let mut state = self.state_mut();
+            state.frozen = None;
+            runs.into_iter().for_each(|run| state.shelf.add(run));
+        }
+        *written = manifest;
+        histogram!(names::USAGE_WRITE_SECONDS).record(begun.elapsed().as_secs_f64());
+        let below = self.kept_from(written.log_from);
+        self.log().remove_below(below)
+    }
+
+    /// Cuts memory from what comes, at a boundary of the log. What was cut before and is not written comes first.
+    fn freeze(&self) -> Result<Option<(Arc<Memory>, Boundary)>, ObservedError> {
+        let mut log = self.log();
+        let mut state = self.state_mut();
+        if state.frozen.is_none() && !state.active.is_empty() {
+            let boundary = Boundary {
+                log_from: log.rotate()?,
+                positions: state.positions.clone(),
+                lost: state.lost,
+                regions: state.regions.clone(),
+            };
+            state.frozen = Some((Arc::new(std::mem::take(&mut state.active)), boundary));
+        }
+        Ok(state.frozen.clone())
+    }
+
+    fn write_memory(
+        &self,
+        written: &Manifest,
+        memory: &Memory,
+        boundary: Boundary,
+    ) -> Result<(Manifest, Vec<Arc<Run>>), ObservedError> {
+        let Boundary { log_from, positions, lost, regions } = boundary;
+        let mut manifest = Manifest { log_from, positions, lost, regions, ..written.clone() };
+        let mut runs = Vec::new();
+        for ((tier, part), items) in memory.items() {
+            let entry = next(&mut manifest, tier, part, 0);
+            let mut writer = self.writer(&entry)?;
+            for (tenant, key, value) in items {
+                match writer.push(tenant, &key, &value) {
+                    // Its tenant was destroyed since it came.
+                    Err(RunError::Destroyed { .. }) => {}
+                    pushed => pushed?,
+                }
+            }
+            let reader = writer.finish(&[])?;
+            manifest.runs.push(entry.clone());
+            runs.push(Run::new(entry, reader));
+        }
+        Ok((manifest, runs))
+    }
+
+    /// Merges what there is to merge, one part after the other, until there is nothing. `now_ms` decides which parts are over.
+    ///
+    /// # Errors
+    /// [`ObservedError`]: what was merged until then stays so.
+    pub fn merge(&self, now_ms: u64) -> Result<(), ObservedError> {
+        while self.merge_one(now_ms)? {}
+        Ok(())
+    }
+
+    fn merge_one(&self, now_ms: u64) -> Result<bool, ObservedError> {
+        let mut written = self.written();
+        let shelf = self.state().shelf.clone();
+        let mut due = None;
+        for (tier, part, runs) in shelf.parts() {
+            if let Some(runs) = self.due(tier, part, runs, now_ms)? {
+                due = Some((tier, part, runs));
+                break;
+            }
+        }
+        let Some((tier, part, runs)) = due else { return Ok(false) };
+        let level = runs.iter().map(|run| run.entry.level).max().unwrap_or(0).saturating_add(1);
+        let mut manifest = written.clone();
+        let entry = next(&mut manifest, tier, part, level);
+        let mut writer = self.writer(&entry)?;
+        let readers = runs.iter().map(|run| &run.reader);
+        merge(readers, |_, key, values| tier.combine(key, values), &mut writer)?;
+        let made = Run::new(entry.clone(), writer.finish(&[])?);
+        manifest.runs.retain(|run| !runs.iter().any(|merged| merged.entry.number == run.number));
+        manifest.runs.push(entry);
+        self.write_manifest(&manifest)?;
+        {
+            let mut state = self.state_mut();
+            state.shelf.remove(&runs);
+            state.shelf.add(made);
+        }
+        *written = manifest;
+        Ok(true)
+    }
+
+    /// Which runs of a part are to become one.
+    fn due(
+        &self,
+        tier: Tier,
+        part: u32,
+        runs: &[Arc<Run>],
+        now_ms: u64,
+    ) -> Result<Option<Vec<Arc<Run>>>, ObservedError> {
+        let is_over = tier.part_ends_ms(part).saturating_add(SETTLES_MS) <= now_ms;
+        if is_over && runs.len() > 1 {
+            return Ok(Some(runs.to_vec()));
+        }
+        for level in 0..=u8::MAX {
+            let of_level: Vec<_> = runs.iter().filter(|run| run.entry.level == level).cloned().collect();
+            if of_level.len() >= FAN_IN {
+                return Ok(Some(of_level));
+            }
+            if runs.iter().all(|run| run.entry.level <= level) {
+                break;
+            }
+        }
+        // What is left of a tenant that was destroyed goes.
+        for run in runs {
+            for (tenant, _) in run.reader.tenants() {
+                if self.inner.keys.key(tenant)?.is_none() {
+                    return Ok(Some(vec![run.clone()]));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn writer(&self, entry: &RunEntry) -> Result<Writer, ObservedError> {
+        let path = self.inner.folder.join(entry.file());
+        // One that failed before it was in the manifest may lie there.
+        if path.exists() {
+            act("remove", &path, |path| fs::remove_file(path))?;
+        }
+        let keys = self.inner.keys.clone();
+        Ok(Writer::create(&path, self.inner.cluster, keys, entry.tier.options(), OsEntropy)?)
+    }
+
+    #[cfg(test)]
+    /// Does all of [`Self::flush`] but what makes it count, as a kill in between leaves it.
+    pub(crate) fn flush_and_die(&self) {
+        let written = self.written();
+        if let Some((memory, boundary)) = self.freeze().unwrap() {
+            self.write_memory(&written, &memory, boundary).unwrap();
+        }
+    }
+}
+
+fn next(manifest: &mut Manifest, tier: Tier, part: u32, level: u8) -> RunEntry {
+    let number = manifest.next_run;
+    manifest.next_run += 1;
+    RunEntry { tier, part, level, number }
+}

@@ -1,0 +1,268 @@
+//! Walks over the rotations in progress and takes the next step of each: several at once, never two of one rotation.
+
+use super::attempts::Attempts;
+use super::decision::{Standing, Step, next_step};
+use super::look::{Look, watched};
+use super::trouble::Trouble;
+use super::{CALL_MAX, Shared, telling};
+use crate::evidence::{self, Detail, ROTATIONS_PER_GATHERING};
+use latchkey_domain::{Revision, RotationName, RotationState, UnixMillis};
+use latchkey_link::Registry;
+use latchkey_link::driving::{self, Driven};
+use latchkey_schedule::Windows;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+/// Steps of one rotation one after the other, before others have their turn.
+const STEPS_AT_ONCE_MAX: usize = 8;
+
+/// What this process remembers of rotations in progress. It outlives the claim: who gets it back need not try all anew.
+#[derive(Debug, Default)]
+pub(super) struct Memory(Mutex<HashMap<RotationName, Known>>);
+
+/// What this process remembers of a rotation: what it tried, and what it saw.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// The revision of the rotation that the rest is about: a change of it begins anew.
+    changed: Revision,
+    attempts: Attempts,
+    text_lost: bool,
+    look: Option<Look>,
+}
+
+/// Takes steps under one fence. Dropping it drops what is under way.
+pub(super) struct Stepper<R> {
+    shared: Arc<Shared<R>>,
+    fence: u64,
+    under_way: JoinSet<Walked>,
+    /// Whose steps are under way.
+    busy: HashSet<RotationName>,
+    steps: u64,
+}
+
+/// What came of walking along one rotation.
+struct Walked {
+    rotation: RotationName,
+    steps: u64,
+    fenced: bool,
+}
+
+impl<R: Registry> Stepper<R> {
+    pub(super) fn new(shared: Arc<Shared<R>>, fence: u64) -> Self {
+        Self { shared, fence, under_way: JoinSet::new(), busy: HashSet::new(), steps: 0 }
+    }
+
+    /// Takes steps until the fence is old.
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.round().await {
+                Err(Trouble::Fenced) => return,
+                Err(trouble) => tracing::info!(trouble = trouble.word(), "the rotations in progress cannot be read"),
+                Ok(()) => {}
+            }
+            // What takes long goes on meanwhile.
+            sleep(self.shared.options.poll).await;
+        }
+    }
+
+    /// Begins the next step of each rotation that has one.
+    pub(super) async fn round(&mut self) -> Result<(), Trouble> {
+        let (mut after, mut seen) = (Vec::new(), HashSet::new());
+        let mut states = [0; RotationState::ALL.len()];
+        loop {
+            let page = driving::rotations(&*self.shared.registry, after, Instant::now() + CALL_MAX).await?;
+            for (sum, more) in states.iter_mut().zip(page.states) {
+                *sum += more;
+            }
+            let mut unseen = Vec::new();
+            for driven in page.rotations {
+                seen.insert(driven.name.clone());
+                self.reap()?;
+                if self.busy.contains(&driven.name) {
+                    continue;
+                }
+                match self.shared.memory.decide(&driven, page.now) {
+                    Step::Wait(_) => {}
+                    Step::Look => unseen.push(driven),
+                    step => self.begin(driven, step).await?,
+                }
+            }
+            for some in unseen.chunks(ROTATIONS_PER_GATHERING) {
+                self.look_at(some).await?;
+            }
+            after = page.next;
+            if after.is_empty() {
+                break;
+            }
+        }
+        telling::rotations(&states);
+        self.shared.memory.keep(&seen);
+        Ok(())
+    }
+
+    /// Waits for what is under way, and tells how many steps were taken.
+    pub(super) async fn drain(mut self) -> u64 {
+        while let Some(walked) = self.under_way.join_next().await {
+            self.steps += walked.map_or(0, |walked| walked.steps);
+        }
+        self.steps
+    }
+
+    /// Asks the replicas about some rotations, and begins what follows.
+    async fn look_at(&mut self, rotations: &[Driven]) -> Result<(), Trouble> {
+        let asked = rotations.iter().filter_map(|driven| Some((driven, watched(&driven.rotation)?)));
+        let (asked, watched): (Vec<_>, Vec<_>) = asked.unzip();
+        let by = Instant::now() + CALL_MAX;
+        let seen = match evidence::gather(&*self.shared.registry, &watched, Detail::Totals, by).await {
+            Ok(seen) => seen,
+            Err(status) => {
+                tracing::info!(code = %status.code(), message = status.message(), "nobody tells who uses which version");
+                return Ok(());
+            }
+        };
+        for (driven, seen) in asked.into_iter().zip(&seen) {
+            let silence = driven.rotation.course.as_ref().and_then(|course| course.terms.silence);
+            self.shared.memory.of(driven, |known| known.look = Some(Look::of(seen, silence)));
+            match self.shared.memory.decide(driven, seen.now) {
+                Step::Wait(_) | Step::Look => {}
+                step => self.begin(driven.clone(), step).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to walk along a rotation, once there is room.
+    async fn begin(&mut self, driven: Driven, step: Step) -> Result<(), Trouble> {
+        while self.under_way.len() >= self.shared.options.parallel_max {
+            if let Some(walked) = self.under_way.join_next().await {
+                self.take(walked)?;
+            }
+        }
+        self.busy.insert(driven.name.clone());
+        self.under_way.spawn(along(self.shared.clone(), self.fence, driven, step));
+        Ok(())
+    }
+
+    /// Takes note of what has ended meanwhile.
+    fn reap(&mut self) -> Result<(), Trouble> {
+        while let Some(walked) = self.under_way.try_join_next() {
+            self.take(walked)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, walked: Result<Walked, tokio::task::JoinError>) -> Result<(), Trouble> {
+        match walked {
+            Ok(walked) => {
+                self.busy.remove(&walked.rotation);
+                self.steps += walked.steps;
+                if walked.fenced { Err(Trouble::Fenced) } else { Ok(()) }
+            }
+            Err(error) => {
+                // Which one it was is not known, so none counts as under way that has ended.
+                tracing::error!(%error, "a step of a rotation panicked");
+                if self.under_way.is_empty() {
+                    self.busy.clear();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Takes steps along one rotation, for as long as one follows from the other.
+async fn along<R: Registry>(shared: Arc<Shared<R>>, fence: u64, mut driven: Driven, mut step: Step) -> Walked {
+    let mut walked = Walked { rotation: driven.name.clone(), steps: 0, fenced: false };
+    for _ in 0..STEPS_AT_ONCE_MAX {
+        let Some(word) = step.word() else { break };
+        match shared.carry_out(&driven, step, fence).await {
+            Ok(()) => {
+                walked.steps += 1;
+                telling::step(word, "taken");
+            }
+            Err(trouble) => {
+                telling::step(word, trouble.word());
+                trouble.log(&driven.rotation, word);
+                if matches!(trouble, Trouble::Fenced) {
+                    walked.fenced = true;
+                    break;
+                }
+                shared.remember(&driven, trouble).await;
+            }
+        }
+        let by = Instant::now() + CALL_MAX;
+        let Ok((now, Some(next))) = driving::rotation(&*shared.registry, &driven.name, by).await else { break };
+        driven = next;
+        if driven.rotation.state.is_final() {
+            // Whoever ended it did so while something was being laid in its store, perhaps after that was told of the end.
+            if matches!(word, "deliver" | "verify") {
+                shared.finished.forget(&driven.name);
+            }
+            shared.finish(&driven).await;
+            break;
+        }
+        step = shared.memory.decide(&driven, now);
+    }
+    walked
+}
+
+impl<R: Registry> Shared<R> {
+    /// Takes note of what went wrong, by the time of the cluster.
+    async fn remember(&self, driven: &Driven, trouble: Trouble) {
+        let view = driving::claim(&*self.registry, Instant::now() + CALL_MAX).await;
+        // Nobody tells the time: then that of its last change, which puts nothing off.
+        let now = view.map_or(driven.rotation.changed.at, |view| view.now);
+        self.memory.of(driven, |known| match trouble {
+            Trouble::TextLost => known.text_lost = true,
+            Trouble::Failed(failure) => known.attempts.fail(failure, now),
+            Trouble::Refused(refusal) => match Trouble::stands_in_the_way(&refusal) {
+                Some((text, lasts)) => known.attempts.refuse(text, lasts, now),
+                None => known.attempts.postpone(now),
+            },
+            Trouble::Fenced | Trouble::Away(_) | Trouble::NotVisible { .. } | Trouble::Overtaken => {
+                known.attempts.postpone(now);
+            }
+        });
+    }
+}
+
+impl Memory {
+    /// The next step, by what is known.
+    fn decide(&self, driven: &Driven, now: UnixMillis) -> Step {
+        self.of(driven, |known| {
+            let Known { attempts, text_lost, look, .. } = &*known;
+            let (rotation, opens_at, look) = (&driven.rotation, opens_at(driven, now), look.as_ref());
+            next_step(Standing { rotation, now, opens_at, attempts, text_lost: *text_lost, look })
+        })
+    }
+
+    /// What is known of a rotation as it is.
+    fn of<T>(&self, driven: &Driven, with: impl FnOnce(&mut Known) -> T) -> T {
+        let changed = driven.rotation.changed.revision;
+        let mut all = self.lock();
+        let known = all.entry(driven.name.clone()).or_default();
+        if known.changed != changed {
+            *known = Known { changed, look: known.look.take(), ..Known::default() };
+        }
+        with(known)
+    }
+
+    /// Forgets all but these.
+    fn keep(&self, names: &HashSet<RotationName>) {
+        self.lock().retain(|name, _| names.contains(name));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RotationName, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When its window is open next; at once where it waits for none.
+fn opens_at(driven: &Driven, now: UnixMillis) -> UnixMillis {
+    let Some(policy) = &driven.policy else { return now };
+    // What does not parse, which the API refuses, is never open.
+    let windows = Windows::parse(&policy.windows).ok();
+    windows.and_then(|windows| windows.next_open(now)).unwrap_or(UnixMillis::LAST)
+}

@@ -1,0 +1,189 @@
+//! The record of a rotation, and the claim of whoever drives rotations.
+
+use crate::key::Change;
+use alloc::boxed::Box;
+use alloc::string::String;
+use latchkey_domain::{
+    Delivery, DurationMillis, HoldCause, KeyId, KeyspaceNumber, ReasonText, RotationId, RotationState, RotationTerms,
+    UnixMillis, VersionId,
+};
+
+/// How long a rotation may be held before its overlap: then it fails. 7 days.
+pub const HOLD_BEFORE_OVERLAP_MAX: DurationMillis = DurationMillis::from_days(7);
+
+/// How one version of a key takes the place of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// Its id.
+    pub id: RotationId,
+    /// The keyspace of the key.
+    pub keyspace: KeyspaceNumber,
+    /// The key.
+    pub key: KeyId,
+    /// How far it is.
+    pub state: RotationState,
+    /// The version whose place is taken; absent: the key had none that was active.
+    pub old: Option<VersionId>,
+    /// The version that takes it; absent while it is planned.
+    pub new: Option<VersionId>,
+    /// How long both were to be accepted; absent before its overlap.
+    pub overlap: Option<DurationMillis>,
+    /// The deadline of the overlap, or when it was over; absent before it. See [`Self::clock_end`].
+    pub overlap_ends_at: Option<UnixMillis>,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// Its last change.
+    pub changed: Change,
+    /// When it ended.
+    pub ended_at: Option<UnixMillis>,
+    /// Why, as the last to act on it said.
+    pub text: ReasonText,
+    /// How it goes from state to state; absent: the clock alone ends it.
+    pub course: Option<Box<Course>>,
+}
+
+/// How a rotation goes from state to state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// Whether a policy began it, and no person.
+    pub by_policy: bool,
+    /// The phase of the policy that its key is in; 0 where there are none.
+    pub phase: u8,
+    /// How its old version ends.
+    pub terms: RotationTerms,
+    /// Where the new secret goes; absent: whoever began it has it.
+    pub delivery: Option<Delivery>,
+    /// From when on it may start; absent: at once.
+    pub starts_at: Option<UnixMillis>,
+    /// From when on the new version is accepted; absent: once it is delivered.
+    pub activate_at: Option<UnixMillis>,
+    /// When the new version was first accepted.
+    pub activated_at: Option<UnixMillis>,
+    /// When the new secret was delivered.
+    pub delivered_at: Option<UnixMillis>,
+    /// When it was verified.
+    pub verified_at: Option<UnixMillis>,
+    /// When the overlap began.
+    pub overlap_began_at: Option<UnixMillis>,
+    /// Set while it is held.
+    pub hold: Option<Held>,
+    /// Until when the old version may live beyond the deadline; of a rotation that is held before its overlap, when it may
+    /// fail.
+    pub hold_ends_at: Option<UnixMillis>,
+    /// The key text, sealed under a replay key; until it is delivered.
+    pub replay: Option<Box<[u8]>>,
+    /// The key text, sealed to the recipient; from its delivery until the end.
+    pub sealed: Option<Box<[u8]>>,
+    /// How often a step was tried in vain since it was last resumed: held for the delivery or the check, or a lost secret
+    /// replaced.
+    pub attempts: u32,
+}
+
+/// That a rotation is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The state that it goes back to.
+    pub from: RotationState,
+    /// Since when.
+    pub at: UnixMillis,
+    /// Why, as a word.
+    pub cause: HoldCause,
+    /// Why, as text; may be empty.
+    pub text: ReasonText,
+}
+
+/// Who drives rotations. A fence goes up whenever another takes over, and each of the driver's commands carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RotationClaim {
+    /// Whose it is: 16 random bytes of a process.
+    pub holder: [u8; 16],
+    /// The number of the holder, from 1 on.
+    pub fence: u64,
+    /// From when on another may take it.
+    pub ends_at: UnixMillis,
+}
+
+impl Course {
+    /// A course on which nothing has happened yet.
+    #[must_use]
+    pub const fn new(terms: RotationTerms, delivery: Option<Delivery>) -> Self {
+        Self {
+            by_policy: false,
+            phase: 0,
+            terms,
+            delivery,
+            starts_at: None,
+            activate_at: None,
+            activated_at: None,
+            delivered_at: None,
+            verified_at: None,
+            overlap_began_at: None,
+            hold: None,
+            hold_ends_at: None,
+            replay: None,
+            sealed: None,
+            attempts: 0,
+        }
+    }
+}
+
+impl Rotation {
+    /// Changes whenever the rotation does.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        self.changed.etag()
+    }
+
+    /// How far it is at `now`: what is over by the clock is over, whether or not that is written down yet.
+    #[must_use]
+    pub fn state_at(&self, now: UnixMillis) -> RotationState {
+        match self.clock_end() {
+            Some(end) if end <= now => RotationState::Completed,
+            Some(_) | None => self.state,
+        }
+    }
+
+    /// When the clock ends it, if it does: at the deadline of its overlap, or where it may be held at the end of that.
+    #[must_use]
+    pub fn clock_end(&self) -> Option<UnixMillis> {
+        let held_until = self.course.as_ref().and_then(|course| course.hold_ends_at);
+        self.overlaps().then(|| held_until.or(self.overlap_ends_at)).flatten()
+    }
+
+    /// Whether the end of the old version is set: in an overlap, also one that is held.
+    #[must_use]
+    pub fn overlaps(&self) -> bool {
+        self.effective_state() == RotationState::Overlap
+    }
+
+    /// Its state, or that which it goes back to where it is held.
+    #[must_use]
+    pub fn effective_state(&self) -> RotationState {
+        let held = self.course.as_ref().and_then(|course| course.hold.as_ref());
+        held.filter(|_| self.state == RotationState::Held).map_or(self.state, |held| held.from)
+    }
+
+    /// Whether its new version is accepted and the old one has no end yet.
+    #[must_use]
+    pub fn has_two_active(&self) -> bool {
+        let is_activated = self.course.as_ref().is_some_and(|course| course.activated_at.is_some());
+        is_activated && matches!(self.effective_state(), RotationState::Delivered | RotationState::Verified)
+    }
+
+    /// Whether the new secret is where whoever is to use it finds it. In a store it is only staged until it was verified, and
+    /// an end before that destroys it: nobody would have it.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        let Some(course) = self.course.as_deref() else { return true };
+        match course.delivery {
+            Some(Delivery::Store(_)) => course.verified_at.is_some(),
+            Some(Delivery::Recipient(_)) | None => course.delivered_at.is_some(),
+        }
+    }
+
+    /// Whether it is a standby: kept ready for whoever asks for the rotation, and driven by nobody.
+    #[must_use]
+    pub fn is_standby(&self) -> bool {
+        self.state == RotationState::Prepared && self.course.is_none()
+    }
+}
