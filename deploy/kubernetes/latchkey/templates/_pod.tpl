@@ -1,9 +1,12 @@
 {{- /* What all pods have in common. */ -}}
 
+{{- /* latchkey.podSecurity (list ROOT COMPONENT) */ -}}
 {{- define "latchkey.podSecurity" -}}
-automountServiceAccountToken: false
+{{- $writesSecrets := and (eq (index . 1) "rotation") (gt (len (index . 0).Values.rotation.secretNamespaces) 0) -}}
+# Only who puts new secrets into Secrets gets a token.
+automountServiceAccountToken: {{ $writesSecrets }}
 enableServiceLinks: false
-serviceAccountName: {{ include "latchkey.name" . }}
+serviceAccountName: {{ include "latchkey.name" (index . 0) }}{{ if $writesSecrets }}-rotation{{ end }}
 securityContext:
   runAsNonRoot: true
   runAsUser: 65532
@@ -12,7 +15,7 @@ securityContext:
   fsGroup: 65532
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile: { type: RuntimeDefault }
-{{- with .Values.image.pullSecrets }}
+{{- with (index . 0).Values.image.pullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
@@ -25,13 +28,17 @@ securityContext:
   capabilities: { drop: [ALL] }
 {{- end -}}
 
+{{- /* latchkey.mounts (list SECRETS): what a service's `secrets` name, beside what all have. */ -}}
 {{- define "latchkey.mounts" -}}
 - { name: settings, mountPath: /etc/latchkey, readOnly: true }
 - { name: kek, mountPath: /run/secrets/kek, readOnly: true }
 - { name: tls, mountPath: /run/secrets/tls, readOnly: true }
+{{- range index . 0 }}
+- { name: secret-{{ .name }}, mountPath: /run/secrets/{{ .name }}, readOnly: true }
+{{- end }}
 {{- end -}}
 
-{{- /* latchkey.volumes (list ROOT WHO): WHO is replica-1, issuance and so on. */ -}}
+{{- /* latchkey.volumes (list ROOT WHO SECRETS): WHO is replica-1, issuance and so on. */ -}}
 {{- define "latchkey.volumes" -}}
 {{- $name := include "latchkey.name" (index . 0) -}}
 - name: settings
@@ -40,6 +47,10 @@ securityContext:
   secret: { secretName: {{ (index . 0).Values.kek.secretName }}, defaultMode: 0440 }
 - name: tls
   secret: { secretName: {{ $name }}-{{ index . 1 }}-tls, defaultMode: 0440 }
+{{- range index . 2 }}
+- name: secret-{{ .name }}
+  secret: { secretName: {{ .secretName }}, defaultMode: 0440 }
+{{- end }}
 {{- end -}}
 
 {{- /* latchkey.probes (dict ready NAME start SECONDS): the health names, on the port of the metrics, which asks for no certificate
