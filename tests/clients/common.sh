@@ -65,7 +65,7 @@ free_base() {
   local base offset
   while :; do
     base=$((20000 + RANDOM % 20000))
-    for offset in 0 9 10 11 19 20 29 30 39 110 111 119 210 211 219; do
+    for offset in 0 9 10 11 19 20 29 30 31 39 110 111 119 210 211 219; do
       (exec 3<>"/dev/tcp/127.0.0.1/$((base + offset))") 2>/dev/null && continue 2
     done
     echo "$base"

@@ -65,13 +65,14 @@ kubernetes() {
   local example version rendered name
   check "helm lint" 60 "$tools/bin/helm" lint --strict "$CHART" --values deploy/kubernetes/examples/three-zones.yaml
   have_kubernetes_validate || not_run "kubernetes-validate: it cannot be installed"
-  for example in three-zones north-of-three-regions founding; do
+  for example in three-zones north-of-three-regions sinks-and-stores founding; do
     rendered=$work/$example.yaml
-    if [ "$example" = founding ]; then
-      chart --set image.tag=0.1.0 >"$rendered" 2>"$work/check.log"
-    else
-      chart --values "deploy/kubernetes/examples/$example.yaml" >"$rendered" 2>"$work/check.log"
-    fi || { fail "helm template: $example" "$work/check.log"; continue; }
+    case $example in
+      founding) chart --set image.tag=0.1.0 ;;
+      # It comes on top of a cluster.
+      sinks-and-stores) chart --values deploy/kubernetes/examples/three-zones.yaml --values "deploy/kubernetes/examples/$example.yaml" ;;
+      *) chart --values "deploy/kubernetes/examples/$example.yaml" ;;
+    esac >"$rendered" 2>"$work/check.log" || { fail "helm template: $example" "$work/check.log"; continue; }
     check "helm template, $example: what the chart promises" 30 \
       "$tools/python/bin/python" tests/clients/deploy/promises.py "$rendered" "$example"
     [ -x "$tools/python/bin/kubernetes-validate" ] || continue
@@ -87,6 +88,17 @@ kubernetes() {
   refused "an even number of founders" "expected an odd number" --values "$name" --set cluster.id= \
     --set replicas[3].id=4 --set replicas[3].region=east
   refused "a region that is no word" "/replicas/0/region" --values "$name" --set-string 'replicas[0].region=Not A Word'
+  refused "a folder of secrets that has another use" "/audit/secrets/0/name" --values "$name" \
+    --set audit.secrets[0].name=kek --set audit.secrets[0].secretName=mine
+  check "helm template: the key of checkpoints can be changed for another" 30 sh -c \
+    "'$tools/bin/helm' template prod '$CHART' --kube-version ${KUBERNETES[0]} --values '$name' \
+       --set audit.checkpointKey.file=next.key \
+       --set audit.checkpointKey.previous=checkpoint.key >'$work/keys.yaml'
+     grep -q 'checkpoint_key_file = \"/var/lib/latchkey/next.key\"' '$work/keys.yaml' &&
+     grep -q 'checkpoint_key_file_previous = \"/var/lib/latchkey/checkpoint.key\"' '$work/keys.yaml'"
+  refused "a key of checkpoints among the entries" "/audit/checkpointKey/file" --values "$name" \
+    --set audit.checkpointKey.file=audit/next.key
+  refused "the right to write Secrets for who needs none" "secretNamespaces" --values "$name" --set issuance.secretNamespaces[0]=orders
   refused "a value that nobody knows" "replicaCount" --values "$name" --set replicaCount=3
 }
 
@@ -96,6 +108,14 @@ compose() {
   check "compose: the file as compose reads it" 30 sh -c \
     "'$tools/bin/compose-spec' --format json deploy/compose/compose.yaml >'$work/compose.json'"
   check "compose: what the file promises" 30 "$tools/python/bin/python" tests/clients/deploy/promises.py "$work/compose.json" compose
+}
+
+# Without it audit signs nothing; where it is a volume's, what was signed last lies beside it.
+signs() {
+  local file
+  for file in deploy/systemd/latchkey-audit.service deploy/compose/settings/audit.toml deploy/kubernetes/latchkey/templates/settings.yaml; do
+    check "$file: audit has a key for checkpoints where it may write" 5 grep -Eq 'checkpoint_key_file *= *"?(/var/lib|%S)/' "$file"
+  done
 }
 
 # The units under a root of their own, with the distribution's beside them and programs of the right names.
@@ -143,7 +163,7 @@ settings() {
   local file program
   mkdir -p "$work/settings"
   cp deploy/compose/settings/*.toml "$work/settings/"
-  for file in three-zones north-of-three-regions; do
+  for file in three-zones north-of-three-regions sinks-and-stores; do
     [ ! -s "$work/$file.yaml" ] || "$tools/python/bin/python" - "$work/$file.yaml" "$work/settings/$file" <<'PYTHON'
 import sys, yaml
 with open(sys.argv[1], encoding="utf-8") as file:
@@ -189,6 +209,7 @@ runbooks() {
 
 kubernetes
 compose
+signs
 units
 container
 firewall

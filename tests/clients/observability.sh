@@ -117,6 +117,10 @@ if have_prometheus; then
   check "promtool test rules: each objective" 240 promtool test rules "$OBSERVABILITY/tests/slo.yml"
   check "promtool test rules: each symptom" 240 promtool test rules "$OBSERVABILITY/tests/symptoms.yml"
   check "promtool test rules: certificates" 240 promtool test rules "$OBSERVABILITY/tests/certificates.yml"
+  check "promtool test rules: rotation" 240 promtool test rules "$OBSERVABILITY/tests/rotation.yml"
+  check "promtool test rules: checkpoints" 240 promtool test rules "$OBSERVABILITY/tests/checkpoints.yml"
+  check "promtool test rules: exports" 240 promtool test rules "$OBSERVABILITY/tests/exports.yml"
+  check "promtool test rules: usage" 240 promtool test rules "$OBSERVABILITY/tests/usage.yml"
   check "promtool test rules: regions and backups" 240 promtool test rules "$OBSERVABILITY/tests/regions.yml"
   watched
 else

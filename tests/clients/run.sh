@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 readonly BUF=1.75.0 GRPCURL=v1.9.3 PROTOC_GEN_GO=v1.36.11 PROTOC_GEN_GO_GRPC=v1.6.0
 readonly GRPC_PYTHON=(grpcio==1.85.1 grpcio-tools==1.85.1 grpcio-status==1.85.1 grpcio-reflection==1.85.1
   grpcio-health-checking==1.85.1 googleapis-common-protos==1.76.0)
+readonly SEALING_PYTHON=(pyhpke==0.6.5 cryptography==50.0.2)
 
 # shellcheck source=tests/clients/common.sh
 . tests/clients/common.sh
@@ -27,6 +28,12 @@ have_python() {
   command -v python3 >/dev/null || return 1
   attempt 60 python3 -m venv "$tools/python" &&
     attempt 180 "$tools/python/bin/pip" install --quiet --disable-pip-version-check "${GRPC_PYTHON[@]}"
+}
+
+have_sealing() {
+  python3 -c 'import pyhpke' 2>/dev/null && return 0
+  [ -x "$tools/python/bin/pip" ] &&
+    attempt 120 "$tools/python/bin/pip" install --quiet --disable-pip-version-check "${SEALING_PYTHON[@]}"
 }
 
 have_grpcurl() {
@@ -67,6 +74,17 @@ python_client() {
   count "$work/python.log"
   if [ "$ended" != 0 ] && ! grep -q '^FAIL ' "$work/python.log"; then
     fail "python: it ended with $ended" "$work/python.log"
+  fi
+}
+
+# Key texts sealed to a recipient: HPKE and RSA-OAEP of a library that is not ours.
+sealed_client() {
+  LATCHKEY_WORK=$work LATCHKEY_BUILT=$built timeout --kill-after=5 120 \
+    python3 tests/clients/python/sealed.py >"$work/sealed.log" 2>&1
+  local ended=$?
+  count "$work/sealed.log"
+  if [ "$ended" != 0 ] && ! grep -q '^FAIL ' "$work/sealed.log"; then
+    fail "sealed: it ended with $ended" "$work/sealed.log"
   fi
 }
 
@@ -169,6 +187,7 @@ fi
 
 if have_grpcurl; then grpcurl_client; else not_run "grpcurl"; fi
 if have_python; then python_client && life_client; else not_run "python"; fi
+if have_python && have_sealing; then sealed_client; else not_run "sealed: pyhpke"; fi
 if have_python && have_go_plugins; then go_client; else not_run "go"; fi
 
 # Whatever the clients were shown is looked for in all that the service wrote.

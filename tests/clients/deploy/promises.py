@@ -26,7 +26,8 @@ def kubernetes(found, which):
         spec, security = pod["spec"], pod["spec"]["securityContext"]
         assert security["runAsNonRoot"] and security["runAsUser"] != 0, f"{name} may be root"
         assert security["seccompProfile"]["type"] == "RuntimeDefault", f"{name} has no seccomp profile"
-        assert spec["automountServiceAccountToken"] is False, f"{name} gets a token of the cluster"
+        writes = which == "sinks-and-stores" and name.endswith("-rotation")
+        assert spec["automountServiceAccountToken"] is writes, f"{name} has a token of the cluster, or lacks it"
         for container in spec["containers"] + spec.get("initContainers", []):
             label, own = f"{name}/{container['name']}", container["securityContext"]
             assert own["readOnlyRootFilesystem"] and not own["allowPrivilegeEscalation"], f"{label} may change itself"
@@ -55,6 +56,26 @@ def kubernetes(found, which):
         for rule in policy.get("egress", []):
             assert rule["to"] and rule["ports"], "a rule without peers lets everything out"
 
+    # Whoever has a token may do one thing, in the namespaces that are named, under an account that nobody else has.
+    roles = kinds.get("Role", []) + kinds.get("ClusterRole", [])
+    if which != "sinks-and-stores":
+        assert not roles, "nobody needs a right"
+    else:
+        rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "patch"]}
+        assert [(one["kind"], one["metadata"]["namespace"], one["rules"]) for one in roles] == [("Role", "orders", [rule])]
+        (binding,) = kinds["RoleBinding"]
+        assert binding["metadata"]["namespace"] == "orders" and binding["roleRef"]["name"] == roles[0]["metadata"]["name"]
+        (subject,) = binding["subjects"]
+        accounts = {name: pod["spec"]["serviceAccountName"] for name, pod in pods(found)}
+        assert [name for name, account in accounts.items() if account == subject["name"]] == ["prod-latchkey-rotation"]
+        audit = next(pod["spec"] for name, pod in pods(found) if name.endswith("-audit"))
+        mounted = {one["mountPath"]: one["name"] for one in audit["containers"][0]["volumeMounts"]}
+        volumes = {one["name"]: one for one in audit["volumes"]}
+        secret = volumes[mounted["/run/secrets/elasticsearch"]]["secret"]
+        assert secret == {"secretName": "latchkey-elasticsearch", "defaultMode": 0o440}
+        tiles = {one["metadata"]["name"]: one for one in kinds["Service"]}["prod-latchkey-audit"]["spec"]["ports"]
+        assert [port["port"] for port in tiles] == [7740, 7741]
+
     for certificate in kinds["Certificate"]:
         assert len(certificate["spec"]["uris"]) == 1, certificate["metadata"]["name"]
     for service in kinds["Service"]:
@@ -69,7 +90,7 @@ def kubernetes(found, which):
 
     sets = {one["metadata"]["name"]: one for one in kinds["StatefulSet"]}
     replicas = {name: one for name, one in sets.items() if "-replica-" in name}
-    assert len(replicas) == (3 if which == "three-zones" else 1), sorted(sets)
+    assert len(replicas) == (1 if which == "north-of-three-regions" else 3), sorted(sets)
     for name, one in replicas.items():
         assert one["spec"]["replicas"] == 1 and one["spec"]["updateStrategy"] == {"type": "OnDelete"}, name
         assert one["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Retain", name
@@ -79,7 +100,7 @@ def kubernetes(found, which):
         assert spec["topologySpreadConstraints"] and spec["affinity"]["podAntiAffinity"], name
         settings = next(m for m in kinds["ConfigMap"] if m["metadata"]["name"] == name)["data"]["settings.toml"]
         assert settings.count("[[members]]") == 3, name
-    if which == "three-zones":
+    if len(replicas) == 3:
         zones = {one["spec"]["template"]["spec"]["nodeSelector"]["topology.kubernetes.io/zone"] for one in replicas.values()}
         assert len(zones) == 3, zones
     budgets = {one["metadata"]["name"]: one["spec"] for one in kinds["PodDisruptionBudget"]}
