@@ -209,6 +209,8 @@ pub const USAGE_LAG_SECONDS: &str = "latchkey_usage_lag_seconds";
 pub const USAGE_BYTES: &str = "latchkey_usage_bytes";
 /// Bytes of usage in memory.
 pub const USAGE_MEMORY_BYTES: &str = "latchkey_usage_memory_bytes";
+/// Runs that cannot be merged.
+pub const USAGE_RUNS_LEFT_OUT: &str = "latchkey_usage_runs_left_out";
 /// Writing what is in memory to runs.
 pub const USAGE_WRITE_SECONDS: &str = "latchkey_usage_write_seconds";
 /// Answering a question of usage or of the access log.
@@ -428,6 +430,7 @@ pub const ALL: &[Metric] = {
         gauge(USAGE_LAG_SECONDS, "latchkey.usage.lag", "s", Audit).says("How long ago that is before which all is counted"),
         gauge(USAGE_BYTES, "latchkey.usage", "By", Audit).says("Bytes of usage and of the access log on the disk"),
         gauge(USAGE_MEMORY_BYTES, "latchkey.usage.memory", "By", Audit).says("Bytes of memory that usage takes: sums that are not written yet, and what readers of runs hold"),
+        gauge(USAGE_RUNS_LEFT_OUT, "latchkey.usage.runs.left_out", "{run}", Audit).says("Files of usage that do not read, or make one too long with others: they are left as they are, and the log of audit names each"),
         histogram(USAGE_WRITE_SECONDS, "latchkey.usage.write", Happened).says("Writing to runs what was in memory"),
         histogram(USAGE_QUERY_SECONDS, "latchkey.usage.query", Happened).says("Answering a question of usage or of the access log"),
         gauge(EXPORT_LAG_ENTRIES, "latchkey.export.lag.entries", "{entry}", Happened).by(&["sink"]).says("Entries of the audit log that a sink has yet to take or to pass over"),

@@ -8,7 +8,7 @@ use super::store::{Boundary, Observed, ObservedError};
 use super::tier::Tier;
 use crate::run::{RunError, Writer, merge};
 use latchkey_telemetry::{OsEntropy, names};
-use metrics::histogram;
+use metrics::{gauge, histogram};
 use std::fs;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -82,26 +82,35 @@ impl Observed {
         Ok((manifest, runs))
     }
 
-    /// Merges what there is to merge, one part after the other, until there is nothing. `now_ms` decides which parts are over.
+    /// Merges what there is to merge, one part after the other, until there is nothing. `now_ms` decides which parts are over. A run
+    /// that does not read, or that makes one too long with others, is left as it is from then on, and all others are merged.
     ///
     /// # Errors
-    /// [`ObservedError`]: what was merged until then stays so.
+    /// [`ObservedError`]: what was merged until then stays so; of runs that are left as they are the first, once all others are merged.
     pub fn merge(&self, now_ms: u64) -> Result<(), ObservedError> {
-        while self.merge_one(now_ms)? {}
-        Ok(())
-    }
-
-    fn merge_one(&self, now_ms: u64) -> Result<bool, ObservedError> {
-        let mut written = self.written();
-        let shelf = self.state().shelf.clone();
-        let mut due = None;
-        for (tier, part, runs) in shelf.parts() {
-            if let Some(runs) = self.due(tier, part, runs, now_ms)? {
-                due = Some((tier, part, runs));
-                break;
+        let mut told = None;
+        while let Some((tier, part, runs)) = self.due(now_ms)? {
+            match self.merge_runs(tier, part, &runs) {
+                Ok(()) => {}
+                Err(error) if leave_out(&error, &runs) => {
+                    tracing::error!(%error, "a part of usage cannot be merged: it stays as it is");
+                    told = told.or(Some(error));
+                }
+                Err(error) => return Err(error),
             }
         }
-        let Some((tier, part, runs)) = due else { return Ok(false) };
+        let left_out = self.state().shelf.runs().filter(|run| run.is_left_out()).count();
+        gauge!(names::USAGE_RUNS_LEFT_OUT).set(left_out as f64);
+        told.map_or(Ok(()), Err)
+    }
+
+    fn merge_runs(&self, tier: Tier, part: u32, runs: &[Arc<Run>]) -> Result<(), ObservedError> {
+        let mut written = self.written();
+        let is_there = |run: &Arc<Run>| written.runs.iter().any(|entry| entry.number == run.entry.number);
+        if !runs.iter().all(is_there) {
+            // Somebody was quicker; what is due is looked for once more.
+            return Ok(());
+        }
         let level = runs.iter().map(|run| run.entry.level).max().unwrap_or(0).saturating_add(1);
         let mut manifest = written.clone();
         let entry = next(&mut manifest, tier, part, level);
@@ -114,39 +123,28 @@ impl Observed {
         self.write_manifest(&manifest)?;
         {
             let mut state = self.state_mut();
-            state.shelf.remove(&runs);
+            state.shelf.remove(runs);
             state.shelf.add(made);
         }
         *written = manifest;
-        Ok(true)
+        Ok(())
     }
 
-    /// Which runs of a part are to become one.
-    fn due(
-        &self,
-        tier: Tier,
-        part: u32,
-        runs: &[Arc<Run>],
-        now_ms: u64,
-    ) -> Result<Option<Vec<Arc<Run>>>, ObservedError> {
-        let is_over = tier.part_ends_ms(part).saturating_add(SETTLES_MS) <= now_ms;
-        if is_over && runs.len() > 1 {
-            return Ok(Some(runs.to_vec()));
-        }
-        for level in 0..=u8::MAX {
-            let of_level: Vec<_> = runs.iter().filter(|run| run.entry.level == level).cloned().collect();
-            if of_level.len() >= FAN_IN {
-                return Ok(Some(of_level));
+    /// The first runs that are to become one. Asking for keys may take its time, and holds nobody up who writes.
+    fn due(&self, now_ms: u64) -> Result<Option<(Tier, u32, Vec<Arc<Run>>)>, ObservedError> {
+        let shelf = self.state().shelf.clone();
+        for (tier, part, runs) in shelf.parts() {
+            let runs: Vec<_> = runs.iter().filter(|run| !run.is_left_out()).cloned().collect();
+            let is_over = tier.part_ends_ms(part).saturating_add(SETTLES_MS) <= now_ms;
+            if let Some(runs) = enough(&runs, is_over) {
+                return Ok(Some((tier, part, runs)));
             }
-            if runs.iter().all(|run| run.entry.level <= level) {
-                break;
-            }
-        }
-        // What is left of a tenant that was destroyed goes.
-        for run in runs {
-            for (tenant, _) in run.reader.tenants() {
-                if self.inner.keys.key(tenant)?.is_none() {
-                    return Ok(Some(vec![run.clone()]));
+            // What is left of a tenant that was destroyed goes.
+            for run in &runs {
+                for (tenant, _) in run.reader.tenants() {
+                    if self.inner.keys.key(tenant)?.is_none() {
+                        return Ok(Some((tier, part, vec![run.clone()])));
+                    }
                 }
             }
         }
@@ -171,6 +169,32 @@ impl Observed {
             self.write_memory(&written, &memory, boundary).unwrap();
         }
     }
+}
+
+/// Those of a part's runs that are enough to become one.
+fn enough(runs: &[Arc<Run>], is_over: bool) -> Option<Vec<Arc<Run>>> {
+    if is_over && runs.len() > 1 {
+        return Some(runs.to_vec());
+    }
+    let level_max = runs.iter().map(|run| run.entry.level).max()?;
+    (0..=level_max).find_map(|level| {
+        let of_level: Vec<_> = runs.iter().filter(|run| run.entry.level == level).cloned().collect();
+        (of_level.len() >= FAN_IN).then_some(of_level)
+    })
+}
+
+/// Leaves runs out of merges for which it is no use to try again; `false`: there are none, and the error may pass.
+fn leave_out(error: &ObservedError, runs: &[Arc<Run>]) -> bool {
+    let ObservedError::Run(error) = error else { return false };
+    let cannot = |run: &&Arc<Run>| match error {
+        // Of the one that is written the path is another: a disk that is full.
+        RunError::Damaged { path, .. } | RunError::Io { path, .. } => path == run.reader.path(),
+        RunError::TooLong { .. } | RunError::Order { .. } => true,
+        RunError::Format { .. } | RunError::Destroyed { .. } | RunError::KeysAway(_) => false,
+    };
+    let left_out: Vec<_> = runs.iter().filter(cannot).collect();
+    left_out.iter().for_each(|run| run.leave_out());
+    !left_out.is_empty()
 }
 
 fn next(manifest: &mut Manifest, tier: Tier, part: u32, level: u8) -> RunEntry {

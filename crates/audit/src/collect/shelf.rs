@@ -15,6 +15,8 @@ pub(crate) struct Run {
     pub(crate) reader: Reader,
     /// Whether its file goes with the last who reads it.
     gone: AtomicBool,
+    /// Whether it could not be merged, and is left as it is.
+    left_out: AtomicBool,
 }
 
 /// All runs. Cheap to clone; what was cloned stays readable.
@@ -25,7 +27,17 @@ pub(crate) struct Shelf {
 
 impl Run {
     pub(crate) fn new(entry: RunEntry, reader: Reader) -> Arc<Self> {
-        Arc::new(Self { entry, reader, gone: AtomicBool::new(false) })
+        Arc::new(Self { entry, reader, gone: AtomicBool::new(false), left_out: AtomicBool::new(false) })
+    }
+
+    /// Leaves it out of merges, for as long as this process lives.
+    pub(crate) fn leave_out(&self) {
+        self.left_out.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is left out of merges.
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.left_out.load(Ordering::Relaxed)
     }
 }
 

@@ -232,6 +232,36 @@ fn a_tenant_that_was_destroyed_has_no_usage_and_leaves_no_bytes() {
 }
 
 #[test]
+fn a_damaged_run_is_left_out_of_merges_and_all_others_become_one() {
+    let (folder, ring) = (tempfile::tempdir().unwrap(), Arc::new(Ring::default()));
+    let observed = open(folder.path(), &ring);
+    let write = |number| {
+        observed.take(&batch(1, 1, number, vec![cell(1, 1, 1, number, &[0, 1])])).unwrap();
+        observed.flush().unwrap();
+    };
+    (1..=8).for_each(write);
+    let runs = |tier| observed.look(|_| {}).runs().filter(|run| run.entry.tier == tier).count();
+    assert_eq!((runs(Tier::Minutes), runs(Tier::Hours), runs(Tier::Days)), (8, 8, 8));
+    // A byte of the first block of one of them.
+    let path =
+        observed.look(|_| {}).runs().find(|run| run.entry.tier == Tier::Minutes).unwrap().reader.path().to_owned();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let told = observed.merge(0).unwrap_err().to_string();
+    assert!(told.contains(path.file_name().unwrap().to_str().unwrap()), "{told}");
+    assert_eq!((runs(Tier::Minutes), runs(Tier::Hours), runs(Tier::Days)), (8, 1, 1));
+    // It is told once, and those beside it are merged as soon as they are enough.
+    observed.merge(0).unwrap();
+    write(9);
+    observed.merge(0).unwrap();
+    assert_eq!((runs(Tier::Minutes), runs(Tier::Hours), runs(Tier::Days)), (2, 2, 2));
+    // Nobody takes it away: it may be put back, and what in it is whole is read.
+    assert!(path.exists());
+    assert_eq!(totals(&observed, 1, Tier::Days).values().sum::<u64>(), 9);
+}
+
+#[test]
 fn what_is_too_old_goes_and_the_rest_stays() {
     let (folder, ring) = (tempfile::tempdir().unwrap(), Arc::new(Ring::default()));
     let observed = open(folder.path(), &ring);
