@@ -28,7 +28,8 @@ settings! {
     AccessSettings, checked by check_access {
         /// How long lines are kept, 1 to 3660. Days. Default 30. Since 0.1.
         value kept_days: u64 = "30";
-        /// How many bytes of them, in whole days, the oldest going first: 1 MiB to 1 TiB. Bytes. Default 1073741824. Since 0.1.
+        /// How many bytes of them, by whole files of some minutes or hours, the oldest going first: 1 MiB to 1 TiB. What was written
+        /// last is kept, up to 64 MiB, also where there is less room. Bytes. Default 1073741824. Since 0.1.
         value bytes_max: u64 = "1073741824";
     }
 }

@@ -3,7 +3,7 @@
 use super::search::{Named, Search, kind_word};
 use super::{KEY_BYTES, Line, item};
 use crate::collect::tests::{MINUTE, Ring, answer, open};
-use crate::collect::{Batch, Observed, ObservedError, Options};
+use crate::collect::{Batch, Observed, ObservedError, Options, Tier};
 use crate::run::CLUSTER;
 use latchkey_domain::{NodeId, TenantNumber, UnixMillis};
 use latchkey_wire::pb::internal::v1 as pb;
@@ -151,6 +151,52 @@ fn lines_beyond_the_bound_of_bytes_go_by_whole_days_the_oldest_first() {
 }
 
 #[test]
+fn one_day_beyond_the_bound_of_bytes_loses_its_oldest_lines_and_shows_all_that_comes() {
+    let (folder, ring) = (tempfile::tempdir().unwrap(), Arc::new(Ring::default()));
+    let options = Options { lines_bytes_max: 1_000_000, ..Options::default() };
+    let (cluster, bytes_max) = (crate::collect::tests::CLUSTER, options.lines_bytes_max);
+    let observed = Observed::open(folder.path(), cluster, ring.clone(), options.clone()).unwrap();
+    let (five_minutes, whose) = (300_000, [TenantNumber(1)]);
+    // A stranger writes: twelve hours of it, twice as much as there is room for.
+    for number in 1..=150 {
+        let line = |at| record(Some(1), number * five_minutes + at, Kind::Denied);
+        let records = (0..24).map(|at| pb::AccessRecord { user_agent: "x".repeat(512), ..line(at) }).collect();
+        observed.take(&batch(1, number, records)).unwrap();
+        observed.flush().unwrap();
+        let now = BEGAN_MS + number * five_minutes + 1_000;
+        observed.merge(now).unwrap();
+        observed.expire(now).unwrap();
+        let from = observed.snapshot().lines_from_ms;
+        assert!(from <= now, "kept since {from}, and it is {now}");
+        if number % 30 == 0 {
+            let page = observed.list_lines(&whose, &(from..u64::MAX), false, None, 24, |_, _| Ok(true)).unwrap();
+            assert_eq!(page.lines.len(), 24);
+            assert!(page.lines.iter().all(|(_, line)| line.record.last_unix_ms >= now - 1_000), "{number}");
+        }
+    }
+    let kept = |observed: &Observed| {
+        let runs = observed.look(|_| {});
+        runs.within(Tier::Lines, 0..u32::MAX).flat_map(|(_, runs)| runs).map(|run| run.reader.bytes()).sum::<u64>()
+    };
+    assert!((bytes_max / 2..=bytes_max).contains(&kept(&observed)), "{} bytes", kept(&observed));
+    // Nothing that is told to be kept is missing.
+    let from = observed.snapshot().lines_from_ms;
+    let lines = walk(&observed, &whose, true, 1_000);
+    let whole = lines.iter().filter(|(_, line)| line.record.last_unix_ms >= from).count() as u64;
+    let (first, last) = (from.div_ceil(five_minutes), BEGAN_MS / five_minutes + 150);
+    assert_eq!(whole, (last - first + 1) * 24);
+    // Once the day is over, and by another process: as before.
+    drop(observed);
+    let observed = Observed::open(folder.path(), cluster, ring, options).unwrap();
+    let tomorrow = BEGAN_MS + 2 * 86_400_000;
+    observed.merge(tomorrow).unwrap();
+    observed.take(&batch(1, 151, vec![record(Some(1), 2 * 86_400_000, Kind::Denied); 500])).unwrap();
+    observed.flush().unwrap();
+    observed.expire(tomorrow).unwrap();
+    assert!(kept(&observed) >= bytes_max / 2, "{} bytes", kept(&observed));
+}
+
+#[test]
 fn a_page_ends_with_its_callers_time_and_the_next_one_goes_on_there() {
     let (folder, ring) = (tempfile::tempdir().unwrap(), Arc::new(Ring::default()));
     let observed = open(folder.path(), &ring);
@@ -169,7 +215,7 @@ fn a_page_ends_with_its_callers_time_and_the_next_one_goes_on_there() {
     }
     let late = observed.within(tokio::time::Instant::now());
     assert!(matches!(list(&late, None), Err(ObservedError::Late)));
-    let usage = late.scan(TenantNumber(1), b"T", crate::collect::Tier::Days, &(0..u32::MAX), |_, _, _| {});
+    let usage = late.scan(TenantNumber(1), b"T", Tier::Days, &(0..u32::MAX), |_, _, _| {});
     assert!(usage.is_ok(), "there is nothing to read");
     assert!(list(&observed, None).unwrap().after.is_none());
 }

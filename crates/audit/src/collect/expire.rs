@@ -18,18 +18,24 @@ impl Observed {
             if tier.part_ends_ms(part) <= self.kept_since_ms(tier, now_ms) {
                 old.extend(runs.iter().cloned());
             } else if tier == Tier::Lines {
-                lines.push((part, runs));
+                lines.extend(runs.iter().cloned());
             }
         }
-        let mut lines_bytes: u64 = lines.iter().flat_map(|(_, runs)| *runs).map(|run| run.reader.bytes()).sum();
+        // By runs and not by days: whoever fills a day takes the oldest of it away, and not what is told about him now.
+        lines.sort_by_key(|run| (run.newest_ms(), run.entry.number));
+        let mut lines_bytes: u64 = lines.iter().map(|run| run.reader.bytes()).sum();
+        // What was just written is kept, however little room there is.
+        lines.pop();
         let mut manifest = written.clone();
-        for (part, runs) in lines {
+        for run in lines {
             if lines_bytes <= self.inner.options.lines_bytes_max {
                 break;
             }
-            lines_bytes -= runs.iter().map(|run| run.reader.bytes()).sum::<u64>();
-            manifest.lines_from_ms = Tier::Lines.part_ends_ms(part);
-            old.extend(runs.iter().cloned());
+            lines_bytes -= run.reader.bytes();
+            // What comes later is shown, whatever a replica's clock said.
+            let from = run.newest_ms().saturating_add(1).min(now_ms);
+            manifest.lines_from_ms = manifest.lines_from_ms.max(from);
+            old.push(run);
         }
         if old.is_empty() {
             return Ok(());

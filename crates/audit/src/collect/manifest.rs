@@ -51,7 +51,7 @@ pub(crate) struct Manifest {
     /// The next run's number.
     pub(crate) next_run: u64,
     pub(crate) lost: Lost,
-    /// The earliest time of which lines are kept, where the bound of bytes took some away. Milliseconds since 1970.
+    /// The earliest time of which lines are kept, where the bound of bytes took some away; never later than when it did. Milliseconds since 1970.
     pub(crate) lines_from_ms: u64,
     pub(crate) positions: BTreeMap<u64, Position>,
     /// Regions, by their number in keys of rows.

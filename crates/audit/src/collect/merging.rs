@@ -6,6 +6,7 @@ use super::manifest::{Manifest, RunEntry};
 use super::shelf::Run;
 use super::store::{Boundary, Observed, ObservedError};
 use super::tier::Tier;
+use crate::access;
 use crate::run::{RunError, Writer, merge};
 use latchkey_telemetry::{OsEntropy, names};
 use metrics::{gauge, histogram};
@@ -17,6 +18,8 @@ use tokio::time::Instant;
 const FAN_IN: usize = 8;
 /// How long after its end a part becomes one run: what comes later than that is rare.
 const SETTLES_MS: u64 = 2 * 3_600_000;
+/// A run of lines that takes more than this part of the room for them is merged no more: eight of them go at once, and not a day.
+const LINES_SHARE: u64 = 64;
 
 impl Observed {
     /// Writes what is in memory to runs. Durable on return; what fails is tried again by the next call, with nothing lost or twice.
@@ -67,6 +70,8 @@ impl Observed {
         let mut runs = Vec::new();
         for ((tier, part), items) in memory.items() {
             let entry = next(&mut manifest, tier, part, 0);
+            let times = items.iter().filter_map(|(_, key, _)| access::time_of(key));
+            let newest_ms = if tier == Tier::Lines { times.max() } else { None };
             let mut writer = self.writer(&entry)?;
             for (tenant, key, value) in items {
                 match writer.push(tenant, &key, &value) {
@@ -75,7 +80,7 @@ impl Observed {
                     pushed => pushed?,
                 }
             }
-            let reader = writer.finish(&[])?;
+            let reader = writer.finish(&Run::note(newest_ms))?;
             manifest.runs.push(entry.clone());
             runs.push(Run::new(entry, reader));
         }
@@ -117,7 +122,8 @@ impl Observed {
         let mut writer = self.writer(&entry)?;
         let readers = runs.iter().map(|run| &run.reader);
         merge(readers, |_, key, values| tier.combine(key, values), &mut writer)?;
-        let made = Run::new(entry.clone(), writer.finish(&[])?);
+        let newest_ms = runs.iter().map(|run| run.newest_ms()).max().filter(|_| tier == Tier::Lines);
+        let made = Run::new(entry.clone(), writer.finish(&Run::note(newest_ms))?);
         manifest.runs.retain(|run| !runs.iter().any(|merged| merged.entry.number == run.number));
         manifest.runs.push(entry);
         self.write_manifest(&manifest)?;
@@ -136,7 +142,7 @@ impl Observed {
         for (tier, part, runs) in shelf.parts() {
             let runs: Vec<_> = runs.iter().filter(|run| !run.is_left_out()).cloned().collect();
             let is_over = tier.part_ends_ms(part).saturating_add(SETTLES_MS) <= now_ms;
-            if let Some(runs) = enough(&runs, is_over) {
+            if let Some(runs) = self.enough(tier, &runs, is_over) {
                 return Ok(Some((tier, part, runs)));
             }
             // What is left of a tenant that was destroyed goes.
@@ -149,6 +155,24 @@ impl Observed {
             }
         }
         Ok(None)
+    }
+
+    /// Those of a part's runs that are enough to become one.
+    fn enough(&self, tier: Tier, runs: &[Arc<Run>], is_over: bool) -> Option<Vec<Arc<Run>>> {
+        let (bytes_max, runs_max) = match tier {
+            Tier::Lines => (self.inner.options.lines_bytes_max / LINES_SHARE, FAN_IN),
+            Tier::Minutes | Tier::Hours | Tier::Days | Tier::Names => (u64::MAX, usize::MAX),
+        };
+        let runs: Vec<_> = runs.iter().filter(|run| run.reader.bytes() <= bytes_max).collect();
+        let some = |runs: Vec<&Arc<Run>>| Some(runs.into_iter().take(runs_max).cloned().collect());
+        if is_over && runs.len() > 1 {
+            return some(runs);
+        }
+        let level_max = runs.iter().map(|run| run.entry.level).max()?;
+        (0..=level_max).find_map(|level| {
+            let of_level: Vec<_> = runs.iter().copied().filter(|run| run.entry.level == level).collect();
+            if of_level.len() >= FAN_IN { some(of_level) } else { None }
+        })
     }
 
     fn writer(&self, entry: &RunEntry) -> Result<Writer, ObservedError> {
@@ -169,18 +193,6 @@ impl Observed {
             self.write_memory(&written, &memory, boundary).unwrap();
         }
     }
-}
-
-/// Those of a part's runs that are enough to become one.
-fn enough(runs: &[Arc<Run>], is_over: bool) -> Option<Vec<Arc<Run>>> {
-    if is_over && runs.len() > 1 {
-        return Some(runs.to_vec());
-    }
-    let level_max = runs.iter().map(|run| run.entry.level).max()?;
-    (0..=level_max).find_map(|level| {
-        let of_level: Vec<_> = runs.iter().filter(|run| run.entry.level == level).cloned().collect();
-        (of_level.len() >= FAN_IN).then_some(of_level)
-    })
 }
 
 /// Leaves runs out of merges for which it is no use to try again; `false`: there are none, and the error may pass.

@@ -5,6 +5,7 @@
 //!                                          '-> memory: sums by minute -> every five minutes, or when it is full: runs, by tier
 //!                                                                           minutes -> hours -> days, lines, names
 //! runs of one part of time: eight of a level -> one of the next; once that time is over -> one
+//! runs of lines: as long as each is a small part of what there is room for, as the oldest of them go
 //! ```
 //! **Exactly once.** A batch is known by (node, incarnation, number). It counts once it is in the log, synced; the position of each node
 //! is written with the runs, in one file that is replaced as a whole (the manifest), and the log says what came after. So whatever a

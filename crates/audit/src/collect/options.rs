@@ -17,7 +17,7 @@ pub struct Options {
     pub days_kept: Duration,
     /// How long lines of the access log are kept.
     pub lines_kept: Duration,
-    /// How many bytes of them, in whole days: the oldest go first.
+    /// How many bytes of them, by whole files: the oldest go first, a part of a day where one day has more.
     pub lines_bytes_max: u64,
     /// How many bytes of batches wait for exports that are behind.
     pub raw_bytes_max: u64,

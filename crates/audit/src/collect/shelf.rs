@@ -30,6 +30,17 @@ impl Run {
         Arc::new(Self { entry, reader, gone: AtomicBool::new(false), left_out: AtomicBool::new(false) })
     }
 
+    /// No line in it is newer. Milliseconds since 1970.
+    pub(crate) fn newest_ms(&self) -> u64 {
+        let noted = self.reader.note().first_chunk().map(|noted| u64::from_be_bytes(*noted));
+        noted.unwrap_or_else(|| self.entry.tier.part_ends_ms(self.entry.part).saturating_sub(1))
+    }
+
+    /// What is noted in a run of lines, none of which is newer.
+    pub(crate) fn note(newest_ms: Option<u64>) -> Vec<u8> {
+        newest_ms.map(u64::to_be_bytes).map(Vec::from).unwrap_or_default()
+    }
+
     /// Leaves it out of merges, for as long as this process lives.
     pub(crate) fn leave_out(&self) {
         self.left_out.store(true, Ordering::Relaxed);
