@@ -52,7 +52,7 @@ pub(crate) struct Log {
     /// At least one; the last is written to.
     segments: VecDeque<Segment>,
     file: File,
-    /// What stands behind the last whole record could not be taken away again: nothing may be appended.
+    /// What stands behind the last whole record could not be taken away yet: until it is, nothing may be appended.
     broken: bool,
 }
 
@@ -121,6 +121,7 @@ impl Log {
 
     /// Appends a batch, each part sealed under its tenant's key; what belongs to a tenant that was destroyed is left out. Durable on return.
     pub(crate) fn append(&mut self, batch: &Batch, keys: &dyn Keys) -> Result<u64, ObservedError> {
+        self.mend()?;
         let (sequence, last) = (self.next(), self.segments.back_mut().expect("a log has a segment"));
         let mut parts = Vec::new();
         for (tenant, part) in &batch.parts {
@@ -134,9 +135,6 @@ impl Log {
         frame.extend(u32::try_from(body.len()).expect("a batch is bounded").to_be_bytes());
         frame.extend(crc32fast::hash(&body).to_be_bytes());
         frame.extend(body);
-        if self.broken {
-            return Err(ObservedError::Stopped { path: last.path.clone() });
-        }
         let written = self.file.write_all_at(&frame, last.bytes).and_then(|()| self.file.sync_data());
         if let Err(source) = written {
             // A record that was not acknowledged must not come back, nor stand before the next one.
@@ -151,6 +149,8 @@ impl Log {
 
     /// Begins a new segment, and says with which record.
     pub(crate) fn rotate(&mut self) -> Result<u64, ObservedError> {
+        // In a segment that is not the newest what is behind its last record is damage.
+        self.mend()?;
         let next = self.next();
         if self.segments.back().is_some_and(|last| last.records.is_empty()) {
             return Ok(next);
@@ -158,8 +158,20 @@ impl Log {
         let made = Segment::create(&self.folder, next, self.cluster)?;
         self.file = act("open", &made.path, |path| OpenOptions::new().read(true).write(true).open(path))?;
         self.segments.push_back(made);
-        self.broken = false;
         Ok(next)
+    }
+
+    /// Takes away what a write that failed left behind the last whole record.
+    fn mend(&mut self) -> Result<(), ObservedError> {
+        let (file, last) = (&self.file, self.segments.back().expect("a log has a segment"));
+        if self.broken {
+            act("take back a failed write to", &last.path, |_| {
+                file.set_len(last.bytes)?;
+                file.sync_data()
+            })?;
+            self.broken = false;
+        }
+        Ok(())
     }
 
     /// Removes the segments all of whose records are below `sequence`.
@@ -344,4 +356,48 @@ pub(crate) fn act<T>(
     act: impl FnOnce(&Path) -> io::Result<T>,
 ) -> Result<T, ObservedError> {
     act(path).map_err(|source| ObservedError::Io { action, path: path.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::tests::{CLUSTER, Ring, batch, cell};
+
+    /// A log with one record, and behind it what a write left that could not be undone.
+    fn broken(folder: &Path) -> Log {
+        let mut log = Log::open(folder, CLUSTER, 0).unwrap();
+        log.append(&batch(1, 1, 1, vec![cell(1, 1, 1, 0, &[1])]), &Ring::default()).unwrap();
+        log.file.write_all_at(&[9; 70], log.segments[0].bytes).unwrap();
+        log.broken = true;
+        log
+    }
+
+    fn goes_on(folder: &Path, mut log: Log) {
+        log.append(&batch(1, 1, 2, vec![cell(1, 1, 1, 0, &[1])]), &Ring::default()).unwrap();
+        drop(log);
+        let log = Log::open(folder, CLUSTER, 0).unwrap();
+        assert_eq!((log.first(), log.next(), log.read(0, 9).unwrap().len()), (0, 2, 2));
+    }
+
+    #[test]
+    fn what_a_failed_write_left_is_cut_before_another_segment_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = broken(folder.path());
+        assert_eq!(log.rotate().unwrap(), 1);
+        goes_on(folder.path(), log);
+    }
+
+    #[test]
+    fn no_segment_begins_while_what_a_failed_write_left_cannot_be_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = broken(folder.path());
+        let path = log.segments[0].path.clone();
+        let writable = std::mem::replace(&mut log.file, File::open(&path).unwrap());
+        assert!(log.rotate().is_err());
+        assert!(log.append(&batch(1, 1, 2, Vec::new()), &Ring::default()).is_err());
+        assert_eq!((log.segments.len(), log.next()), (1, 1));
+        // The disk is well again.
+        log.file = writable;
+        goes_on(folder.path(), log);
+    }
 }

@@ -87,12 +87,6 @@ pub enum ObservedError {
         /// Whose.
         tenant: u32,
     },
-    /// A write failed and could not be undone.
-    #[error("{} cannot be written to since a write failed; restart the service once the disk is well", path.display())]
-    Stopped {
-        /// Which file.
-        path: PathBuf,
-    },
     /// A question took longer than its caller waits.
     #[error("it was not answered in time; ask for a shorter range, or for less at once")]
     Late,
