@@ -60,6 +60,8 @@ struct Shared {
     published: watch::Sender<u64>,
     /// The number of the oldest bundle of sealed entries that is kept.
     kept: AtomicU64,
+    /// The number of the oldest bundle of sealed entries that may be there: those below it were removed.
+    retired: AtomicU64,
 }
 
 impl Archive {
@@ -80,6 +82,7 @@ impl Archive {
             edge: Mutex::new(edge),
             published: watch::Sender::new(size),
             kept: AtomicU64::new(kept),
+            retired: AtomicU64::new(kept),
         };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -50,6 +50,13 @@ pub(super) async fn partial_widths(objects: &Objects, path: &str) -> Result<Vec<
     Ok(listed.iter().filter_map(|object| object.path.rsplit_once('/')?.1.parse().ok()).collect())
 }
 
+/// As [`partial_widths`], their paths.
+pub(super) async fn partial_paths(objects: &Objects, path: &str) -> Result<Vec<String>, ArchiveError> {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let widths = partial_widths(objects, path).await?;
+    Ok(widths.into_iter().map(|width| format!("{folder}/{width}")).collect())
+}
+
 /// The first of the numbers from 0 on that is not there, where all before it are.
 async fn first_absent<F: Future<Output = Result<bool, ArchiveError>>>(
     is_there: impl Fn(u64) -> F,

@@ -1,7 +1,9 @@
 //! What is published is what was stored, in every store; and what was changed afterwards is found.
 
+use super::faulty::{Faulty, Last};
 use super::*;
 use proptest::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
 /// All that an archive promises, over any store.
@@ -124,6 +126,41 @@ async fn entries_that_were_sealed_once_more_are_the_same() {
     append(&mut disk, 100);
     publish(&disk).await.unwrap();
     assert_eq!(disk.archive.sealed(5).await.unwrap().unwrap().sealed, [9; 50]);
+}
+
+#[tokio::test]
+async fn what_retention_could_not_remove_goes_with_the_next_try() {
+    for last in [Last::Lost, Last::Done] {
+        let (folder, (inner, _)) = (TempDir::new().unwrap(), in_memory());
+        let faulty = Arc::new(Faulty { inner, left: AtomicU64::new(u64::MAX), last });
+        let mut disk = disk(folder.path(), &Place::Store(faulty.clone())).await;
+        append(&mut disk, 900);
+        publish(&disk).await.unwrap();
+        let now = latchkey_domain::UnixMillis::LAST;
+        // The second removal fails.
+        faulty.left.store(2, Ordering::SeqCst);
+        assert!(disk.archive.retire(Duration::ZERO, now).await.unwrap_err().may_pass());
+        assert_eq!(disk.archive.sealed(300).await.unwrap(), None, "nobody reads what may be gone");
+        faulty.left.store(u64::MAX, Ordering::SeqCst);
+        assert_eq!(disk.archive.retire(Duration::ZERO, now).await.unwrap(), 2);
+        let left: Vec<_> =
+            objects(&disk.archive).await.into_keys().filter(|path| path.starts_with("sealed/")).collect();
+        assert_eq!(left, ["sealed/003.p/132"], "{last:?}");
+    }
+}
+
+#[tokio::test]
+async fn retention_takes_what_is_left_of_narrower_bundles_too() {
+    let (folder, (_, place)) = (TempDir::new().unwrap(), in_memory());
+    let mut disk = disk(folder.path(), &place).await;
+    append(&mut disk, 600);
+    publish(&disk).await.unwrap();
+    // As a process left it that ended before it could take it away.
+    let narrow = bundle::encode(CLUSTER, TileId::new(0, 1, 44).unwrap(), &(256..300).map(frame).collect::<Vec<_>>());
+    disk.archive.objects().put("sealed/001.p/44", narrow.into()).await.unwrap();
+    assert_eq!(disk.archive.retire(Duration::ZERO, latchkey_domain::UnixMillis::LAST).await.unwrap(), 2);
+    let left: Vec<_> = objects(&disk.archive).await.into_keys().filter(|path| path.starts_with("sealed/")).collect();
+    assert_eq!(left, ["sealed/002.p/88"]);
 }
 
 #[tokio::test]
