@@ -10,6 +10,7 @@ use bytes::Bytes;
 use latchkey_domain::ClusterId;
 use latchkey_domain::planted::{self, Plant};
 use latchkey_transparency::{Edge, EntryTile, Hash, LEAF_BYTES, TILE_WIDTH, Tile, TileId};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -24,6 +25,8 @@ const PUTS_MAX: usize = 8;
 const PAUSE: Duration = Duration::from_secs(1);
 /// Between two attempts at last: each finds all that waits.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Levels of tiles in the largest tree.
+const LEVELS: u8 = 8;
 /// The preimage of a leaf that nobody can open any more.
 const UNKNOWN: Preimage = [0; LEAF_BYTES];
 
@@ -44,13 +47,16 @@ pub struct Publisher<P> {
     preimages: P,
     cluster: ClusterId,
     interval: Duration,
+    /// Whether a round may have ended before it was done, here or in the process before: what it wrote may lie in any bundle behind
+    /// what is published.
+    unfinished: AtomicBool,
 }
 
 impl<P: Preimages> Publisher<P> {
     /// From this log's journal into its archive, a round each `interval` at most.
     #[must_use]
     pub const fn new(log: Log, archive: Archive, preimages: P, cluster: ClusterId, interval: Duration) -> Self {
-        Self { log, archive, preimages, cluster, interval }
+        Self { log, archive, preimages, cluster, interval, unfinished: AtomicBool::new(true) }
     }
 
     /// Publishes until it is asked to stop, or has to. What is on its way then comes after the next start.
@@ -110,6 +116,7 @@ impl<P: Preimages> Publisher<P> {
         if new <= old {
             return Ok(false);
         }
+        let unfinished = self.unfinished.swap(true, Ordering::Relaxed);
         let mut puts = Puts::default();
         let mut full = Vec::new();
         for index in old / width..new.div_ceil(width) {
@@ -138,7 +145,8 @@ impl<P: Preimages> Publisher<P> {
             put_exact(&self.archive, tile.id().path(), tile.encode()).await?;
         }
         self.archive.grown(edge);
-        self.forget(old, new).await;
+        self.forget(old, new, unfinished).await;
+        self.unfinished.store(false, Ordering::Relaxed);
         Ok(new < next)
     }
 
@@ -164,9 +172,10 @@ impl<P: Preimages> Publisher<P> {
         Ok((frames, preimages))
     }
 
-    /// Lets go what is published: segments of the journal, and partial objects that wider ones took the place of. What a failure
-    /// leaves is taken by the next start.
-    async fn forget(&self, old: u64, new: u64) {
+    /// Lets go what is published: segments of the journal, and partial objects that wider ones took the place of; after a round that
+    /// was not finished wherever that may have left some. What a failure leaves at the edge is taken by the next start, of sealed
+    /// entries all by retention.
+    async fn forget(&self, old: u64, new: u64, unfinished: bool) {
         let journal = self.log.journal().clone();
         let released = tokio::task::spawn_blocking(move || journal.release(new)).await;
         if let Ok(Err(error)) = released {
@@ -174,7 +183,12 @@ impl<P: Preimages> Publisher<P> {
         }
         let narrower = recovery::open_leaves(old).map(sealed_path);
         let mut gone: Vec<_> = narrower.into_iter().collect();
-        for id in Edge::tiles(old).filter(|id| TileId::at(id.level(), id.index(), new).is_some_and(TileId::is_full)) {
+        let filled = |id: &TileId| TileId::at(id.level(), id.index(), new).is_some_and(TileId::is_full);
+        let filled: Vec<_> = match unfinished {
+            true => (0..LEVELS).flat_map(|level| filled_between(level, old, new)).collect(),
+            false => Edge::tiles(old).filter(filled).collect(),
+        };
+        for id in filled {
             match self.partial(id).await {
                 Ok(paths) => gone.extend(paths),
                 Err(error) => tracing::debug!(error = %Chain(&error), "partial objects stay"),
@@ -187,9 +201,10 @@ impl<P: Preimages> Publisher<P> {
     pub(super) async fn sweep(&self) -> Result<(), ArchiveError> {
         let size = self.archive.size();
         let mut gone = Vec::new();
-        for level in 0..8_u8 {
-            let index = size.checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0);
-            if let Some(id) = index.checked_sub(1).and_then(|before| TileId::new(level, before, TILE_WIDTH)) {
+        for level in 0..LEVELS {
+            if let Some(id) =
+                full_tiles(level, size).checked_sub(1).and_then(|before| TileId::new(level, before, TILE_WIDTH))
+            {
                 gone.extend(self.partial(id).await?);
             }
         }
@@ -211,9 +226,7 @@ impl<P: Preimages> Publisher<P> {
             paths.extend([narrow.entries_path(), sealed_path(narrow)]);
         }
         for path in paths {
-            let folder = path.trim_end_matches('1');
-            let widths = recovery::partial_widths(self.archive.objects(), &path).await?;
-            gone.extend(widths.iter().map(|width| format!("{folder}{width}")));
+            gone.extend(recovery::partial_paths(self.archive.objects(), &path).await?);
         }
         Ok(gone)
     }
@@ -225,6 +238,16 @@ impl<P: Preimages> Publisher<P> {
             }
         }
     }
+}
+
+/// How many tiles of a level are full in a tree of `size` leaves.
+fn full_tiles(level: u8, size: u64) -> u64 {
+    size.checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0)
+}
+
+/// The tiles of a level that are full in a tree of `new` leaves and were not in one of `old`.
+fn filled_between(level: u8, old: u64, new: u64) -> impl Iterator<Item = TileId> {
+    (full_tiles(level, old)..full_tiles(level, new)).filter_map(move |index| TileId::new(level, index, TILE_WIDTH))
 }
 
 /// How many nodes a tree of `size` leaves has in this tile.

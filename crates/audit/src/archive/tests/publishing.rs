@@ -150,6 +150,24 @@ async fn what_retention_could_not_remove_goes_with_the_next_try() {
 }
 
 #[tokio::test]
+async fn what_a_round_that_failed_left_of_sealed_entries_goes_with_the_next() {
+    let (folder, (inner, _)) = (TempDir::new().unwrap(), in_memory());
+    let faulty = Arc::new(Faulty { inner, left: AtomicU64::new(6), last: Last::Lost });
+    let mut disk = disk(folder.path(), &Place::Store(faulty.clone())).await;
+    append(&mut disk, 300);
+    assert!(publish(&disk).await.unwrap_err().may_pass());
+    assert!(objects(&disk.archive).await.contains_key("sealed/001.p/44"));
+    faulty.left.store(u64::MAX, Ordering::SeqCst);
+    append(&mut disk, 300);
+    publish(&disk).await.unwrap();
+    let partial = |path: &String| path.contains(".p/");
+    let left: Vec<_> = objects(&disk.archive).await.into_keys().filter(partial).collect();
+    // Of the tile above, which is not full, both stay: they tell nothing of any entry.
+    let above = ["tile/1/000.p/1", "tile/1/000.p/2"];
+    assert_eq!(left, ["sealed/002.p/88", "tile/0/002.p/88", above[0], above[1], "tile/entries/002.p/88"]);
+}
+
+#[tokio::test]
 async fn retention_takes_what_is_left_of_narrower_bundles_too() {
     let (folder, (_, place)) = (TempDir::new().unwrap(), in_memory());
     let mut disk = disk(folder.path(), &place).await;
