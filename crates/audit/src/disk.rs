@@ -46,10 +46,10 @@ impl Disk {
             // A journal that was lost begins again where the archive ends.
             return Self::over(archive, folder, journal, cluster).await.map(Some);
         }
-        let (path, published) = (folder.to_owned(), archive.frontier());
+        let (path, published, is_copy) = (folder.to_owned(), archive.frontier(), journal.is_copy);
         let found = blocking(move || Journal::open_after(&path, journal, &published)).await?;
         match found {
-            Some(journal) => Self::whole(archive, journal, folder.into()).await.map(Some),
+            Some(journal) => Self::whole(archive, journal, is_copy, folder.into()).await.map(Some),
             None => Ok(None),
         }
     }
@@ -76,12 +76,12 @@ impl Disk {
         if let Some(found) = archive.cluster().filter(|found| *found != cluster) {
             return Err(ArchiveError::OtherCluster { found, expected: cluster }.into());
         }
-        let (path, published) = (folder.to_owned(), archive.frontier());
+        let (path, published, is_copy) = (folder.to_owned(), archive.frontier(), options.is_copy);
         let journal = blocking(move || Journal::open_or_create_after(&path, cluster, options, &published)).await?;
-        Self::whole(archive, journal, folder.into()).await
+        Self::whole(archive, journal, is_copy, folder.into()).await
     }
 
-    async fn whole(archive: Archive, journal: Journal, folder: PathBuf) -> Result<Self, DiskError> {
+    async fn whole(archive: Archive, journal: Journal, is_copy: bool, folder: PathBuf) -> Result<Self, DiskError> {
         let Journal { mut writer, reader, .. } = journal;
         let (stored, published) = (writer.frontier().size(), archive.size());
         if stored < published {
@@ -89,6 +89,8 @@ impl Disk {
             if archive.frontier_at(stored).await? != *writer.frontier() {
                 return Err(OpenError::OtherTree { path: folder, size: stored }.into());
             }
+        }
+        if stored < published && !is_copy {
             tracing::warn!(stored, published, "the journal ends before the archive does, and goes on after it");
             let frontier = archive.frontier();
             writer = blocking(move || writer.skip_to(&frontier).map(|()| writer)).await.map_err(|error| {

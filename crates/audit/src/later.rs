@@ -101,7 +101,7 @@ pub struct Before {
 
 /// Reads the entries after those that a state knows, which is `before`. `key` gives the keys that open them, as far as
 /// they are known; `keep` says which are wanted. Holds the folder meanwhile. What is in the archive of entries that the state knows
-/// is not read.
+/// is not read. A copy that was made while the service ran is told as far as it goes.
 ///
 /// # Errors
 /// [`LaterError`].
@@ -117,7 +117,8 @@ pub async fn later(
     if !folder.is_dir() {
         return Err(nothing());
     }
-    let disk = Disk::open(folder, JournalOptions::default(), place).await?.ok_or_else(nothing)?;
+    let options = JournalOptions { is_copy: true, ..JournalOptions::default() };
+    let disk = Disk::open(folder, options, place).await?.ok_or_else(nothing)?;
     let (Disk { log, archive, .. }, path) = (disk, folder.to_owned());
     let found = log.journal().cluster();
     if found != cluster {
@@ -138,7 +139,8 @@ pub async fn later(
         tree = archive.frontier_at(published).await?;
     }
     let mut later = Later::nothing();
-    while tree.size() < log.next() {
+    let end = log.next().max(archive.size());
+    while tree.size() < end {
         let next = tree.size();
         let Some(block) = log.block(next).await? else {
             // Retention took it, and left its leaf.

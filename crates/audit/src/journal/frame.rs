@@ -119,6 +119,12 @@ impl Frame {
     }
 }
 
+/// Whether bytes end before the frame does that they begin with.
+pub(super) fn is_cut(bytes: &[u8]) -> bool {
+    let Some(length) = bytes.first_chunk().map(|length| u32::from_be_bytes(*length) as usize) else { return true };
+    (1..=FRAME_BYTES_MAX - HEAD_BYTES).contains(&length) && bytes.len() < HEAD_BYTES + length
+}
+
 type Parts<'a> = (&'a [u8; LEAF_BYTES], &'a [u8; TENANT_BYTES], &'a [u8]);
 
 /// The leaf, the tenant, and what comes after them.

@@ -22,6 +22,9 @@ const FREE_BYTES_MIN: u64 = 64 << 20;
 pub struct JournalOptions {
     /// A segment is closed at this size.
     pub segment_bytes_max: u64,
+    /// Whether it is read alone, by somebody who has a copy of the folder, made while its service ran: at its end entries may be
+    /// missing that were durable there, and what a copy cut is left as it is. Who goes on with it leaves this out.
+    pub is_copy: bool,
     /// Appends are refused when less is free.
     pub free_bytes_min: u64,
     /// Asks the disk.
@@ -34,6 +37,7 @@ impl Default for JournalOptions {
     fn default() -> Self {
         Self {
             segment_bytes_max: SEGMENT_BYTES_MAX,
+            is_copy: false,
             free_bytes_min: FREE_BYTES_MIN,
             free_bytes: Arc::new(|folder| {
                 let room = rustix::fs::statvfs(folder)?;

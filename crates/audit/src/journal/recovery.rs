@@ -4,7 +4,7 @@
 use super::Journal;
 use super::error::OpenError;
 use super::folder::{Folder, act};
-use super::frame::{Encoding, Frame};
+use super::frame::{Encoding, Frame, is_cut};
 use super::header::Header;
 use super::options::JournalOptions;
 use super::reader::Reader;
@@ -34,7 +34,8 @@ pub(super) fn open(folder: Folder, options: JournalOptions, published: &Frontier
     folder.remove_half_made()?;
     let witness = Witness::open(&folder)?;
     let firsts = release(&folder, published.size())?;
-    let mut walk = Walk { cluster: witness.cluster(), promised: witness.next(), published, frontier: None };
+    let is_copy = options.is_copy;
+    let mut walk = Walk { cluster: witness.cluster(), promised: witness.next(), is_copy, published, frontier: None };
     let (mut segments, mut cut_bytes) = (Vec::new(), 0);
     for (at, first) in firsts.iter().enumerate() {
         let path = folder.segment(*first);
@@ -47,13 +48,17 @@ pub(super) fn open(folder: Folder, options: JournalOptions, published: &Frontier
     let mut last = match segments.last() {
         // What is missing here may be in the archive: see `Writer::skip_to`.
         Some(last) if next.max(published.size()) >= walk.promised => last.clone(),
+        Some(last) if is_copy => {
+            tracing::warn!(next_sequence = next, durable = walk.promised, "the copy lacks what came while it was made");
+            last.clone()
+        }
         last => {
             let path = last.map_or_else(|| folder.segment(0), |last| last.path().to_owned());
             let what = format!("entries below {} were durable, found those below {next}", walk.promised);
             return Err(OpenError::Damaged { path, what });
         }
     };
-    if cut_bytes > 0 {
+    if cut_bytes > 0 && !is_copy {
         act("cut", last.path(), |path| {
             let file = OpenOptions::new().write(true).open(path)?;
             file.set_len(last.bytes())?;
@@ -98,6 +103,8 @@ fn header_bytes(length: usize) -> u32 {
 struct Walk<'a> {
     cluster: ClusterId,
     promised: u64,
+    /// Whether its end may be missing.
+    is_copy: bool,
     /// What the archive has.
     published: &'a Frontier,
     /// Absent before the first segment.
@@ -127,6 +134,8 @@ impl Walk<'_> {
                 }
                 // What was promised is whole; what was not, the cluster still has.
                 Err(_) if is_last && sequence >= self.promised => break,
+                // It was being appended. What is whole and wrong is damage here too.
+                Err(_) if is_last && self.is_copy && is_cut(rest) => break,
                 Err(what) => {
                     let offset = bytes.len() - rest.len();
                     return Err(damaged(path, format!("entry {sequence} at byte {offset}: {what}")));

@@ -8,6 +8,8 @@ use latchkey_audit::{Before, Later, LaterError, Told};
 use latchkey_crypto::DataKey;
 use latchkey_domain::{ClusterId, RingNumber};
 use latchkey_transparency::{Frontier, Hash};
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -128,4 +130,56 @@ async fn an_entry_that_does_not_open_by_its_key_is_no_entry_of_somebody_else() {
     };
     let refused = later(folder.path(), CLUSTER, &before, wrong).await.unwrap_err();
     assert!(matches!(refused, LaterError::Entry { .. }), "{refused}");
+}
+
+fn copied(from: &Path, to: &Path, names: impl Fn(&str) -> bool) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_file() && names(name) {
+            fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    paths.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_folder_that_was_copied_while_its_service_ran_is_told_as_far_as_it_goes_and_left_as_it_is() {
+    let (folder, copy) = (stored().await, tempfile::tempdir().unwrap());
+    let before = knows(&tree(folder.path(), 100));
+    copied(folder.path(), copy.path(), |name| name.starts_with("segment-"));
+    // More comes, is promised, and its witness is copied.
+    let following = Following::begin(&Script::with(EVENTS + 40), folder.path(), options());
+    following.stored(EVENTS + 40).await;
+    following.stop().await;
+    copied(folder.path(), copy.path(), |name| name == "witness" || name == "lock");
+    let whole = files(copy.path());
+    let told = later(copy.path(), CLUSTER, &before, key_but_of_tenant_4).await.unwrap();
+    assert_eq!((told.tree.clone(), told.sealed), (tree(folder.path(), EVENTS), 50));
+    assert!(files(copy.path()) == whole, "whoever reads changes nothing");
+    // It does not have what the state knows that the service had.
+    let newer = knows(&tree(folder.path(), EVENTS + 1));
+    let refused = later(copy.path(), CLUSTER, &newer, key_but_of_tenant_4).await.unwrap_err();
+    assert!(matches!(refused, LaterError::TooOld { size: EVENTS, had: 301, .. }), "{refused}");
+
+    // Its last entry was being appended.
+    let (last, bytes) = whole.iter().rfind(|(name, _)| name.starts_with("segment-")).unwrap();
+    fs::write(copy.path().join(last), &bytes[..bytes.len() - 5]).unwrap();
+    let cut = files(copy.path());
+    let told = later(copy.path(), CLUSTER, &before, key_but_of_tenant_4).await.unwrap();
+    assert_eq!(told.tree, tree(folder.path(), EVENTS - 1));
+    assert!(files(copy.path()) == cut);
+    // What is there and wrong is damage, and no end: behind it may be revocations.
+    let mut wrong = bytes.clone();
+    wrong[bytes.len() - 5] ^= 1;
+    fs::write(copy.path().join(last), wrong).unwrap();
+    let refused = later(copy.path(), CLUSTER, &before, key_but_of_tenant_4).await.unwrap_err();
+    assert!(matches!(refused, LaterError::Open(_)), "{refused}");
+    // Whoever goes on with such a folder as its service is told that it lacks something.
+    fs::write(copy.path().join(last), bytes).unwrap();
+    assert!(Journal::open(copy.path(), options()).is_err());
 }
