@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 use tonic::Status;
 
-/// Keys held at once: more tenants than one service is busy with in an hour. Beyond it all are forgotten and asked for again.
-const KEYS_MAX: usize = 4_096;
+/// Keys held at once: some 10 MiB. Beyond it one is forgotten for each that comes, and asked for again.
+pub(crate) const KEYS_MAX: usize = 65_536;
 
 /// The audit keys of one process.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Vault<C> {
 #[derive(Debug, Default)]
 struct Known {
     keys: HashMap<Option<TenantNumber>, AuditKey>,
+    /// Tenants whose key was had once: where it was destroyed since, `destroyed` says so.
+    had: HashSet<TenantNumber>,
     /// Tenants whose key was destroyed: for good, as numbers are not used again.
     destroyed: HashSet<TenantNumber>,
     /// As their first entries tell: a tenant that was deleted has its name here alone. A name for each tenant there ever was.
@@ -56,9 +58,13 @@ impl<C: Cluster> Vault<C> {
             _ => false,
         };
         if let Some(key) = &key {
-            if known.keys.len() >= KEYS_MAX {
-                known.keys.clear();
+            // Any: whoever goes round all tenants still finds most of them.
+            if known.keys.len() >= KEYS_MAX
+                && let Some(any) = known.keys.keys().next().copied()
+            {
+                known.keys.remove(&any);
             }
+            known.had.insert(key.tenant);
             known.keys.insert(tenant, key.clone());
             if let Some(name) = &key.name {
                 known.names.insert(key.tenant, name.to_string());
@@ -75,6 +81,13 @@ impl<C: Cluster> Vault<C> {
             return Some(None);
         }
         known.keys.get(&tenant).cloned().map(Some)
+    }
+
+    /// Whether the key of a tenant was destroyed, where the cluster need not be asked.
+    #[must_use]
+    pub fn known_destroyed(&self, tenant: TenantNumber) -> Option<bool> {
+        let known = self.known();
+        if known.destroyed.contains(&tenant) { Some(true) } else { known.had.contains(&tenant).then_some(false) }
     }
 
     /// The key of a tenant was destroyed: what is left of it here goes at once.

@@ -148,7 +148,7 @@ impl Observed {
             // What is left of a tenant that was destroyed goes.
             for run in &runs {
                 for (tenant, _) in run.reader.tenants() {
-                    if self.inner.keys.key(tenant)?.is_none() {
+                    if self.inner.keys.is_destroyed(tenant)? {
                         return Ok(Some((tier, part, vec![run.clone()])));
                     }
                 }

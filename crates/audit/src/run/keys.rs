@@ -33,6 +33,14 @@ pub trait Keys: fmt::Debug + Send + Sync {
     /// [`KeysAway`].
     fn key(&self, tenant: TenantNumber) -> Result<Option<SealingKey>, KeysAway>;
 
+    /// Whether the audit key of a tenant was destroyed. Asked for each tenant of each run, so it is answered from what is known.
+    ///
+    /// # Errors
+    /// [`KeysAway`].
+    fn is_destroyed(&self, tenant: TenantNumber) -> Result<bool, KeysAway> {
+        Ok(self.key(tenant)?.is_none())
+    }
+
     /// That of the cluster, which is never destroyed.
     ///
     /// # Errors
