@@ -21,6 +21,9 @@ const SETTLES_MS: u64 = 2 * 3_600_000;
 /// A run of lines that takes more than this part of the room for them is merged no more: eight of them go at once, and not a day.
 const LINES_SHARE: u64 = 64;
 
+/// Runs of a part of a tier that are to become one.
+type Due = (Tier, u32, Vec<Arc<Run>>);
+
 impl Observed {
     /// Writes what is in memory to runs. Durable on return; what fails is tried again by the next call, with nothing lost or twice.
     ///
@@ -137,7 +140,7 @@ impl Observed {
     }
 
     /// The first runs that are to become one. Asking for keys may take its time, and holds nobody up who writes.
-    fn due(&self, now_ms: u64) -> Result<Option<(Tier, u32, Vec<Arc<Run>>)>, ObservedError> {
+    fn due(&self, now_ms: u64) -> Result<Option<Due>, ObservedError> {
         let shelf = self.state().shelf.clone();
         for (tier, part, runs) in shelf.parts() {
             let runs: Vec<_> = runs.iter().filter(|run| !run.is_left_out()).cloned().collect();
