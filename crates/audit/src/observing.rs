@@ -8,7 +8,7 @@ use crate::run::Keys;
 use crate::search::Visible;
 use crate::usage::request::{Parent, QueryUsage};
 use crate::usage::{QueryError, answer};
-use latchkey_domain::{ClusterId, Duty, KeyspaceName, Scope, TenantName, TenantNumber, covers};
+use latchkey_domain::{ClusterId, Duty, KeyspaceName, Refusal, ResourceKind, Scope, TenantName, TenantNumber, covers};
 use latchkey_link::{Authorized, Call, Observing, Query, Registry, answers, fields_invalid};
 use latchkey_telemetry::{Clock as _, SystemClock, names};
 use latchkey_transport::{Unavailable, status};
@@ -77,7 +77,7 @@ impl<R: Registry> Handlers<R> {
         let asked = answer::Asked { asked, tenant, keyspace, sees_all, now: SystemClock.unix_millis() };
         let answered = self.in_thread(by, move |observed| asked.answer(observed)).await?;
         answered.map_err(|error| match error {
-            answer::AnswerError::NotFound => Status::not_found(error.to_string()),
+            answer::AnswerError::NotFound(keyspace) => no_keyspace(&keyspace),
             answer::AnswerError::Query(QueryError::Invalid { field, expected }) => {
                 fields_invalid(FieldViolations::one(field, expected))
             }
@@ -102,8 +102,8 @@ impl<R: Registry> Handlers<R> {
         let asked = access::answer::Asked { asked, search, visible, keyspace, now };
         let answered = self.in_thread(by, move |observed| asked.answer(observed)).await?;
         answered.map_err(|error| match error {
-            access::answer::AnswerError::NotFound => Status::not_found(error.to_string()),
-            access::answer::AnswerError::Tenants => fields_invalid(FieldViolations::one("parent", error)),
+            access::answer::AnswerError::NotFound(keyspace) => no_keyspace(&keyspace),
+            error @ access::answer::AnswerError::Tenants => fields_invalid(FieldViolations::one("parent", error)),
             access::answer::AnswerError::Observed(error) => unreadable(&error),
         })
     }
@@ -151,6 +151,11 @@ impl<R: Registry> Handlers<R> {
         histogram!(names::USAGE_QUERY_SECONDS).record(begun.elapsed().as_secs_f64());
         worked.map_err(|_| status::deadline_exceeded())?.map_err(|error| status::bug(&error.to_string()))
     }
+}
+
+/// A key is looked for in its keyspace, so that this is what is missing.
+fn no_keyspace(name: &KeyspaceName) -> Status {
+    status::refused(&Refusal::NotFound { kind: ResourceKind::Keyspace, name: name.to_string() })
 }
 
 fn unreadable(error: &ObservedError) -> Status {

@@ -15,6 +15,7 @@
 //! | nothing is left for later without saying where | [`leftovers`] |
 //! | each make target is in `make help` | [`make`] |
 //! | a manual that is referred to is there | [`references`] |
+//! | what is not found is told with its kind and name | [`statuses`] |
 //! | what alerts and dashboards name is there, and each alert says what to do | [`observability`] |
 //!
 //! The comments of the `.proto` files are checked where they are compiled, in `crates/wire`.
@@ -29,6 +30,7 @@ pub mod purity;
 pub mod ranks;
 pub mod references;
 pub mod repository;
+pub mod statuses;
 pub mod table;
 pub mod top_level;
 

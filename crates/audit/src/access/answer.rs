@@ -10,7 +10,7 @@ use crate::search::Visible;
 use crate::usage::Names;
 use crate::usage::names::Kind;
 use crate::usage::request::Parent;
-use latchkey_domain::{TenantNumber, UnixMillis};
+use latchkey_domain::{KeyspaceName, TenantNumber, UnixMillis};
 use latchkey_wire::pb::v1;
 use latchkey_wire::time::write_time;
 
@@ -31,9 +31,9 @@ pub(crate) struct Asked {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AnswerError {
-    /// The parent is not there, and never was used.
-    #[error("there is no such keyspace, and it never was used")]
-    NotFound,
+    /// The keyspace of the parent is not there, and never was used.
+    #[error("there is no {0}, and it never was used")]
+    NotFound(KeyspaceName),
     /// There are too many to look at.
     #[error("there are more than 1,000 tenants with lines; name one in `parent`")]
     Tenants,
@@ -101,7 +101,7 @@ impl Asked {
             (None, [tenant, ..]) => observed.numbered(*tenant, Kind::Keyspace, &name.to_string())?,
             (None, []) => None,
         };
-        number.map(|number| Some((number, key))).ok_or(AnswerError::NotFound)
+        number.map(|number| Some((number, key))).ok_or_else(|| AnswerError::NotFound(name.clone()))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Line;
 use crate::collect::outcome_word;
 use crate::usage::countries::{address, network_text};
+use crate::usage::request::{OUTCOME_EXPECTED, outcome_number};
 use latchkey_domain::{Network, UnixMillis};
 use latchkey_policy::{Comparison, Field, Filter, FilterError, Kind, Operator, Value};
 use latchkey_wire::pb::internal::v1::access_record;
@@ -43,18 +44,19 @@ impl Search {
     /// Reads the filter of a listing. `age` counts from `now`.
     ///
     /// # Errors
-    /// [`FilterError`]; in its place a sentence where a network is none.
+    /// [`FilterError`]; in its place a sentence where a network or an outcome is none.
     pub(crate) fn read(filter: &str, now: UnixMillis) -> Result<Self, String> {
         let filter = Filter::parse(filter, FIELDS).map_err(|error: FilterError| error.to_string())?;
         for one in filter.comparisons() {
-            if let ("network", Value::Text(text)) = (one.field, &one.value)
-                && Network::parse(text).is_err()
-            {
-                return Err(
+            let expected = match (one.field, &one.value) {
+                ("network", Value::Text(text)) if Network::parse(text).is_err() => {
                     "`network` must be an address or a CIDR such as 10.0.0.0/8, with no bits beyond its prefix"
-                        .to_owned(),
-                );
-            }
+                }
+                // One that is mistyped would be met by nothing, and read as if nothing had happened.
+                ("outcome", Value::Text(text)) if outcome_number(text).is_none() => OUTCOME_EXPECTED,
+                _ => continue,
+            };
+            return Err(expected.to_owned());
         }
         Ok(Self { filter, now })
     }

@@ -100,12 +100,15 @@ fn lines_are_told_apart_by_every_field() {
     let named =
         Named { line: &line, keyspace: "tenants/a/keyspaces/k", key: "tenants/a/keyspaces/k/keys/0000000000000001" };
     let now = UnixMillis::new(BEGAN_MS + 600_000);
+    let told = Search::read("outcome = EXPIRD", now).unwrap_err();
+    assert_eq!(told, "`outcome` must be a word such as VALID");
     for (filter, expected) in [
         ("", true),
         ("kind = DENIED", true),
         ("kind != DENIED", false),
         ("outcome = EXPIRED", true),
         ("outcome = VALID", false),
+        ("outcome != VALID", true),
         ("keyspace = tenants/a/keyspaces/k", true),
         ("key = tenants/a/keyspaces/k/keys/0000000000000002", false),
         ("caller = tenants/a/identities/i AND method = GET AND region = eu", true),

@@ -1,7 +1,7 @@
 //! Answering `QueryUsage`: names to numbers, numbers to names.
 
 use super::names::Kind;
-use super::query::{Query, QueryError, Subject};
+use super::query::{Query, QueryError, Shown, Subject};
 use super::request::{Parent, QueryUsage};
 use super::show::{Names, series};
 use crate::collect::{Observed, ObservedError, Snapshot};
@@ -26,9 +26,9 @@ pub(crate) struct Asked {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AnswerError {
-    /// The parent is not there, and nobody ever used it.
-    #[error("there is no such keyspace, and there never was any usage of it")]
-    NotFound,
+    /// The keyspace of the parent is not there, and nobody ever used it.
+    #[error("there is no {0}, and there never was any usage of it")]
+    NotFound(KeyspaceName),
     /// It cannot be asked so, or not be read.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -49,7 +49,9 @@ impl Asked {
         let Some(subject) = self.subject(observed)? else { return Ok(answer) };
         let query = self.query(subject, &snapshot, observed, kept_since)?;
         let mut names = Names::new(observed);
-        for found in query.run(observed)? {
+        let Shown { found, left_out_series, left_out_requests } = query.run(observed)?;
+        (answer.left_out_series, answer.left_out_requests) = (left_out_series, left_out_requests);
+        for found in found {
             answer.series.push(series(found, &query, &snapshot.regions, &mut names)?);
         }
         Ok(answer)
@@ -74,6 +76,8 @@ impl Asked {
                 restarts: lost.restarts,
             }),
             missing_replicas: if self.sees_all { snapshot.missing.clone() } else { Vec::new() },
+            left_out_series: 0,
+            left_out_requests: 0,
         }
     }
 
@@ -82,7 +86,10 @@ impl Asked {
         let tenant = self.tenant;
         let keyspace = |name: &KeyspaceName| match self.keyspace {
             Some(number) => Ok(number),
-            None => observed.numbered(tenant, Kind::Keyspace, &name.to_string())?.ok_or(AnswerError::NotFound),
+            None => {
+                let number = observed.numbered(tenant, Kind::Keyspace, &name.to_string())?;
+                number.ok_or_else(|| AnswerError::NotFound(name.clone()))
+            }
         };
         Ok(match &self.asked.parent {
             Parent::System => Some(Subject::All),

@@ -159,11 +159,11 @@ impl Figures {
             outcomes: None,
         };
         let begun = Instant::now();
-        let found = query.run(&self.observed).map_err(|error| match error {
+        let shown = query.run(&self.observed).map_err(|error| match error {
             QueryError::Observed(error) => error,
             QueryError::Invalid { expected, .. } => unreachable!("the questions are well-formed: {expected}"),
         })?;
-        Ok((begun.elapsed(), found.iter().map(|found| found.points.len()).sum()))
+        Ok((begun.elapsed(), shown.found.iter().map(|found| found.points.len()).sum()))
     }
 
     /// Bytes on the disk, and of memory.

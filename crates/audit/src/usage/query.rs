@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// Series of an answer.
 pub(crate) const SERIES_MAX: usize = 100;
-/// Points of an answer: those of the series with the fewest requests are left out.
+/// Points of an answer: the series with the fewest requests are left out, and told by their number.
 pub(crate) const POINTS_MAX: usize = 20_000;
 /// Tenants that a question about all of them looks at.
 pub(super) const TENANTS_MAX: usize = 1_000;
@@ -84,6 +84,14 @@ pub(crate) struct Found {
     pub(crate) last_used_ms: Option<u64>,
     pub(crate) is_estimate: bool,
     pub(crate) error: u64,
+}
+
+/// What an answer has room for, and how much that leaves out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) found: Vec<Found>,
+    pub(crate) left_out_series: u32,
+    pub(crate) left_out_requests: u64,
 }
 
 /// Why a question has no answer.
@@ -165,8 +173,8 @@ pub(super) fn sort(found: &mut [Found]) {
 }
 
 impl Query {
-    /// Finds what is asked for.
-    pub(crate) fn run(&self, observed: &Observed) -> Result<Vec<Found>, QueryError> {
+    /// Finds what is asked for, as far as an answer has room for it.
+    pub(crate) fn run(&self, observed: &Observed) -> Result<Shown, QueryError> {
         let mut found = match self.primary {
             None => self.totals(observed)?,
             Some(Primary::Version) => self.versions(observed)?,
@@ -174,18 +182,21 @@ impl Query {
             Some(Primary::Country) => self.countries(observed)?,
             Some(primary @ (Primary::Key | Primary::Owner | Primary::Keyspace)) => self.most(observed, primary)?,
         };
-        found.truncate(SERIES_MAX);
         let mut points = 0;
-        let shown = found.iter().take_while(|found| {
+        let shown = found.iter().take(SERIES_MAX).take_while(|found| {
             points += found.points.len();
             points <= POINTS_MAX
         });
-        let shown = shown.count().max(1);
-        found.truncate(shown);
+        let shown = shown.count().max(1).min(found.len());
+        let left_out = found.split_off(shown);
         for found in &mut found {
             self.add_last_used(observed, found)?;
         }
-        Ok(found)
+        Ok(Shown {
+            found,
+            left_out_series: u32::try_from(left_out.len()).unwrap_or(u32::MAX),
+            left_out_requests: left_out.iter().map(|found| found.requests).sum(),
+        })
     }
 
     fn totals(&self, observed: &Observed) -> Result<Vec<Found>, QueryError> {

@@ -173,9 +173,7 @@ impl QueryUsage {
                 "keyspace" => return Err(wrong("`keyspace` is compared once, and by `=`")),
                 "region" => self.regions.push((text.clone(), is_equal)),
                 _ => {
-                    let outcome = v1::Outcome::from_str_name(&format!("OUTCOME_{text}"));
-                    let number = outcome.and_then(|outcome| u16::try_from(i32::from(outcome)).ok());
-                    let number = number.ok_or_else(|| wrong("`outcome` must be a word such as VALID"))?;
+                    let number = outcome_number(text).ok_or_else(|| wrong(OUTCOME_EXPECTED))?;
                     self.outcomes.push((number, is_equal));
                 }
             }
@@ -185,6 +183,15 @@ impl QueryUsage {
         }
         Ok(())
     }
+}
+
+/// What a filter expects of an outcome.
+pub(crate) const OUTCOME_EXPECTED: &str = "`outcome` must be a word such as VALID";
+
+/// The number of an outcome by its word.
+pub(crate) fn outcome_number(word: &str) -> Option<u16> {
+    let outcome = v1::Outcome::from_str_name(&format!("OUTCOME_{word}"))?;
+    u16::try_from(i32::from(outcome)).ok()
 }
 
 /// Which steps, and how long they are.

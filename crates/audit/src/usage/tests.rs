@@ -1,7 +1,7 @@
 //! What is asked equals a plain sum over everything that was put in.
 
 use super::counts::{COUNTRY_UNKNOWN, LAST_USED};
-use super::query::{Found, Primary, Query, SERIES_MAX, Subject, Value};
+use super::query::{Found, Primary, Query, SERIES_MAX, Shown, Subject, Value};
 use super::series;
 use crate::collect::tests::{MINUTE, Ring, answer, batch, cell, id, open};
 use crate::collect::{Batch, Observed, Tier};
@@ -174,15 +174,20 @@ proptest! {
                 regions: one.only_region.then(|| vec![0]),
                 ..query(subject, one.tier, one.start..one.start + one.minutes)
             };
-            let found = query.run(&observed).unwrap();
-            let (shown, mut all) = (shown(&found), naive(&rows, &query, &regions));
+            let answered = query.run(&observed).unwrap();
+            let found = &answered.found;
+            let (shown, mut all) = (shown(found), naive(&rows, &query, &regions));
             if all.len() > SERIES_MAX {
                 // As many as an answer has, and none of the others has more than one of those.
                 prop_assert_eq!(shown.len(), SERIES_MAX);
                 let requests = |points: &BTreeMap<u32, u64>| points.values().sum::<u64>();
-                let others = all.extract_if(.., |label, _| !shown.contains_key(label));
-                let most = others.map(|(_, points)| requests(&points)).max();
-                prop_assert!(shown.values().map(requests).min() >= most);
+                let others: Vec<_> = all.extract_if(.., |label, _| !shown.contains_key(label)).collect();
+                let others: Vec<_> = others.iter().map(|(_, points)| requests(points)).collect();
+                prop_assert!(shown.values().map(requests).min() >= others.iter().copied().max());
+                let left_out = (usize::try_from(answered.left_out_series).unwrap(), answered.left_out_requests);
+                prop_assert_eq!(left_out, (others.len(), others.iter().sum()));
+            } else {
+                prop_assert_eq!((answered.left_out_series, answered.left_out_requests), (0, 0));
             }
             prop_assert_eq!(shown, all, "{:?}", &query);
             prop_assert!(found.iter().all(|found| !found.is_estimate));
@@ -207,16 +212,31 @@ fn the_top_keys_of_many_are_exact_and_say_how_much_another_may_have() {
     let (_folder, observed) = observed_with(cells.collect());
     let top =
         |top_n| Query { primary: Some(Primary::Key), top_n, ..query(Subject::Tenant(TENANT), Tier::Minutes, 0..1_440) };
-    let found = top(3).run(&observed).unwrap();
+    let found = top(3).run(&observed).unwrap().found;
     assert_eq!(found.iter().map(|found| found.requests).collect::<Vec<_>>(), [50_000, 49_999, 49_998]);
     assert!(found.iter().all(|found| !found.is_estimate), "{found:?}");
-    let found = top(10).run(&observed).unwrap();
+    let found = top(10).run(&observed).unwrap().found;
     assert_eq!((found.len(), found[9].requests), (10, 1));
     assert!(found[0].is_estimate && found[0].error >= 1 && found[0].error < 20, "{}", found[0].error);
     // Written and merged it reads the same.
     observed.flush().unwrap();
     observed.merge(u64::MAX / 2).unwrap();
-    assert_eq!(top(3).run(&observed).unwrap().iter().map(|found| found.requests).sum::<u64>(), 149_997);
+    assert_eq!(top(3).run(&observed).unwrap().found.iter().map(|found| found.requests).sum::<u64>(), 149_997);
+}
+
+#[test]
+fn what_an_answer_has_no_room_for_is_counted() {
+    let (versions, more) = (SERIES_MAX as u64, 7);
+    let cells = (0..versions + more).map(|number| {
+        let requests = if number < more { 2 } else { 100 + number };
+        pb::UsageCell { version_id: id(1_000 + number), ..cell(1, 1, 1, 0, &[0, requests]) }
+    });
+    let (_folder, observed) = observed_with(cells.collect());
+    let of_key = query(Subject::Key(TENANT, 1, key(1)), Tier::Minutes, 0..60);
+    let Shown { found, left_out_series, left_out_requests } =
+        Query { primary: Some(Primary::Version), ..of_key }.run(&observed).unwrap();
+    assert_eq!((found.len(), left_out_series, left_out_requests), (SERIES_MAX, 7, 14));
+    assert!(found.iter().all(|found| found.requests > 2));
 }
 
 #[test]
@@ -234,15 +254,15 @@ fn networks_tell_what_they_may_miss_and_countries_where_none_are_known() {
     ]);
     let by = |subject, primary| Query { primary: Some(primary), ..query(subject, Tier::Hours, 0..120) };
     for again in 0..2 {
-        let found = by(Subject::Tenant(TENANT), Primary::Network).run(&observed).unwrap();
+        let found = by(Subject::Tenant(TENANT), Primary::Network).run(&observed).unwrap().found;
         let told: Vec<_> = found.iter().map(|found| (found.requests, found.is_estimate, found.error)).collect();
         assert_eq!(told, [(16, true, 5), (9, true, 5), (3, true, 5)], "{again}");
         assert_eq!(found[0].points.len(), 2);
-        let found = by(Subject::Key(TENANT, 1, key(2)), Primary::Network).run(&observed).unwrap();
+        let found = by(Subject::Key(TENANT, 1, key(2)), Primary::Network).run(&observed).unwrap().found;
         assert_eq!(found.iter().map(|found| (found.requests, found.is_estimate)).collect::<Vec<_>>(), [(9, false)]);
         assert!(by(Subject::Owner(TENANT, 1), Primary::Network).run(&observed).is_err());
         assert!(
-            by(Subject::Tenant(TENANT), Primary::Country).run(&observed).unwrap().is_empty(),
+            by(Subject::Tenant(TENANT), Primary::Country).run(&observed).unwrap().found.is_empty(),
             "there is no database"
         );
         observed.flush().unwrap();
@@ -255,9 +275,9 @@ fn when_a_key_was_last_used_is_known_whatever_the_range_is() {
     let (_folder, observed) = observed_with(vec![cell(1, 1, 1, 0, &[0, 1]), cell(1, 1, 1, 3_000, &[0, 1])]);
     let early = || query(Subject::Key(TENANT, 1, key(1)), Tier::Minutes, 0..60);
     for _ in 0..2 {
-        let found = early().run(&observed).unwrap();
+        let found = early().run(&observed).unwrap().found;
         assert_eq!((found[0].requests, found[0].last_used_ms), (1, Some((MINUTE + 3_000) * 60_000 + 7)));
-        let versions = Query { primary: Some(Primary::Version), ..early() }.run(&observed).unwrap();
+        let versions = Query { primary: Some(Primary::Version), ..early() }.run(&observed).unwrap().found;
         assert_eq!(versions[0].last_used_ms, found[0].last_used_ms);
         assert!(found[0].points.values().all(|counts| counts.of(LAST_USED) == 0));
         observed.flush().unwrap();
@@ -277,9 +297,9 @@ fn what_the_protected_api_reports_is_told_beside_validations_and_by_status_class
     };
     let (_folder, observed) = observed_with(vec![pb::UsageCell { reported: Some(reported), ..cell(1, 1, 1, 0, &[]) }]);
     let by_class = Query { by_status_class: true, ..query(Subject::Keyspace(TENANT, 1), Tier::Hours, 0..60) };
-    let found = by_class.run(&observed).unwrap();
+    let found = by_class.run(&observed).unwrap().found;
     assert_eq!(found.iter().map(|found| found.requests).collect::<Vec<_>>(), [4, 2, 1]);
-    let found = query(Subject::Keyspace(TENANT, 1), Tier::Days, 0..60).run(&observed).unwrap();
+    let found = query(Subject::Keyspace(TENANT, 1), Tier::Days, 0..60).run(&observed).unwrap().found;
     assert_eq!((found.len(), found[0].requests), (1, 0));
 }
 

@@ -1,10 +1,11 @@
 //! What was used comes to those who may know of it, and to nobody else.
 
 use latchkey_api::requests::{self, KEYSPACE, OWNER};
-use latchkey_api::{Clients, Furniture, House, why};
+use latchkey_api::{Clients, Furniture, House, Why, why};
 use latchkey_wire::pb::v1;
 use std::time::Duration;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 use v1::query_usage_request::Dimension;
 
 /// How long what a replica saw may take to be shown on a machine that is busy with other tests; 10 s are promised.
@@ -121,8 +122,22 @@ async fn what_cannot_be_asked_of_usage_is_refused_by_field() {
     ] {
         assert_eq!(why(root.audit.query_usage(asked.clone()).await).code, Code::InvalidArgument, "{asked:?}");
     }
-    assert_eq!(why(root.audit.query_usage(by("tenants/nobody", &[])).await).code, Code::NotFound);
-    for filter in ["kind = OTHER", "network = nowhere", "age > soon"] {
+    // Of a key it is told that its keyspace is not there.
+    for (parent, missing) in [
+        ("tenants/nobody", "tenants/nobody"),
+        ("tenants/system/keyspaces/none", "tenants/system/keyspaces/none"),
+        ("tenants/system/keyspaces/none/keys/0000000000000001", "tenants/system/keyspaces/none"),
+    ] {
+        let lines = v1::ListAccessRequest { parent: parent.to_owned(), ..Default::default() };
+        let usage = root.audit.query_usage(by(parent, &[])).await.unwrap_err();
+        let access = root.audit.list_access(lines).await.unwrap_err();
+        for status in [usage, access] {
+            assert_eq!(Why::read(&status), Why::new(Code::NotFound, "NOT_FOUND", &[]), "{parent}");
+            let info = status.get_details_error_info().unwrap();
+            assert_eq!(info.metadata["name"], missing, "{parent}");
+        }
+    }
+    for filter in ["kind = OTHER", "network = nowhere", "age > soon", "outcome = EXPIRD"] {
         let asked = v1::ListAccessRequest { filter: filter.to_owned(), ..Default::default() };
         assert_eq!(why(root.audit.list_access(asked).await).code, Code::InvalidArgument, "{filter}");
     }

@@ -45,7 +45,8 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
   latchkey usage acme --owner acme/shop --by outcome --output json
   latchkey usage acme --by country --since 30d
 
-Bars are scaled to the highest point of each row. What replicas saw is here within 10 s.")]
+Bars are scaled to the highest point of each row. What replicas saw is here within 10 s; of one that sees more
+than 1,024 keys a minute, within 70 s.")]
 pub(crate) struct Usage {
     /// Of this tenant, keyspace or key; left out: of the whole system.
     #[arg(value_name = "TENANT[/KEYSPACE[/KEY]]", conflicts_with = "owner")]
@@ -265,6 +266,12 @@ fn notes(answer: &pb::QueryUsageResponse) -> Vec<String> {
     if let Some(error) = answer.series.iter().filter(|series| series.is_estimate).map(|series| series.error_max).max() {
         notes.push(format!("~ is an estimate: others may have up to {error} requests that are not shown here."));
     }
+    if answer.left_out_series > 0 {
+        notes.push(format!(
+            "{} more series with {} requests are left out: ask for fewer dimensions, a shorter range or longer steps.",
+            answer.left_out_series, answer.left_out_requests
+        ));
+    }
     if !answer.missing_replicas.is_empty() {
         let replicas: Vec<_> = answer.missing_replicas.iter().map(u64::to_string).collect();
         notes.push(format!("What replica {} saw lately is missing: it does not hand it over.", replicas.join(", ")));
@@ -332,6 +339,15 @@ mod tests {
         }
         let (from, until) = usage("--since 500ms").range(now).unwrap();
         assert_eq!((from.to_string(), until.seconds), ("2025-12-31T23:59:59.500Z".to_owned(), 1_767_225_600));
+    }
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        let answer =
+            pb::QueryUsageResponse { left_out_series: 7, left_out_requests: 14, ..pb::QueryUsageResponse::default() };
+        let told = notes(&answer);
+        assert!(told.len() == 1 && told[0].starts_with("7 more series with 14 requests are left out"), "{told:?}");
+        assert!(notes(&pb::QueryUsageResponse::default()).is_empty());
     }
 
     #[test]
