@@ -13,6 +13,7 @@ const FIELDS: &[Field] = &[
     Field { name: "key", kind: Kind::Text },
     Field { name: "owner", kind: Kind::Text },
     Field { name: "keyspace", kind: Kind::Text },
+    Field { name: "operation", kind: Kind::Text },
     Field { name: "time", kind: Kind::Time },
     Field { name: "age", kind: Kind::Span },
 ];
@@ -134,6 +135,10 @@ impl Search {
                 let belongs = told.facts.iter().any(|(word, value)| word == "owner" && value == name);
                 (belongs || within(&told.subject, name)) == (one.operator == Operator::Equal)
             }
+            ("operation", Value::Text(id)) => {
+                let belongs = told.operations().any(|operation| operation.eq_ignore_ascii_case(id));
+                belongs == (one.operator == Operator::Equal)
+            }
             (_, Value::Text(name)) => within(&told.subject, name) == (one.operator == Operator::Equal),
             _ => false,
         }
@@ -146,6 +151,7 @@ fn word(one: &Comparison) -> Option<Word> {
         ("actor", Operator::Equal, Value::Text(name)) => Some(Word::actor(name)),
         ("action", Operator::Equal, Value::Text(word)) => Some(Word::action(word)),
         ("action", Operator::Equal, Value::Prefix(prefix)) => Word::action_begins(prefix),
+        ("operation", Operator::Equal, Value::Text(id)) => Some(Word::operation(&id.to_ascii_lowercase())),
         ("subject" | "key" | "owner" | "keyspace", Operator::Equal, Value::Text(name)) => Some(Word::within(name)),
         _ => None,
     }
@@ -173,8 +179,11 @@ mod tests {
             subject: subject.to_owned(),
             tenant: Some(TenantNumber(2)),
             reason: None,
-            request: None,
-            facts: vec![("owner".to_owned(), "tenants/a/owners/o".to_owned())],
+            request: Some([0xA; 16]),
+            facts: vec![
+                ("operation".to_owned(), "0b0b0b0b-0b0b-0b0b-0b0b-0b0b0b0b0b0b".to_owned()),
+                ("owner".to_owned(), "tenants/a/owners/o".to_owned()),
+            ],
         }
     }
 
@@ -220,6 +229,10 @@ mod tests {
             ("owner = tenants/a/owners/p", false),
             ("keyspace = tenants/a/keyspaces/b", true),
             ("keyspace = tenants/a/keyspaces/c", false),
+            ("operation = 0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a", true),
+            ("operation = 0B0B0B0B-0b0b-0b0b-0b0b-0b0b0b0b0b0b", true),
+            ("operation = 0a0a0a0a", false),
+            ("operation != 0b0b0b0b-0b0b-0b0b-0b0b-0b0b0b0b0b0b", false),
             ("time < \"1970-01-01T00:06:41Z\"", true),
             ("time < \"1970-01-01T00:06:40Z\"", false),
             ("age < 601s", true),
@@ -256,7 +269,8 @@ mod tests {
         fn what_is_looked_for_is_what_the_index_is_asked_for(
             entries in prop::collection::vec(any_told(), 1..5),
             filters in prop::collection::vec(prop::sample::select(vec![
-                "actor = i", "actor != j", "action = key.created", "action = key.*", "action = \"k*\"", "action = \"key.c*\"", "subject = tenants", "key = tenants/a/keyspaces/b/keys/c",
+                "actor = i", "actor != j", "operation = 0A0A0A0A-0a0a-0a0a-0a0a-0a0a0a0a0a0a", "operation = 0b0b0b0b-0b0b-0b0b-0b0b-0b0b0b0b0b0b",
+                "operation != 0c0c0c0c-0c0c-0c0c-0c0c-0c0c0c0c0c0c", "action = key.created", "action = key.*", "action = \"k*\"", "action = \"key.c*\"", "subject = tenants", "key = tenants/a/keyspaces/b/keys/c",
                 "owner = tenants/a/owners/o", "keyspace != tenants/a/keyspaces/b", "subject = cluster", "time < \"1970-01-01T00:05:00Z\"",
                 "time >= \"1970-01-01T00:05:00Z\"", "age < 300s", "age >= 900s", "age >= 0s", "age <= 0s", "age = 500s", "age != 500s", "time != \"1970-01-01T00:05:00Z\"",
             ]), 0..3),

@@ -66,7 +66,8 @@ fn reason_number(word: &str) -> i32 {
     known.map_or(v1::RevocationReason::Unspecified, v1::RevocationReason::from).into()
 }
 
-fn uuid(id: &[u8; 16]) -> String {
+/// A UUID as text, in lower case.
+pub(crate) fn uuid(id: &[u8; 16]) -> String {
     let mut text = String::with_capacity(36);
     for (at, byte) in id.iter().enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {

@@ -81,6 +81,12 @@ impl Told {
         }
     }
 
+    /// What it belongs to, UUIDs as text: the call with that `request_id`, and the operation that a fact names.
+    pub(crate) fn operations(&self) -> impl Iterator<Item = String> {
+        let named = self.facts.iter().filter(|(word, _)| word == "operation").map(|(_, id)| id.clone());
+        self.request.iter().map(crate::show::uuid).chain(named)
+    }
+
     /// The tenant whose data was destroyed, where that is what happened.
     #[must_use]
     pub fn destroyed_tenant(&self) -> Option<TenantNumber> {

@@ -38,6 +38,11 @@ impl Word {
         Self::of(b'w', name)
     }
 
+    /// The operation that it belongs to: a UUID as text.
+    pub(crate) fn operation(id: &str) -> Self {
+        Self::of(b'o', id)
+    }
+
     /// The term of it under a tenant's key.
     pub(super) fn term(&self, key: &DataKey) -> Term {
         key.term(&self.0)
@@ -56,5 +61,6 @@ pub(crate) fn words(told: &Told) -> BTreeSet<Word> {
     words.extend(subject.match_indices('/').map(|(at, _)| Word::within(&subject[..at])));
     words.insert(Word::within(subject));
     words.extend(told.facts.iter().filter(|(word, _)| word == "owner").map(|(_, owner)| Word::within(owner)));
+    words.extend(told.operations().map(|operation| Word::operation(&operation)));
     words
 }

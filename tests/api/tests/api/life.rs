@@ -225,6 +225,9 @@ async fn what_is_revoked_by_filter_is_what_the_dry_run_named() {
     let entries = house.entries().await;
     let of_operation = entries.iter().filter(|entry| entry.facts.get("operation") == Some(&real.operation_id));
     assert_eq!(of_operation.count(), 30);
+    let filter = format!("operation = {}", real.operation_id);
+    let listed = root.audit.list_entries(v1::ListEntriesRequest { filter, ..Default::default() }).await.unwrap();
+    assert_eq!(listed.into_inner().entries.len(), 30);
 }
 
 #[tokio::test(flavor = "multi_thread")]
