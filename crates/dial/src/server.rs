@@ -5,11 +5,12 @@ use crate::reach::Reach;
 use crate::tls::{Trust, server_name};
 use std::fmt::Debug;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 /// A server, how it proves to be it, and how long it may take.
@@ -59,7 +60,7 @@ impl Server {
         Ok(Box::pin(tls))
     }
 
-    /// Connects without TLS, to an address that may be dialled.
+    /// Connects without TLS, to an address that may be dialled, within [`Self::limit`].
     ///
     /// # Errors
     /// [`DialError`].
@@ -70,13 +71,48 @@ impl Server {
         if !others.is_empty() {
             return Err(DialError::Refused { address: self.address.clone() });
         }
-        let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name means no address");
-        for address in allowed {
-            match TcpStream::connect(address).await {
-                Ok(tcp) => return Ok(tcp),
-                Err(error) => failed = error,
-            }
+        first_of(&allowed, self.limit, TcpStream::connect).await.map_err(DialError::Connect)
+    }
+}
+
+/// Connects to the first address that answers. Each has its share of the time that is left, so that one that swallows what it is sent
+/// leaves some to those behind it, and to what is said after that.
+async fn first_of<T, F: Future<Output = io::Result<T>>>(
+    addresses: &[SocketAddr],
+    limit: Duration,
+    connect: impl Fn(SocketAddr) -> F,
+) -> io::Result<T> {
+    let by = Instant::now() + limit;
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name means no address");
+    for (&address, others) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let share = by.saturating_duration_since(Instant::now()) / u32::try_from(others).unwrap_or(u32::MAX);
+        match timeout(share, connect(address)).await {
+            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Err(error)) => failed = error,
+            Err(_) => failed = io::Error::new(io::ErrorKind::TimedOut, format!("{address} does not answer")),
         }
-        Err(DialError::Connect(failed))
+    }
+    Err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_swallows_what_it_is_sent_leaves_time_to_the_others() {
+        let addresses = ["[2001:db8::1]:443", "[2001:db8::2]:443", "192.0.2.1:443"].map(|text| text.parse().unwrap());
+        let live = addresses[2];
+        let connect = |address: SocketAddr| async move { if address == live { Ok(address) } else { pending().await } };
+        let found = timeout(LIMIT, first_of(&addresses, LIMIT, connect)).await;
+        assert_eq!(found.expect("within the limit").unwrap(), live);
+        // Nobody answers: that is told, and by the end of the limit.
+        let begun = Instant::now();
+        let none = first_of(&addresses[..2], LIMIT, connect).await.unwrap_err();
+        assert_eq!((none.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, LIMIT.as_secs()));
+        assert!(none.to_string().contains("2001:db8::2"), "{none}");
     }
 }
