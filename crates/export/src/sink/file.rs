@@ -112,7 +112,7 @@ impl Inner {
         Ok(Growing { path, file, bytes, since: now })
     }
 
-    /// Gives a file its last name, and lets the oldest go.
+    /// Gives a file its last name, and lets the oldest others go.
     fn finish(&self, growing: &Growing) -> Result<(), SinkError> {
         let mut whole = growing.path.with_extension(WHOLE);
         let mut again = 1;
@@ -127,16 +127,28 @@ impl Inner {
             source,
         })?;
         if self.files_max > 0 {
-            let files = self.named(WHOLE)?;
-            for path in files.iter().take(files.len().saturating_sub(self.files_max)) {
-                fs::remove_file(path).map_err(|source| SinkError::File {
-                    verb: "remove",
-                    path: path.clone(),
-                    source,
-                })?;
-            }
+            self.remove_oldest(&whole)?;
         }
         sync_folder(&self.folder)
+    }
+
+    /// Removes what is more than there may be: those that were written first, whatever their names, as the sequences of another log begin
+    /// with 0 again; never `newest`.
+    fn remove_oldest(&self, newest: &Path) -> Result<(), SinkError> {
+        let told = |verb, path: &Path| {
+            let path = path.to_owned();
+            move |source| SinkError::File { verb, path, source }
+        };
+        let mut files = Vec::new();
+        for path in self.named(WHOLE)?.into_iter().filter(|path| path != newest) {
+            let written = fs::metadata(&path).and_then(|found| found.modified()).map_err(told("read", &path))?;
+            files.push((written, path));
+        }
+        files.sort();
+        for (_, path) in files.iter().take((files.len() + 1).saturating_sub(self.files_max)) {
+            fs::remove_file(path).map_err(told("remove", path))?;
+        }
+        Ok(())
     }
 
     /// Our files with this ending, in the order of their names.
