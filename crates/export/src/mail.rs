@@ -6,13 +6,16 @@ use latchkey_config::is_address;
 use latchkey_dial::{Connection, DialError, Server, read_file};
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
 /// Longest line of an answer, and the most lines of one. RFC 5321, section 4.5.3.1.5, and more than any server has to say.
 const LINE_BYTES_MAX: usize = 2_048;
 const LINES_MAX: usize = 128;
+/// How long the server may take to say good-bye, after it has the message.
+const QUIT_MAX: Duration = Duration::from_secs(1);
 
 /// Where messages are handed in.
 #[derive(Clone, Debug)]
@@ -98,7 +101,10 @@ impl MailServer {
         let late = |_| MailError::from(DialError::Time(limit));
         let begun = timeout_at(by, self.begin()).await.map_err(late).flatten();
         let talk = begun.map_err(|error| MailError::Server(Box::new(error)))?;
-        timeout_at(by, Self::give(talk, &self.from, mail)).await.map_err(late)?
+        let mut talk = timeout_at(by, Self::give(talk, &self.from, mail)).await.map_err(late)??;
+        // It has the message: how it says good-bye, and whether it does, changes nothing.
+        let _ = timeout(QUIT_MAX, talk.step("QUIT", b"QUIT\r\n", 221)).await;
+        Ok(())
     }
 
     /// All that comes before the address of whoever gets a message.
@@ -116,13 +122,11 @@ impl MailServer {
         Ok(talk)
     }
 
-    async fn give(mut talk: Talk, from: &str, mail: &Mail) -> Result<(), MailError> {
+    async fn give(mut talk: Talk, from: &str, mail: &Mail) -> Result<Talk, MailError> {
         talk.step("RCPT TO", format!("RCPT TO:<{}>\r\n", mail.to).as_bytes(), 250).await?;
         talk.step("DATA", b"DATA\r\n", 354).await?;
         talk.step("the message", message(from, mail).as_bytes(), 250).await?;
-        // It has the message: how it says good-bye changes nothing.
-        let _ = talk.step("QUIT", b"QUIT\r\n", 221).await;
-        Ok(())
+        Ok(talk)
     }
 
     /// Connects; by STARTTLS the server has said its greeting in the clear, and greets no more.

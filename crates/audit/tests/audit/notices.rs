@@ -28,6 +28,8 @@ struct Mails {
     taken: Arc<Mutex<Vec<(String, String)>>>,
     /// It hangs up at once.
     is_away: Arc<AtomicBool>,
+    /// It never answers who says good-bye.
+    clings: Arc<AtomicBool>,
     connections: Arc<AtomicUsize>,
 }
 
@@ -71,6 +73,7 @@ impl Mails {
                     self.taken.lock().unwrap().push((to.clone(), text));
                     "250 taken\r\n"
                 }
+                "QUIT" if self.clings.load(Ordering::Relaxed) => std::future::pending().await,
                 _ => "250 well\r\n",
             };
             stream.write_all(answer.as_bytes()).await.unwrap();
@@ -230,6 +233,15 @@ async fn a_mail_server_that_is_away_is_asked_as_by_one_notice_and_what_was_for_i
         tokio::time::sleep(error.retry_after().unwrap()).await;
     }
     assert_eq!(mails.taken().len(), 6);
+}
+
+#[tokio::test]
+async fn a_mail_server_that_has_a_message_and_says_no_good_bye_has_it_once() {
+    let (folder, (mails, address)) = (tempfile::tempdir().unwrap(), Mails::start().await);
+    mails.clings.store(true, Ordering::Relaxed);
+    let sink = sink(&address, &["keys@example.com"], folder.path());
+    let taken = sink.send(&[record(7, "key.rotation_due", KEY)], DAY).await.unwrap();
+    assert_eq!((taken.set_aside.len(), mails.taken().len()), (0, 1));
 }
 
 fn at(seconds: u64) -> UnixMillis {
