@@ -25,8 +25,9 @@ pub struct NoticeSink<C> {
     operators: Vec<Contact>,
     ledger: Mutex<Ledger>,
     patience: Mutex<Patience>,
-    /// Of a batch that comes again since the mail server is away: whom nobody tries any more, by entry, and why.
-    passed: Mutex<HashMap<(u64, String), &'static str>>,
+    /// Of a batch that comes again since the mail server is away: who is done with, by entry. Why they were passed; `None`: they were told,
+    /// which the ledger knows until midnight.
+    done: Mutex<HashMap<(u64, String), Option<&'static str>>>,
 }
 
 impl<C> fmt::Debug for NoticeSink<C> {
@@ -54,7 +55,7 @@ impl<C: Contacts> NoticeSink<C> {
             operators: settings.operators.clone(),
             ledger: Mutex::new(ledger),
             patience: Mutex::default(),
-            passed: Mutex::default(),
+            done: Mutex::default(),
         }
     }
 
@@ -87,7 +88,7 @@ impl<C: Contacts> NoticeSink<C> {
             // Those who have a webhook were told all the same.
             Some(error) => Err(error),
             None => {
-                locked(&self.passed, HashMap::clear);
+                locked(&self.done, HashMap::clear);
                 Ok(Taken { set_aside })
             }
         }
@@ -101,8 +102,8 @@ impl<C: Contacts> NoticeSink<C> {
             if locked(&self.ledger, |ledger| ledger.was_told(day, about)) {
                 continue;
             }
-            if let Some(reason) = locked(&self.passed, |passed| passed.get(&(sequence, name.clone())).copied()) {
-                all.missed = Some(reason);
+            if let Some(passed) = locked(&self.done, |done| done.get(&(sequence, name.clone())).copied()) {
+                all.missed = passed.or(all.missed);
                 continue;
             }
             if locked(&self.ledger, |ledger| ledger.is_full(day, about)) {
@@ -126,6 +127,7 @@ impl<C: Contacts> NoticeSink<C> {
             let (name, contact, told) = told.expect("telling does not panic");
             match told {
                 Ok(()) => {
+                    locked(&self.done, |done| done.insert((sequence, name.clone()), None));
                     let told = locked(&self.ledger, |ledger| ledger.tell(day, telling_of(notice, &name)));
                     told.map_err(|source| SinkError::File { verb: "write", path: PathBuf::from("told"), source })?;
                 }
@@ -134,7 +136,7 @@ impl<C: Contacts> NoticeSink<C> {
                     let why = error.told();
                     tracing::warn!(kind = %notice.kind, about = %notice.about, error = %why, "a contact was not told");
                     all.missed = Some("a contact was not told");
-                    locked(&self.passed, |passed| passed.insert((sequence, name), "a contact was not told"));
+                    locked(&self.done, |done| done.insert((sequence, name), Some("a contact was not told")));
                     locked(&self.patience, |patience| patience.waited(now, &notice.tenant, begun.elapsed()));
                 }
             }

@@ -28,6 +28,8 @@ struct Mails {
     taken: Arc<Mutex<Vec<(String, String)>>>,
     /// It hangs up at once.
     is_away: Arc<AtomicBool>,
+    /// It does so once it has taken a message.
+    leaves: Arc<AtomicBool>,
     /// It never answers who says good-bye.
     clings: Arc<AtomicBool>,
     connections: Arc<AtomicUsize>,
@@ -71,6 +73,7 @@ impl Mails {
                         stream.read_line(&mut text).await.unwrap();
                     }
                     self.taken.lock().unwrap().push((to.clone(), text));
+                    self.is_away.fetch_or(self.leaves.load(Ordering::Relaxed), Ordering::Relaxed);
                     "250 taken\r\n"
                 }
                 "QUIT" if self.clings.load(Ordering::Relaxed) => std::future::pending().await,
@@ -233,6 +236,24 @@ async fn a_mail_server_that_is_away_is_asked_as_by_one_notice_and_what_was_for_i
         tokio::time::sleep(error.retry_after().unwrap()).await;
     }
     assert_eq!(mails.taken().len(), 6);
+}
+
+#[tokio::test]
+async fn who_was_told_before_midnight_is_not_told_again_since_the_mail_server_was_away_over_it() {
+    let (folder, (mails, address)) = (tempfile::tempdir().unwrap(), Mails::start().await);
+    mails.leaves.store(true, Ordering::Relaxed);
+    let sink = sink(&address, &["keys@example.com", "team@example.com"], folder.path());
+    let due = [record(7, "key.rotation_due", KEY)];
+    assert!(matches!(sink.send(&due, 2 * DAY - 1).await, Err(SinkError::Mail { .. })));
+    assert_eq!(mails.taken.lock().unwrap().len(), 1);
+    mails.leaves.store(false, Ordering::Relaxed);
+    mails.is_away.store(false, Ordering::Relaxed);
+    while let Err(error) = sink.send(&due, 2 * DAY).await {
+        tokio::time::sleep(error.retry_after().unwrap()).await;
+    }
+    let mut told: Vec<_> = mails.taken().into_iter().map(|(to, _)| to).collect();
+    told.sort();
+    assert_eq!(told, ["<keys@example.com>", "<team@example.com>"]);
 }
 
 #[tokio::test]
