@@ -5,10 +5,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 /// Replaces a file as a whole. Durable on return.
-pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     let new = path.with_added_extension("new");
     let mut file = File::create(&new)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(content.as_ref())?;
     file.sync_all()?;
     fs::rename(&new, path)?;
     File::open(folder_of(path))?.sync_all()

@@ -44,6 +44,6 @@ impl LastFile {
 
     /// Durable on return.
     pub(super) fn write(&self, note: &Note) -> io::Result<()> {
-        write_whole(&self.path, &note.to_string())
+        write_whole(&self.path, note.to_string())
     }
 }

@@ -9,13 +9,14 @@ use super::options::Options;
 use super::shelf::{Run, Shelf};
 use crate::run::{Keys, KeysAway, Reader, RunError};
 use crate::usage::countries::Countries;
+use crate::whole_file::write_whole;
 use latchkey_domain::planted::{self, Plant};
 use latchkey_domain::{ClusterId, NodeId};
 use latchkey_telemetry::names;
 use metrics::{counter, gauge};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -360,15 +361,8 @@ impl Observed {
 
     /// Replaces the manifest. Durable on return.
     pub(super) fn write_manifest(&self, manifest: &Manifest) -> Result<(), ObservedError> {
-        let (path, new) = (self.inner.folder.join(MANIFEST), self.inner.folder.join("manifest.new"));
         let bytes = manifest.encode(self.inner.cluster);
-        act("write", &new, |new| {
-            let mut file = File::create(new)?;
-            file.write_all(&bytes)?;
-            file.sync_all()
-        })?;
-        act("replace", &path, |path| fs::rename(&new, path))?;
-        act("sync", &self.inner.folder, |folder| File::open(folder)?.sync_all())
+        act("write", &self.inner.folder.join(MANIFEST), |path| write_whole(path, bytes))
     }
 }
 

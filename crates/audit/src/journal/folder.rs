@@ -4,7 +4,7 @@ use super::error::OpenError;
 use super::header::Header;
 use rustix::fs::FlockOperation;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Digits of the largest sequence.
@@ -87,17 +87,6 @@ impl Folder {
             }
         }
         Ok(())
-    }
-
-    /// Makes a file that is there whole or not at all.
-    pub(super) fn make(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut new = path.as_os_str().to_owned();
-        new.push(NEW);
-        let mut file = File::create(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        File::open(&self.path)?.sync_all()
     }
 }
 

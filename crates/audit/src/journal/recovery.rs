@@ -11,6 +11,7 @@ use super::reader::Reader;
 use super::segment::Segment;
 use super::witness::Witness;
 use super::writer::Writer;
+use crate::whole_file::write_whole;
 use latchkey_domain::ClusterId;
 use latchkey_transparency::Frontier;
 use std::fs::{self, OpenOptions};
@@ -23,7 +24,7 @@ pub(super) fn create(folder: &Folder, cluster: ClusterId, published: &Frontier) 
         act("remove", &folder.segment(half_made), |path| fs::remove_file(path))?;
     }
     let header = Header::new(cluster, published.clone()).encode();
-    act("create", &folder.segment(published.size()), |path| folder.make(path, &header))?;
+    act("create", &folder.segment(published.size()), |path| write_whole(path, &header))?;
     Witness::create(folder, cluster)?;
     // The name of the folder itself must survive as well; a path like `/` has no parent to ask.
     let whole = act("find", folder.path(), Path::canonicalize)?;
@@ -73,7 +74,7 @@ pub(super) fn open(folder: Folder, options: JournalOptions, published: &Frontier
     if last.first() == next && !last.takes_more() {
         // Nothing is in it yet: it begins again, in the encoding of today.
         let header = Header::new(witness.cluster(), frontier.clone()).encode();
-        act("create", last.path(), |path| folder.make(path, &header))?;
+        act("create", last.path(), |path| write_whole(path, &header))?;
         last = Arc::new(Segment::new(last.path().to_owned(), Encoding::NEWEST, next, header_bytes(header.len())));
         segments.pop();
         segments.push(last.clone());

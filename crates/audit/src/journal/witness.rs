@@ -3,6 +3,7 @@
 
 use super::error::OpenError;
 use super::folder::{Folder, act};
+use crate::whole_file::write_whole;
 use latchkey_domain::ClusterId;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -28,7 +29,7 @@ impl Witness {
         let mut bytes = vec![0; SLOT_STRIDE + SLOT_BYTES];
         bytes[..SLOT_BYTES].copy_from_slice(&encode(cluster, 0));
         bytes[SLOT_STRIDE..].copy_from_slice(&encode(cluster, 0));
-        act("create", &folder.witness(), |path| folder.make(path, &bytes))
+        act("create", &folder.witness(), |path| write_whole(path, &bytes))
     }
 
     pub(super) fn open(folder: &Folder) -> Result<Self, OpenError> {

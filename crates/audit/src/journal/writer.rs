@@ -8,6 +8,7 @@ use super::options::JournalOptions;
 use super::reader::Reader;
 use super::segment::Segment;
 use super::witness::Witness;
+use crate::whole_file::write_whole;
 use latchkey_domain::ClusterId;
 use latchkey_transparency::Frontier;
 use std::fs::{File, OpenOptions};
@@ -152,7 +153,7 @@ impl Writer {
         let first = self.frontier.size();
         let header = Header::new(self.reader.cluster(), self.frontier.clone()).encode();
         let path = self.folder.segment(first);
-        let made = self.folder.make(&path, &header).and_then(|()| OpenOptions::new().write(true).open(&path));
+        let made = write_whole(&path, &header).and_then(|()| OpenOptions::new().write(true).open(&path));
         self.file = match made {
             Ok(file) => file,
             // It lies there, or may after a power loss: entries that went on in the segment before would be there twice.
