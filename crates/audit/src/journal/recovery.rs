@@ -32,10 +32,12 @@ pub(super) fn create(folder: &Folder, cluster: ClusterId, published: &Frontier) 
 }
 
 pub(super) fn open(folder: Folder, options: JournalOptions, published: &Frontier) -> Result<Journal, OpenError> {
-    folder.remove_half_made()?;
-    let witness = Witness::open(&folder)?;
-    let firsts = release(&folder, published.size())?;
     let is_copy = options.is_copy;
+    if !is_copy {
+        folder.remove_half_made()?;
+    }
+    let witness = Witness::open(&folder)?;
+    let firsts = release(&folder, published.size(), is_copy)?;
     let mut walk = Walk { cluster: witness.cluster(), promised: witness.next(), is_copy, published, frontier: None };
     let (mut segments, mut cut_bytes) = (Vec::new(), 0);
     for (at, first) in firsts.iter().enumerate() {
@@ -86,12 +88,15 @@ pub(super) fn open(folder: Folder, options: JournalOptions, published: &Frontier
     Ok(Journal { writer, reader, cut_bytes })
 }
 
-/// Removes the segments all of which was published, as the process before would have, and tells which are left.
-fn release(folder: &Folder, published: u64) -> Result<Vec<u64>, OpenError> {
+/// Removes the segments all of which was published, as the process before would have, and tells which are left. From a copy nothing
+/// is removed.
+fn release(folder: &Folder, published: u64, is_copy: bool) -> Result<Vec<u64>, OpenError> {
     let mut firsts = folder.segments()?;
     while firsts.get(1).is_some_and(|next| *next <= published) {
         let gone = firsts.remove(0);
-        act("remove", &folder.segment(gone), |path| fs::remove_file(path))?;
+        if !is_copy {
+            act("remove", &folder.segment(gone), |path| fs::remove_file(path))?;
+        }
     }
     Ok(firsts)
 }

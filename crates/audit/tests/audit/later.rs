@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Events of the script; enough for several segments.
@@ -182,4 +183,21 @@ async fn a_folder_that_was_copied_while_its_service_ran_is_told_as_far_as_it_goe
     // Whoever goes on with such a folder as its service is told that it lacks something.
     fs::write(copy.path().join(last), bytes).unwrap();
     assert!(Journal::open(copy.path(), options()).is_err());
+}
+
+#[tokio::test]
+async fn what_a_copy_lacks_of_the_journal_is_read_from_the_archive_and_its_files_stay() {
+    let (folder, copy) = (stored().await, tempfile::tempdir().unwrap());
+    let before = knows(&tree(folder.path(), 100));
+    copied(folder.path(), copy.path(), |_| true);
+    // All of it is published, and more.
+    let script = Script::with(EVENTS + 400);
+    let following = Following::archived(&script, folder.path(), options(), Duration::from_millis(1)).await;
+    following.published(EVENTS + 400).await;
+    following.stop().await;
+    let (whole, place) = (files(copy.path()), Place::of("", folder.path()));
+    let told = latchkey_audit::later(copy.path(), &place, CLUSTER, &before, key_but_of_tenant_4, is_revocation);
+    let told = told.await.unwrap();
+    assert_eq!((told.tree.size(), told.counts.values().sum::<u64>()), (EVENTS + 400, 450));
+    assert!(files(copy.path()) == whole, "whoever reads changes nothing");
 }
