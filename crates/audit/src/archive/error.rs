@@ -9,7 +9,9 @@ use tonic::Status;
 #[non_exhaustive]
 pub enum ArchiveError {
     /// The store is away, full, or does not let us in. It may pass.
-    #[error("the archive does not let {action} {path}")]
+    #[error(
+        "cannot {action} {path} in the archive: see that its store is there, has room and lets audit in; nothing is lost meanwhile"
+    )]
     Away {
         /// A verb.
         action: &'static str,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("{path} is in use by another process")]
+    #[error("{path} is in use by another process; stop that one, or choose another folder")]
     Locked {
         /// The folder.
         path: PathBuf,
