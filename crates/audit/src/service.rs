@@ -420,7 +420,6 @@ impl<R: Registry + Observing + Vouching> Keeper<R> {
         let indexing = tokio::spawn(entries.clone().keep_index(index_folder, IndexOptions::default()));
         let (halting, halted_by) = watch::channel(None);
         let mut telling = None;
-        // Ends with this set: what is on its way then is sent again.
         let source = Arc::new(entries.clone());
         let raw = exporting::Raw::new(self.observations.clone(), log.journal().cluster());
         let mut sending = exporting::begin(&self.sinks, &self.data_folder, &source, &raw, &self.exports, &self.stopped);
@@ -434,6 +433,8 @@ impl<R: Registry + Observing + Vouching> Keeper<R> {
             let (registry, how) = (self.registry.clone(), (notices, senders));
             exporting::begin_notices(&mut sending, how, folder, &source, registry, &self.exports, &self.stopped);
         }
+        // What is on its way when it ends is sent again.
+        let sending = tokio::spawn(sending.run());
         let measuring = tokio::spawn(measure(entries, follower.healthy()));
         let weighing = tokio::spawn(folder::watch("audit", self.data_folder.clone()));
         let kept = tokio::select! {
@@ -453,7 +454,7 @@ impl<R: Registry + Observing + Vouching> Keeper<R> {
         if !publishing.is_finished() {
             let _ = timeout(LAST_ROUND_MAX, &mut publishing).await;
         }
-        for task in [trimming, indexing, measuring, weighing, bounding, retiring] {
+        for task in [trimming, indexing, sending, measuring, weighing, bounding, retiring] {
             // They hold nothing that has to be put away.
             task.abort();
             let _ = task.await;

@@ -12,6 +12,8 @@ use std::fs;
 use std::path::Path;
 use support::server::Server;
 use support::{access, record, settings, usage};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 
 const NOW: u64 = 1_795_420_800;
 
@@ -106,12 +108,13 @@ async fn what_a_webhook_took_before_an_error_is_told_with_it() {
     }
     let refused = sink.send(&records(0..4), NOW).await.unwrap_err();
     assert_eq!((refused.taken(), server.asked().len()), (2, 3), "{refused}");
-    // What it will never take is not among what it took: nobody would write that down.
-    for status in [200, 400, 200, 503] {
+    // What it will never take is not among what it took: nobody would write that down. Nor is anything called behind it.
+    for status in [200, 400] {
         server.answers(status, "");
     }
     let refused = sink.send(&records(0..4), NOW).await.unwrap_err();
-    assert!(matches!(refused, SinkError::TooLarge { taken: 1, .. }), "a smaller batch has it: {refused}");
+    assert!(matches!(refused, SinkError::Wrong { taken: 1, .. }), "a smaller batch has it: {refused}");
+    assert_eq!(server.asked().len(), 2);
     server.answers(422, "");
     let taken = sink.send(&records(4..5), NOW).await.unwrap();
     assert_eq!(taken.set_aside, [SetAside { sequence: 4, reason: "status 422".to_owned() }]);
@@ -213,6 +216,23 @@ async fn a_file_is_whole_when_it_has_its_last_name_and_what_a_crash_left_of_a_li
 }
 
 #[tokio::test]
+async fn the_file_that_was_written_last_stays_where_sequences_begin_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(format!("audit-{name}.jsonl"));
+    let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(NOW / 2);
+    for (name, after) in [("00000000000000004711", 0), ("00000000000000005000", 1)] {
+        let file = fs::File::create(path(name)).unwrap();
+        file.set_modified(old + std::time::Duration::from_secs(after)).unwrap();
+    }
+    let text = format!("kind = 'file'\nfolder = '{}'\nrotate_s = 60\nfiles_max = 2", folder.path().display());
+    let sink = open(&settings(&text));
+    sink.send(&records(0..1), NOW).await.unwrap();
+    sink.send(&records(1..2), NOW + 60).await.unwrap();
+    assert!(path("00000000000000000000").exists(), "it was written last");
+    assert!(path("00000000000000005000").exists() && !path("00000000000000004711").exists(), "it was written first");
+}
+
+#[tokio::test]
 async fn the_query_of_a_url_is_sent_and_never_told() {
     let server = Server::start().await;
     for (kind, first) in [
@@ -240,6 +260,31 @@ async fn the_query_of_a_url_is_sent_and_never_told() {
             assert!(!told.contains("token=x"), "{told}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_syslog_daemon_that_never_ends_the_connection_is_not_believed_to_have_read() {
+    let daemon = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = daemon.local_addr().unwrap();
+    let text = |limit| format!("kind = 'syslog'\nserver = '{address}'\ntls = false\ntime_limit_s = {limit}");
+    // It accepts, and that is all.
+    let stuck = tokio::spawn(async move {
+        let accepted = daemon.accept().await.unwrap();
+        (daemon, accepted)
+    });
+    let told = open(&settings(&text(1))).send(&records(0..1), NOW).await.unwrap_err();
+    assert!(matches!(told, SinkError::Stream { .. }), "{told}");
+    assert!(told.told().contains("did not end the connection"), "{}", told.told());
+    let (daemon, _) = stuck.await.unwrap();
+    // One that reads all and ends it is.
+    let reading = tokio::spawn(async move {
+        let (mut stream, _) = daemon.accept().await.unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        String::from_utf8(bytes).unwrap()
+    });
+    assert_eq!(open(&settings(&text(30))).send(&records(0..2), NOW).await.unwrap(), Taken::default());
+    assert!(reading.await.unwrap().matches("key.created").count() >= 2);
 }
 
 #[tokio::test]

@@ -181,6 +181,8 @@ pub const EXPORT_LAG_ENTRIES: &str = "latchkey_export_lag_entries";
 pub const EXPORT_LAG_SECONDS: &str = "latchkey_export_lag_seconds";
 /// What was gone before a sink could take it.
 pub const EXPORT_MISSED_ENTRIES: &str = "latchkey_export_missed_entries";
+/// What a sink will never take.
+pub const EXPORT_SET_ASIDE_ENTRIES: &str = "latchkey_export_set_aside_entries";
 /// 1 while a sink takes nothing.
 pub const EXPORT_FAILING: &str = "latchkey_export_failing";
 /// Entries that a sink took, or will never take.
@@ -436,6 +438,7 @@ pub const ALL: &[Metric] = {
         gauge(EXPORT_LAG_ENTRIES, "latchkey.export.lag.entries", "{entry}", Happened).by(&["sink"]).says("Entries of the audit log that a sink has yet to take or to pass over"),
         gauge(EXPORT_LAG_SECONDS, "latchkey.export.lag", "s", Happened).by(&["sink"]).says("Age of the oldest entry that a sink has yet to take; 0 where it has all"),
         gauge(EXPORT_MISSED_ENTRIES, "latchkey.export.missed.entries", "{entry}", Happened).by(&["sink"]).says("What was gone before a sink could take it, since the sink began: entries, or batches of usage and of the access log"),
+        gauge(EXPORT_SET_ASIDE_ENTRIES, "latchkey.export.set_aside.entries", "{entry}", Happened).by(&["sink"]).says("What a sink refused while it took others, since the sink began: audit's data folder names it, and the sink will never have it"),
         gauge(EXPORT_FAILING, "latchkey.export.failing", "", Happened).by(&["sink"]).says("1 while a sink takes nothing, else 0"),
         counter(EXPORT_ENTRIES_TOTAL, "latchkey.export.entries", "{entry}", Happened).by(&["sink", "result"]).says("Entries that a sink took, that were set aside since it will never take them, or that were gone before it could take them (`missed`)"),
         counter(COSIGNATURES_TOTAL, "latchkey.cosignatures", "{checkpoint}", Replica).by(&["result"]).says("Checkpoints of the audit log that this replica was asked to vouch for: signed, or refused since they are none of its tree"),

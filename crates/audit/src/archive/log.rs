@@ -1,6 +1,7 @@
 //! The journal and the archive as one: all entries by their sequences, wherever they are.
 
 use super::{Archive, ArchiveError};
+use crate::LogName;
 use crate::journal::{Block, Frame, ReadError, Reader};
 use std::io;
 use tokio::sync::watch;
@@ -41,6 +42,21 @@ impl Log {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.journal.watch()
+    }
+
+    /// Which log it is; `None`: it has no entry yet.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub async fn name(&self) -> Result<Option<LogName>, ArchiveError> {
+        if let Some(block) = self.journaled(0).await? {
+            return Ok(block.frames.first().map(|frame| LogName::of(&frame.leaf)));
+        }
+        match &self.archive {
+            // The hashes of entries are kept for ever.
+            Some(archive) if archive.size() > 0 => Ok(Some(LogName::of(&archive.node(0, 0).await?))),
+            _ => Ok(None),
+        }
     }
 
     /// The oldest entry that is kept sealed.

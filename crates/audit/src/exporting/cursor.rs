@@ -1,11 +1,13 @@
-//! How far a sink is, and how much was gone before it could take it: a line in a file, which a kill leaves as it was or as it is to
-//! be.
+//! How far a sink is in which log, and how much was gone before it could take it: a line in a file, which a kill leaves as it was or as
+//! it is to be.
 //!
 //! ```text
-//! 4711             the next sequence
-//! 4711 256         and what it missed, where it missed any
+//! 4711                                         the next sequence
+//! 4711 256                                     and what it missed, where it missed any
+//! 4711 0 0a0b0c0d0a0b0c0d0a0b0c0d0a0b0c0d      and the name of the log, where it has one
 //! ```
 
+use crate::LogName;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ pub struct Cursor {
     folder: PathBuf,
     next: Option<u64>,
     missed: u64,
+    log: Option<LogName>,
 }
 
 /// Why a cursor cannot be kept.
@@ -52,17 +55,19 @@ impl Cursor {
         let path = folder.join(NAME);
         match fs::read_to_string(&path) {
             Ok(text) => {
-                let (next, missed) = read(text.trim()).ok_or(CursorError::Content { path })?;
-                Ok(Self { folder, next: Some(next), missed })
+                let (next, missed, log) = read(text.trim()).ok_or(CursorError::Content { path })?;
+                Ok(Self { folder, next: Some(next), missed, log })
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { folder, next: None, missed: 0 }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Self { folder, next: None, missed: 0, log: None })
+            }
             Err(source) => Err(CursorError::Io { verb: "read", path, source }),
         }
     }
 
     /// None at all, in the place of one that is being moved.
     pub(super) const fn nowhere() -> Self {
-        Self { folder: PathBuf::new(), next: None, missed: 0 }
+        Self { folder: PathBuf::new(), next: None, missed: 0, log: None }
     }
 
     /// The next sequence; `None`: the sink is new.
@@ -77,14 +82,29 @@ impl Cursor {
         self.missed
     }
 
+    /// The log that it is of; `None`: that was not known when it was moved last.
+    #[must_use]
+    pub const fn log(&self) -> Option<LogName> {
+        self.log
+    }
+
+    /// From its next move on it is of this log.
+    pub const fn be_of(&mut self, log: LogName) {
+        self.log = Some(log);
+    }
+
     /// Moves it, durably, over so many sequences that are gone.
     ///
     /// # Errors
     /// [`CursorError`]: it may be where it was or where it was to be.
     pub fn move_to(&mut self, next: u64, gone: u64) -> Result<(), CursorError> {
         let missed = self.missed.saturating_add(gone);
-        // One number where nothing was missed, as builds wrote it that did not count.
-        let line = if missed == 0 { format!("{next}\n") } else { format!("{next} {missed}\n") };
+        // What there is nothing to say of is left out, as builds did that did not know of it.
+        let line = match (missed, self.log) {
+            (_, Some(log)) => format!("{next} {missed} {log}\n"),
+            (0, None) => format!("{next}\n"),
+            (_, None) => format!("{next} {missed}\n"),
+        };
         let path = self.folder.join(NAME);
         let new = self.folder.join(format!("{NAME}.new"));
         let told = |verb, path: &Path| {
@@ -103,11 +123,15 @@ impl Cursor {
     }
 }
 
-/// The next sequence, and what was missed.
-fn read(text: &str) -> Option<(u64, u64)> {
-    match text.split_once(' ') {
-        Some((next, missed)) => Some((next.parse().ok()?, missed.parse().ok()?)),
-        None => Some((text.parse().ok()?, 0)),
+/// The next sequence, what was missed, and the log.
+fn read(text: &str) -> Option<(u64, u64, Option<LogName>)> {
+    let mut words = text.split(' ');
+    let next = words.next()?.parse().ok()?;
+    let missed = words.next().map_or(Some(0), |missed| missed.parse().ok())?;
+    let log = words.next().map(LogName::parse);
+    match (log, words.next()) {
+        (Some(None), _) | (_, Some(_)) => None,
+        (log, None) => Some((next, missed, log.flatten())),
     }
 }
 
@@ -142,6 +166,13 @@ mod tests {
         open().move_to(300, 256).unwrap();
         open().move_to(301, 0).unwrap();
         open().move_to(400, 2).unwrap();
-        assert_eq!((open().next(), open().missed()), (Some(400), 258));
+        assert_eq!((open().next(), open().missed(), open().log()), (Some(400), 258, None));
+        let log = LogName::of(&latchkey_transparency::Hash::new([7; 32]));
+        let mut named = open();
+        named.be_of(log);
+        named.move_to(401, 0).unwrap();
+        assert_eq!((open().next(), open().missed(), open().log()), (Some(401), 258, Some(log)));
+        open().move_to(402, 0).unwrap();
+        assert_eq!((open().next(), open().log()), (Some(402), Some(log)));
     }
 }

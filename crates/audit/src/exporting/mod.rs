@@ -8,8 +8,11 @@
 //! room for, and what one missed is counted. Of a batch that is sent in parts the cursor moves with the last of them.
 //!
 //! The cursor is the next sequence that the sink has not taken. It is moved only after the sink took all below it, so entries come at
-//! least once, in the order of their sequences, also over a crash. What a sink will never take is written down by its number and
-//! passed: the entry itself stays in the audit log, and one entry never holds up all others.
+//! least once, in the order of their sequences, also over a crash. It is a cursor into one log: where another one has begun, or an older
+//! copy was put back, the sink begins with the first that it cannot have.
+//!
+//! What a sink will never take is written down by its number and passed: the entry itself stays in the audit log, and one entry never
+//! holds up all others. But a place that refuses whatever it is sent is broken: nothing is set aside before it takes another.
 
 mod cursor;
 mod filter;
@@ -17,19 +20,22 @@ mod observed;
 mod pause;
 mod rpc;
 mod runner;
+mod sending;
 mod set_aside;
 mod source;
 mod status;
 
 pub(crate) use pause::Pauses;
 pub(crate) use rpc::read_exports;
+pub(crate) use runner::NOTICES;
 pub(crate) use source::origin;
 
 pub use cursor::{Cursor, CursorError};
 pub use filter::Filter;
 pub use observed::Raw;
 pub use runner::Exporter;
-pub use source::{Batch, Source};
+pub use sending::Sending;
+pub use source::{Batch, Source, Whose};
 pub use status::{Exports, SinkStatus};
 
 use crate::notices::{ContactsOverRegistry, Ledger, NoticeSink, Senders};
@@ -41,7 +47,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// The folder of cursors within the data folder.
@@ -60,7 +65,7 @@ fn cursor_folder(settings: &SinkSettings, data_folder: &Path) -> PathBuf {
     if settings.stream == SinkStream::Entries { folder } else { folder.join(settings.stream.as_str()) }
 }
 
-/// Begins to send to all sinks. The tasks end when `stopped` says so, or with the set.
+/// Begins to send to all sinks. The tasks end when `stopped` says so, or with the answer, which somebody has to run.
 pub fn begin<S: Source<Item = Record>>(
     sinks: &[SinkSettings],
     data_folder: &Path,
@@ -68,27 +73,28 @@ pub fn begin<S: Source<Item = Record>>(
     raw: &Raw,
     exports: &Exports,
     stopped: &watch::Receiver<bool>,
-) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
+) -> Sending {
+    let mut tasks = Sending::new(exports);
     for settings in sinks {
         let folder = cursor_folder(settings, data_folder);
         let (settings, exports, stopped) = (settings.clone(), exports.clone(), stopped.clone());
+        let name = settings.name.to_string();
         match settings.stream {
             SinkStream::Entries => {
                 let opened: Box<dyn Sink> = sink::open(&settings);
-                tasks.spawn(Exporter::new(&settings, opened, folder, source.clone(), &exports).run(stopped))
+                tasks.spawn(name, Exporter::new(&settings, opened, folder, source.clone(), &exports).run(stopped));
             }
-            SinkStream::Usage => tasks.spawn(raw.clone().send::<Usage>(settings, folder, exports, stopped)),
-            SinkStream::Access => tasks.spawn(raw.clone().send::<Access>(settings, folder, exports, stopped)),
-        };
+            SinkStream::Usage => tasks.spawn(name, raw.clone().send::<Usage>(settings, folder, exports, stopped)),
+            SinkStream::Access => tasks.spawn(name, raw.clone().send::<Access>(settings, folder, exports, stopped)),
+        }
     }
-    tasks.spawn(measure(source.watch(), raw.clone(), exports.clone()));
+    tasks.spawn_beside(measure(source.watch(), raw.clone(), exports.clone()));
     tasks
 }
 
-/// Begins to tell people what concerns their keys. The task ends when `stopped` says so, or with the set.
+/// Begins to tell people what concerns their keys. The task ends when `stopped` says so, or with the others.
 pub fn begin_notices<S: Source<Item = Record>, R: Registry>(
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Sending,
     (settings, senders): (&NoticeSettings, Senders),
     folder: PathBuf,
     source: &Arc<S>,
@@ -99,7 +105,7 @@ pub fn begin_notices<S: Source<Item = Record>, R: Registry>(
     let ledger = Ledger::open(&folder);
     let sink = NoticeSink::new(settings, senders, ContactsOverRegistry::new(registry), ledger);
     let exporter = Exporter::notices(Box::new(sink), folder, source.clone(), exports);
-    tasks.spawn(exporter.run(stopped.clone()));
+    tasks.spawn(NOTICES.to_owned(), exporter.run(stopped.clone()));
 }
 
 /// Tells each second how far sinks are: one that is dead tells nothing by itself.

@@ -5,7 +5,7 @@ use latchkey_domain::UnixMillis;
 use latchkey_export::SetAside;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -28,6 +28,20 @@ pub(super) fn write_down(folder: &Path, all: &[SetAside], now: UnixMillis) -> io
     File::open(folder)?.sync_all()
 }
 
+/// How many were written down so far.
+pub(super) fn written_down(folder: &Path) -> io::Result<u64> {
+    let mut file = match File::open(folder.join(NAME)) {
+        Ok(file) => io::BufReader::new(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut lines = 0;
+    while file.skip_until(b'\n')? > 0 {
+        lines += 1;
+    }
+    Ok(lines)
+}
+
 /// Letters that stand in JSON as they are.
 const fn is_plain(letter: char) -> bool {
     letter == ' ' || (letter.is_ascii_graphic() && !matches!(letter, '"' | '\\'))
@@ -44,6 +58,8 @@ mod tests {
             let reason = "a \"word\"\n\\ (status 400)".to_owned();
             write_down(folder.path(), &[SetAside { sequence, reason }], UnixMillis::new(5)).unwrap();
         }
+        assert_eq!(written_down(folder.path()).unwrap(), 2);
+        assert_eq!(written_down(&folder.path().join("none")).unwrap(), 0);
         let text = std::fs::read_to_string(folder.path().join(NAME)).unwrap();
         let line =
             |sequence| format!("{{\"sequence\":{sequence},\"reason\":\"a _word___ (status 400)\",\"unixMs\":5}}\n");

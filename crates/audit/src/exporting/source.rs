@@ -1,5 +1,6 @@
 //! Where entries come from: the log, opened.
 
+use crate::LogName;
 use crate::cluster::Cluster;
 use crate::entries::Entries;
 use crate::exporting::Filter;
@@ -28,6 +29,17 @@ pub struct Batch<T = Record> {
     pub missed: u64,
 }
 
+/// Which log a source reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// It does not tell, and sees by itself that a cursor is of another.
+    Any,
+    /// It has no entry yet.
+    Empty,
+    /// This one.
+    Log(LogName),
+}
+
 /// A log that is exported.
 pub trait Source: Send + Sync + 'static {
     /// What comes from there.
@@ -38,6 +50,14 @@ pub trait Source: Send + Sync + 'static {
 
     /// The oldest that is kept: where a sink that is new begins.
     fn first(&self) -> u64;
+
+    /// Which log it is: cursors are of one.
+    ///
+    /// # Errors
+    /// Any may pass.
+    fn whose(&self) -> impl Future<Output = Result<Whose, Status>> + Send {
+        std::future::ready(Ok(Whose::Any))
+    }
 
     /// Notes that all below a sequence was taken: it need not be kept for the sink.
     fn hold(&self, _from: u64) {}
@@ -73,6 +93,10 @@ impl<C: Cluster> Source for Entries<C> {
 
     fn first(&self) -> u64 {
         self.log().kept_from()
+    }
+
+    async fn whose(&self) -> Result<Whose, Status> {
+        Ok(self.log().name().await?.map_or(Whose::Empty, Whose::Log))
     }
 
     fn watch(&self) -> watch::Receiver<u64> {

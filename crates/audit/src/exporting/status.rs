@@ -26,7 +26,7 @@ pub struct SinkStatus {
     pub taken_at: Option<UnixMillis>,
     /// When it was last seen to be well: it took something, or has all.
     pub well_at: Option<UnixMillis>,
-    /// Entries that it will never take, since this process began.
+    /// What it will never take, since it began.
     pub set_aside: u64,
     /// What was gone before it could take it, since it began: entries, or batches of what replicas observed.
     pub missed: u64,
@@ -68,6 +68,7 @@ impl Exports {
             gauge!(names::EXPORT_LAG_ENTRIES, "sink" => name.clone()).set(status.lag_entries as f64);
             gauge!(names::EXPORT_LAG_SECONDS, "sink" => name.clone()).set(status.lag_millis(now) as f64 / 1_000.0);
             gauge!(names::EXPORT_MISSED_ENTRIES, "sink" => name.clone()).set(status.missed as f64);
+            gauge!(names::EXPORT_SET_ASIDE_ENTRIES, "sink" => name.clone()).set(status.set_aside as f64);
             gauge!(names::EXPORT_FAILING, "sink" => name.clone()).set(f64::from(u8::from(status.failing.is_some())));
         }
     }

@@ -1,11 +1,14 @@
 //! Entries that are sent elsewhere: at least once, in order, whatever dies.
 
-use latchkey_audit::exporting::{Batch, Exporter, Exports, Filter, SinkStatus, Source};
+use latchkey_audit::LogName;
+use latchkey_audit::exporting::{Batch, Exporter, Exports, Filter, SinkStatus, Source, Whose};
 use latchkey_config::{AuditSettings, SinkSettings, Sources};
 use latchkey_export::sink::BoxFuture;
 use latchkey_export::{Record, SetAside, Sink, SinkError, Taken};
+use latchkey_transparency::Hash;
 use latchkey_wire::pb::v1;
 use std::io::Write as _;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,11 +23,18 @@ struct Numbers {
     stored: watch::Sender<u64>,
     /// The first that is still kept.
     kept_from: AtomicU64,
+    /// The leaf of its first entry, where it has one and tells.
+    leaf: Option<u8>,
 }
 
 impl Numbers {
     fn with(count: u64) -> Arc<Self> {
-        Arc::new(Self { stored: watch::Sender::new(count), kept_from: AtomicU64::new(0) })
+        Arc::new(Self { stored: watch::Sender::new(count), kept_from: AtomicU64::new(0), leaf: None })
+    }
+
+    /// A log of so many entries, which tells which one it is.
+    fn of(leaf: u8, count: u64) -> Arc<Self> {
+        Arc::new(Self { stored: watch::Sender::new(count), kept_from: AtomicU64::new(0), leaf: Some(leaf) })
     }
 }
 
@@ -35,6 +45,14 @@ impl Source for Numbers {
 
     fn first(&self) -> u64 {
         self.kept_from.load(Ordering::Relaxed)
+    }
+
+    async fn whose(&self) -> Result<Whose, Status> {
+        Ok(match self.leaf {
+            None => Whose::Any,
+            Some(_) if *self.stored.borrow() == 0 => Whose::Empty,
+            Some(leaf) => Whose::Log(LogName::of(&Hash::new([leaf; 32]))),
+        })
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
@@ -66,8 +84,10 @@ struct Told {
     fails: Arc<Mutex<Vec<SinkError>>>,
     /// It takes this many at once at most.
     room: Option<usize>,
-    /// It will never take this one.
-    bad: Option<u64>,
+    /// It will never take these.
+    bad: Arc<Mutex<Range<u64>>>,
+    /// It takes a batch as a whole or not at all, and does not say which one is wrong.
+    is_whole: bool,
 }
 
 impl Sink for Told {
@@ -77,13 +97,18 @@ impl Sink for Told {
             if self.room.is_some_and(|room| batch.len() > room) {
                 return Err(SinkError::TooLarge { server: "told".to_owned(), taken: 0 });
             }
+            let bad = self.bad.lock().unwrap().clone();
+            if self.is_whole && batch.len() > 1 && batch.iter().any(|record| bad.contains(&record.sequence())) {
+                return Err(SinkError::Wrong { server: "told".to_owned(), taken: 0 });
+            }
             let failed = self.fails.lock().unwrap().pop();
             let taken = failed.as_ref().map_or(batch.len(), SinkError::taken);
-            self.seen.lock().unwrap().extend(batch[..taken].iter().map(Record::sequence));
+            let good = batch[..taken].iter().map(Record::sequence).filter(|sequence| !bad.contains(sequence));
+            self.seen.lock().unwrap().extend(good);
             if let Some(error) = failed {
                 return Err(error);
             }
-            let bad = batch.iter().filter(|record| Some(record.sequence()) == self.bad);
+            let bad = batch.iter().filter(|record| bad.contains(&record.sequence()));
             let aside = bad.map(|record| SetAside { sequence: record.sequence(), reason: "no".to_owned() });
             Ok(Taken { set_aside: aside.collect() })
         })
@@ -198,16 +223,69 @@ async fn a_sink_goes_on_from_its_cursor_after_a_kill() {
 #[tokio::test(start_paused = true)]
 async fn what_a_sink_will_never_take_is_written_down_and_holds_up_nothing() {
     let (house, numbers) = (House::new(), Numbers::with(12));
-    let sink = Told { bad: Some(5), ..Told::default() };
-    let _task = house.begin(&settings("elk", ""), &sink, &numbers);
+    let sink = Told::default();
+    *sink.bad.lock().unwrap() = 5..6;
+    let task = house.begin(&settings("elk", ""), &sink, &numbers);
     let status = house.until("elk", |status| status.next == 12).await;
     assert_eq!(status.set_aside, 1);
     let told = file(&house.folder.path().join("elk"), "set-aside.jsonl");
     assert!(told.starts_with(r#"{"sequence":5,"reason":"no","#), "{told}");
-    // One entry alone that is too large goes the same way.
-    let narrow = Told { room: Some(0), ..Told::default() };
-    let _task = house.begin(&settings("narrow", ""), &narrow, &numbers);
-    assert_eq!(house.until("narrow", |status| status.next == 12).await.set_aside, 12);
+    task.abort();
+    let _ = task.await;
+    let again = House { folder: house.folder, ..House::new() };
+    let _task = again.begin(&settings("elk", ""), &sink, &numbers);
+    assert_eq!(again.until("elk", |status| status.next == 12).await.set_aside, 1, "also after a restart");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_refuses_all_fails_and_is_sent_all_of_it_once_it_takes_any() {
+    for (name, sink) in [
+        ("items", Told::default()),
+        ("whole", Told { is_whole: true, ..Told::default() }),
+        ("narrow", Told { room: Some(0), ..Told::default() }),
+    ] {
+        let (house, numbers) = (House::new(), Numbers::with(10));
+        let _task = house.begin(&settings(name, ""), &sink, &numbers);
+        if sink.room.is_none() {
+            house.until(name, |status| status.next == 10).await;
+        }
+        *sink.bad.lock().unwrap() = 10..200;
+        numbers.stored.send_replace(110);
+        let status = house.until(name, |status| status.failing.is_some()).await;
+        let calls = sink.calls.load(Ordering::Relaxed);
+        while sink.calls.load(Ordering::Relaxed) < calls + 500 {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        let (_, later) = house.exports.list().remove(0);
+        // One may be set aside on the word of the batch before it.
+        assert!(later.set_aside <= 1 && later.next == status.next && later.next <= 11, "{name}: {later:?}");
+        assert!(later.failing.as_ref().is_some_and(|(_, why)| why.contains("refuses all")), "{name}: {later:?}");
+        assert!(later.waits_since.is_some(), "{name}");
+        if sink.room.is_none() {
+            *sink.bad.lock().unwrap() = 0..0;
+            let well = house.until(name, |status| status.next == 110).await;
+            assert_eq!((well.set_aside, well.failing), (later.set_aside, None));
+            assert_eq!(sink.seen.lock().unwrap().len() as u64, 110 - well.set_aside);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_are_wrong_one_after_the_other_are_set_aside_once_one_behind_them_is_taken() {
+    for is_whole in [false, true] {
+        let (house, numbers) = (House::new(), Numbers::with(3));
+        let sink = Told { is_whole, ..Told::default() };
+        *sink.bad.lock().unwrap() = 0..3;
+        let _task = house.begin(&settings("elk", ""), &sink, &numbers);
+        let status = house.until("elk", |status| status.failing.is_some()).await;
+        assert_eq!((status.next, status.set_aside), (0, 0), "nothing shows that it takes any");
+        numbers.stored.send_replace(12);
+        let status = house.until("elk", |status| status.next == 12).await;
+        assert_eq!((status.set_aside, status.failing), (3, None));
+        assert_eq!(*sink.seen.lock().unwrap(), (3..12).collect::<Vec<_>>());
+        let told = file(&house.folder.path().join("elk"), "set-aside.jsonl");
+        assert_eq!(told.lines().count(), 3, "{told}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,6 +330,59 @@ async fn what_is_gone_before_a_sink_took_it_is_counted_once_and_not_forgotten_by
     // One that begins now begins with what is there: it missed nothing.
     let _task = again.begin(&settings("new", ""), &Told::default(), &numbers);
     assert_eq!(again.until("new", |status| status.next == 40).await.missed, 0);
+}
+
+/// What a sink takes of each of these logs, that lie in the same place one after the other, up to their ends.
+async fn one_after_the_other(more: &str, logs: &[Arc<Numbers>]) -> Vec<Vec<u64>> {
+    let (mut house, mut all) = (House::new(), Vec::new());
+    for log in logs {
+        let sink = Told::default();
+        let task = house.begin(&settings("elk", more), &sink, log);
+        let end = *log.stored.borrow();
+        house.until("elk", |status| status.next == end && status.well_at.is_some()).await;
+        task.abort();
+        let _ = task.await;
+        all.push(std::mem::take(&mut *sink.seen.lock().unwrap()));
+        house = House { folder: house.folder, ..House::new() };
+    }
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_followed_another_log_begins_with_the_first_entry_of_this_one() {
+    let upto = |next| (0..next).collect::<Vec<u64>>();
+    for count in [10, 50, 60] {
+        let taken = one_after_the_other("", &[Numbers::of(1, 50), Numbers::of(2, count)]).await;
+        assert_eq!(taken[1], upto(count));
+    }
+    // Also one that began with what came.
+    let taken = one_after_the_other("from_beginning = false", &[Numbers::of(1, 50), Numbers::of(2, 60)]).await;
+    assert_eq!(taken, [vec![], upto(60)]);
+    // The same one goes on, as does an older copy of it at its end, since all of that is there.
+    let copy = Numbers::of(1, 45);
+    let taken = one_after_the_other("", &[Numbers::of(1, 50), Numbers::of(1, 55), copy, Numbers::of(1, 58)]).await;
+    assert_eq!(taken[1..], [(50..55).collect(), vec![], (45..58).collect::<Vec<_>>()]);
+    // A cursor of a build that knew no names: one that is beyond the log is of another, and one that is not gets a name.
+    let taken = one_after_the_other("", &[Numbers::with(50), Numbers::of(2, 10)]).await;
+    assert_eq!(taken[1], upto(10));
+    let taken = one_after_the_other("", &[Numbers::with(50), Numbers::of(1, 52), Numbers::of(2, 60)]).await;
+    assert_eq!(taken[1..], [vec![50, 51], upto(60)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_with_a_cursor_waits_for_a_log_that_is_empty_and_says_so() {
+    let house = House::new();
+    let (sink, empty) = (Told::default(), Numbers::of(2, 0));
+    let folder = house.folder.path().join("elk");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("cursor"), "500\n").unwrap();
+    let _task = house.begin(&settings("elk", ""), &sink, &empty);
+    let status = house.until("elk", |status| status.failing.is_some()).await;
+    assert!(status.failing.unwrap().1.contains("no entry yet") && status.waits_since.is_some());
+    empty.stored.send_replace(10);
+    assert_eq!(house.until("elk", |status| status.next == 10).await.failing, None);
+    assert_eq!(*sink.seen.lock().unwrap(), (0..10).collect::<Vec<_>>());
+    assert!(file(&folder, "cursor").starts_with("10 0 0202"), "{}", file(&folder, "cursor"));
 }
 
 /// A log of which a sink wants the first entry alone, and that has grown whenever it was read; once it cannot be read.

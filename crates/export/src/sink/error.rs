@@ -47,6 +47,14 @@ pub enum SinkError {
         /// How many records of the batch it has taken before.
         taken: usize,
     },
+    /// A record of the batch is wrong to the server, which does not say which: smaller batches tell.
+    #[error("{server} refuses a record of this batch")]
+    Wrong {
+        /// Who.
+        server: String,
+        /// How many records of the batch it has taken before.
+        taken: usize,
+    },
     /// The server took a part and is busy with the rest.
     #[error("{server} is busy: it did not take {count} records, the first for {reason}")]
     Busy {
@@ -115,7 +123,7 @@ impl SinkError {
     #[must_use]
     pub const fn taken(&self) -> usize {
         match self {
-            Self::Refused { taken, .. } | Self::TooLarge { taken, .. } => *taken,
+            Self::Refused { taken, .. } | Self::TooLarge { taken, .. } | Self::Wrong { taken, .. } => *taken,
             _ => 0,
         }
     }
@@ -138,6 +146,7 @@ impl SinkError {
                 Self::Refused { server, code, to_do, retry_after, taken: taken + before }
             }
             Self::TooLarge { server, taken } => Self::TooLarge { server, taken: taken + before },
+            Self::Wrong { server, taken } => Self::Wrong { server, taken: taken + before },
             // Whoever took some and then could not be reached took some.
             Self::Reach { server, source } if before > 0 => {
                 let to_do = if matches!(source, DialError::Time(_)) {

@@ -93,21 +93,18 @@ impl HttpSink {
         if !self.single {
             return self.call(batch, unix_seconds).await;
         }
-        let (mut taken, mut first_aside) = (Taken::default(), None);
         for (before, record) in batch.iter().enumerate() {
-            match (self.call(std::slice::from_ref(record), unix_seconds).await, first_aside) {
-                (Ok(one), _) => {
-                    first_aside = first_aside.or_else(|| (!one.set_aside.is_empty()).then_some(before));
-                    taken.set_aside.extend(one.set_aside);
-                }
-                // An error does not tell what was set aside: that comes again, in a batch that is small enough to hold nothing else.
-                (Err(_), Some(taken)) => {
-                    return Err(SinkError::TooLarge { server: self.server.address.clone(), taken });
-                }
-                (Err(error), None) => return Err(error.after(before)),
+            let one = self.call(std::slice::from_ref(record), unix_seconds).await;
+            let one = one.map_err(|error| error.after(before))?;
+            if batch.len() > 1 && !one.set_aside.is_empty() {
+                // What was taken before it is told first; it comes again by itself, and no further one is called in vain.
+                return Err(SinkError::Wrong { server: self.server.address.clone(), taken: before });
+            }
+            if !one.set_aside.is_empty() {
+                return Ok(one);
             }
         }
-        Ok(taken)
+        Ok(Taken::default())
     }
 
     async fn call<T: Item>(&self, batch: &[T], unix_seconds: u64) -> Result<Taken, SinkError> {
@@ -152,7 +149,7 @@ impl HttpSink {
             }
             // One of them is wrong: smaller batches tell which.
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-                Err(SinkError::TooLarge { server: self.server.address.clone(), taken: 0 })
+                Err(SinkError::Wrong { server: self.server.address.clone(), taken: 0 })
             }
             status => Err(refused(&self.server.address, status, &answer.headers)),
         }

@@ -34,7 +34,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Sink<T = Record>: Send + Sync + Debug {
     /// Sends records, in the order of their sequences. What the place took before an error is told with the error.
     ///
-    /// Records of the same sequences come again after an error: at least once.
+    /// Records of the same sequences come again after an error: at least once. A batch of which nothing was taken and all set aside
+    /// tells as much of the place as of the records: whoever sends decides.
     fn send<'a>(&'a self, batch: &'a [T], unix_seconds: u64) -> BoxFuture<'a, Result<Taken, SinkError>>;
 }
 

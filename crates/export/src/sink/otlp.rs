@@ -52,7 +52,7 @@ impl Otlp {
                 match (rejected, batch) {
                     (..=0, _) => Ok(Taken::default()),
                     (_, [one]) => Ok(aside(one, "rejected")),
-                    _ => Err(SinkError::TooLarge { server: self.server.address.clone(), taken: 0 }),
+                    _ => Err(SinkError::Wrong { server: self.server.address.clone(), taken: 0 }),
                 }
             }
             Err(status) => self.refused(&status, batch),
@@ -62,9 +62,10 @@ impl Otlp {
     fn refused(&self, status: &Status, batch: &[Record]) -> Result<Taken, SinkError> {
         let server = self.server.address.clone();
         let to_do = match status.code() {
-            Code::InvalidArgument | Code::ResourceExhausted | Code::OutOfRange if batch.len() > 1 => {
+            Code::ResourceExhausted | Code::OutOfRange if batch.len() > 1 => {
                 return Err(SinkError::TooLarge { server, taken: 0 });
             }
+            Code::InvalidArgument if batch.len() > 1 => return Err(SinkError::Wrong { server, taken: 0 }),
             Code::InvalidArgument => {
                 return match batch {
                     [one] => Ok(aside(one, "INVALID_ARGUMENT")),

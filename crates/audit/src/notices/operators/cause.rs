@@ -1,17 +1,22 @@
 //! What operators are told of, and whether it holds: a function of what this service sees of itself.
 
 use crate::checkpoint::Signing;
-use crate::exporting::SinkStatus;
+use crate::exporting::{NOTICES, SinkStatus};
 use crate::notices::Notice;
 use latchkey_domain::{DurationMillis, UnixMillis};
 use std::collections::HashMap;
 use std::fmt::Write as _;
+
+/// For how long a sink has to refuse nothing until that is told.
+const REFUSES_NOTHING: DurationMillis = DurationMillis::from_secs(3_600);
 
 /// What kind of cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// A sink takes nothing, or falls behind.
     SinkBehind,
+    /// A sink refuses some of what it is sent, and has not got them.
+    SinkRefuses,
     /// Entries have waited too long for a checkpoint.
     CheckpointLate,
     /// A replica has another log, though a majority has this one.
@@ -22,13 +27,15 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::SinkBehind, Self::CheckpointLate, Self::CheckpointRefused, Self::AuditHalted];
+    pub const ALL: [Self; 5] =
+        [Self::SinkBehind, Self::SinkRefuses, Self::CheckpointLate, Self::CheckpointRefused, Self::AuditHalted];
 
     /// Its word: the type of its notice, which has `.ended` behind it once it has.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SinkBehind => "sink.behind",
+            Self::SinkRefuses => "sink.set_aside",
             Self::CheckpointLate => "checkpoint.late",
             Self::CheckpointRefused => "checkpoint.refused",
             Self::AuditHalted => "audit.halted",
@@ -41,6 +48,7 @@ impl Kind {
             Self::SinkBehind => {
                 ("falls behind, or takes nothing", "takes what it is sent again, or is no longer set up")
             }
+            Self::SinkRefuses => ("refuses some of what it is sent", "has refused nothing for an hour"),
             Self::CheckpointLate => ("has entries that no checkpoint covers", "is covered by a checkpoint again"),
             Self::CheckpointRefused => {
                 ("is not vouched for by a replica", "is vouched for by all replicas that answer")
@@ -53,6 +61,9 @@ impl Kind {
     const fn to_do(self) -> (&'static str, &'static str) {
         match self {
             Self::SinkBehind => ("Look at it with `latchkey audit exports`.", "LatchkeyExportBehind"),
+            Self::SinkRefuses => {
+                ("Look at what it says of each in exports/ of audit's data folder.", "LatchkeyExportSetAside")
+            }
             Self::CheckpointLate => ("Look why in audit's log: nothing is lost meanwhile.", "LatchkeyAuditUnsigned"),
             Self::CheckpointRefused | Self::AuditHalted => {
                 ("Keep audit's data folder, its archive and the replicas as evidence.", "LatchkeyAuditForked")
@@ -80,7 +91,10 @@ impl Cause {
         let Self { kind, about } = self;
         let (holds, ended) = kind.said();
         let (word, said) = if why.is_some() { ("", holds) } else { (".ended", ended) };
-        let about = if *kind == Kind::SinkBehind { format!("the sink {about}") } else { "the audit log".to_owned() };
+        let about = match kind {
+            Kind::SinkBehind | Kind::SinkRefuses => format!("the sink {about}"),
+            Kind::CheckpointLate | Kind::CheckpointRefused | Kind::AuditHalted => "the audit log".to_owned(),
+        };
         let subject = format!("{about} {said}");
         let mut text = format!("{subject}.\n\n");
         if let Some(why) = why {
@@ -131,13 +145,23 @@ pub struct Looking {
     unsigned_after: DurationMillis,
     /// Of each sink that is behind: the least that it was, and when. One that catches up becomes less and less.
     behind: HashMap<String, (DurationMillis, UnixMillis)>,
+    /// How much each sink has refused, and when that was last seen to grow, or first seen.
+    refused: HashMap<String, Refused>,
+}
+
+/// What a sink has refused.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    count: u64,
+    since: UnixMillis,
+    has_grown: bool,
 }
 
 impl Looking {
     /// With what is too long for a sink, and for a checkpoint.
     #[must_use]
     pub fn new(behind_after: DurationMillis, unsigned_after: DurationMillis) -> Self {
-        Self { behind_after, unsigned_after, behind: HashMap::new() }
+        Self { behind_after, unsigned_after, behind: HashMap::new(), refused: HashMap::new() }
     }
 
     /// Every cause that there may be, and its state.
@@ -145,6 +169,9 @@ impl Looking {
         let Seen { signing, follows, .. } = *seen;
         let mut states: Vec<_> = seen.sinks.iter().map(|(name, status)| self.sink(name, status, seen.now)).collect();
         self.behind.retain(|name, _| seen.sinks.iter().any(|(found, _)| found == name));
+        // What notices set aside is for a contact to mend, and no operator.
+        let others = seen.sinks.iter().filter(|(_, status)| status.kind != NOTICES);
+        states.extend(others.map(|(name, status)| self.refuses(name, status, seen.now)));
         let signs = follows && (!signing.is_on || signing.signed > 0);
         let known = |holds: Option<String>, ended: bool| match holds {
             Some(why) => State::Holds(why),
@@ -178,6 +205,25 @@ impl Looking {
             }
             (false, None) if status.well_at.is_some() => State::Ended,
             (false, _) => State::Unknown,
+        };
+        (cause, state)
+    }
+
+    fn refuses(&mut self, name: &str, status: &SinkStatus, now: UnixMillis) -> (Cause, State) {
+        let cause = Cause { kind: Kind::SinkRefuses, about: name.to_owned() };
+        // Before its cursor is open nothing is known of it.
+        if status.well_at.is_none() {
+            return (cause, State::Unknown);
+        }
+        let first = Refused { count: status.set_aside, since: now, has_grown: false };
+        let refused = self.refused.entry(name.to_owned()).or_insert(first);
+        if status.set_aside > refused.count {
+            *refused = Refused { count: status.set_aside, since: now, has_grown: true };
+        }
+        let state = match (refused.has_grown, now.since(refused.since) >= REFUSES_NOTHING) {
+            (_, true) => State::Ended,
+            (true, false) => State::Holds("it took others, so what it refused was passed over".to_owned()),
+            (false, false) => State::Unknown,
         };
         (cause, state)
     }
@@ -233,6 +279,27 @@ mod tests {
         assert!(matches!([at(119 * 60 + 899), at(119 * 60 + 900)].map(stands), [State::Unknown, State::Holds(_)]));
         let well = SinkStatus { well_at: Some(at(0)), ..SinkStatus::default() };
         assert_eq!(state_of(&mut looking, &well, at(20_000)), State::Ended);
+    }
+
+    #[test]
+    fn a_sink_that_refuses_more_than_before_is_told_until_it_has_not_for_an_hour() {
+        let mut looking = Looking::new(AFTER, AFTER);
+        let mut state = |set_aside, well_at, seconds| {
+            let status = SinkStatus { set_aside, well_at, ..SinkStatus::default() };
+            looking.refuses("elk", &status, at(seconds)).1
+        };
+        let well = Some(at(0));
+        assert_eq!(state(0, None, 0), State::Unknown, "its cursor is not open");
+        assert_eq!(state(7, well, 1), State::Unknown, "it refused these before this process began");
+        let holds = [(8, 2), (8, 3_601), (9, 3_602), (9, 7_201)].map(|(count, seconds)| state(count, well, seconds));
+        assert!(holds.iter().all(|state| matches!(state, State::Holds(_))), "{holds:?}");
+        assert_eq!(state(9, well, 7_202), State::Ended);
+        assert!(matches!(state(10, well, 9_000), State::Holds(_)));
+        // Of notices it is not asked at all.
+        let status = SinkStatus { kind: NOTICES, ..SinkStatus::default() };
+        let (sinks, signing) = ([("notices".to_owned(), status)], Signing::default());
+        let seen = Seen { sinks: &sinks, signing: &signing, follows: true, halted: None, now: at(0) };
+        assert!(looking.look(&seen).iter().all(|(cause, _)| cause.kind != Kind::SinkRefuses));
     }
 
     #[test]
