@@ -3,6 +3,7 @@
 use super::shelf::{Index, IndexOptions};
 use super::tail::Indexed;
 use super::term::words;
+use crate::LogName;
 use crate::cluster::Cluster;
 use crate::entries::Entries;
 use crate::run::{self, Keys};
@@ -28,9 +29,10 @@ const CALL_MAX: Duration = Duration::from_secs(5);
 pub(crate) async fn keep<C: Cluster>(entries: Entries<C>, folder: PathBuf, options: IndexOptions) {
     let keys: Arc<dyn Keys> = Arc::new(VaultKeys::new(entries.vault().clone(), Handle::current()));
     let cluster = entries.reader().cluster();
+    let log = named(&entries).await;
     let index = loop {
-        let (folder, keys, first) = (folder.clone(), keys.clone(), entries.log().kept_from());
-        match spawn_blocking(move || Index::open(&folder, cluster, keys, first, options)).await {
+        let (folder, keys, kept) = (folder.clone(), keys.clone(), entries.log().kept_from()..entries.log().next());
+        match spawn_blocking(move || Index::open(&folder, (cluster, log), keys, kept, options)).await {
             Ok(Ok(index)) => break index,
             Ok(Err(error)) => tracing::warn!(%error, "the index of entries does not open; searches walk them"),
             Err(_) => return,
@@ -39,6 +41,20 @@ pub(crate) async fn keep<C: Cluster>(entries: Entries<C>, folder: PathBuf, optio
     };
     entries.find_by(index.clone());
     tokio::join!(build(&entries, &index), tidy(&entries, &index));
+}
+
+/// Which log it is, once that has an entry: what an index holds is of one.
+async fn named<C: Cluster>(entries: &Entries<C>) -> LogName {
+    let mut grows = entries.log().watch();
+    loop {
+        match entries.log().name().await {
+            Ok(Some(log)) => return log,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the index of entries does not open; searches walk them"),
+        }
+        // An end of the log's life ends this task.
+        let _ = timeout(PAUSE, grows.changed()).await;
+    }
 }
 
 async fn build<C: Cluster>(entries: &Entries<C>, index: &Index) {

@@ -4,9 +4,11 @@ use super::folder;
 use super::join;
 use super::tail::{Indexed, Tail};
 use super::times::{SPAN_ENTRIES, Times};
+use crate::LogName;
 use crate::run::{Keys, Options, Reader, RunError, Writer};
 use latchkey_domain::ClusterId;
 use latchkey_telemetry::OsEntropy;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -46,6 +48,7 @@ pub struct Index {
 struct Shelf {
     folder: PathBuf,
     cluster: ClusterId,
+    log: LogName,
     keys: Arc<dyn Keys>,
     options: IndexOptions,
     held: RwLock<Held>,
@@ -69,21 +72,23 @@ pub(super) struct Shelved {
 }
 
 impl Index {
-    /// Opens the folder, over a log whose first entry that is kept is `first`. What is wrong in it goes, and is made again. Blocks the thread.
+    /// Opens the folder, over a log of a cluster of whose entries these are kept. What is wrong in it, or of another log, goes, and is made
+    /// again. Blocks the thread.
     ///
     /// # Errors
     /// [`RunError`], but for damage.
     pub fn open(
         folder: &Path,
-        cluster: ClusterId,
+        (cluster, log): (ClusterId, LogName),
         keys: Arc<dyn Keys>,
-        first: u64,
+        kept: Range<u64>,
         options: IndexOptions,
     ) -> Result<Self, RunError> {
-        let runs = folder::open(folder, cluster, &keys, first)?;
+        let first = kept.start;
+        let runs = folder::open(folder, (cluster, log), &keys, kept)?;
         let tail = Tail::new(runs.last().map_or(first, |run| run.next));
         let held = RwLock::new(Held { runs, tail });
-        Ok(Self { shelf: Arc::new(Shelf { folder: folder.into(), cluster, keys, options, held }) })
+        Ok(Self { shelf: Arc::new(Shelf { folder: folder.into(), cluster, log, keys, options, held }) })
     }
 
     /// All entries below it are indexed, from [`Self::first`] on.
@@ -256,7 +261,7 @@ impl Index {
     }
 
     fn shelve(&self, writer: Writer, (level, first, next): (u8, u64, u64), times: Times) -> Result<Shelved, RunError> {
-        let reader = writer.finish(&folder::note(first, next, &times))?;
+        let reader = writer.finish(&folder::note(self.shelf.log, first, next, &times))?;
         Ok(Shelved { level, first, next, times, reader })
     }
 }

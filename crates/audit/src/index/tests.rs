@@ -4,9 +4,11 @@ use super::shelf::IndexOptions;
 use super::tail::Indexed;
 use super::times::Span;
 use super::*;
+use crate::LogName;
 use crate::run::{CLUSTER, Keys, KeysAway, Options, Reader, SealingKey};
 use latchkey_crypto::DataKey;
 use latchkey_domain::{ClusterId, RingNumber, TenantNumber, UnixMillis};
+use latchkey_transparency::Hash;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,6 +18,8 @@ use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 
 const OF: ClusterId = ClusterId([0xC1; 16]);
+/// The leaf of the first entry.
+const LOG: u8 = 0xA1;
 const COUNT: u64 = 7_000;
 /// The tenant that tests destroy.
 const FALLEN: TenantNumber = TenantNumber(3);
@@ -59,7 +63,13 @@ fn add(index: &Index, from: u64, to: u64) {
 }
 
 fn opened(folder: &Path, ring: &Arc<Ring>) -> Index {
-    Index::open(folder, OF, ring.clone(), 0, options()).unwrap()
+    opened_over(folder, ring, LOG, u64::MAX)
+}
+
+/// As [`opened`], over a log of so many entries whose first has this leaf.
+fn opened_over(folder: &Path, ring: &Arc<Ring>, leaf: u8, next: u64) -> Index {
+    let log = LogName::of(&Hash::new([leaf; 32]));
+    Index::open(folder, (OF, log), ring.clone(), 0..next, options()).unwrap()
 }
 
 /// An index of all entries, of whose runs some were merged.
@@ -249,7 +259,23 @@ fn an_index_of_another_build_is_made_again_whichever_is_newer() {
         add(&index, 0, COUNT);
         assert_eq!(upwards(&index, &by_key(), 0, 256), walked(&by_key(), true));
     }
-    assert_eq!(folder::unread(&[2, 7]), "its note has format 2, and this build reads format 1");
+    let log = LogName::of(&Hash::new([LOG; 32]));
+    assert_eq!(folder::unread(&[1, 7], log), "its note has format 1, and this build reads format 2");
+}
+
+#[test]
+fn an_index_of_another_log_or_of_more_than_there_is_is_made_again() {
+    let (folder, ring) = (TempDir::new().unwrap(), Arc::default());
+    drop(made(folder.path(), &ring));
+    // An older copy of the same log was put back: runs that reach beyond it are of others.
+    let index = opened_over(folder.path(), &ring, LOG, 5_500);
+    assert_eq!((index.next(), files(folder.path()).len()), (5_120, index.size().0));
+    drop(index);
+    // Another log began, and is as long.
+    let index = opened_over(folder.path(), &ring, LOG + 1, COUNT);
+    assert_eq!((index.next(), index.size().0, files(folder.path()).len()), (0, 0, 0));
+    add(&index, 0, COUNT);
+    assert_eq!(upwards(&index, &by_key(), 0, 256), walked(&by_key(), true));
 }
 
 #[test]
