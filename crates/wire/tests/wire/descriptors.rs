@@ -188,6 +188,28 @@ fn the_manual_names_every_reason_with_its_code() {
 }
 
 #[test]
+fn the_manual_names_every_action_of_the_audit_log_and_no_other() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    let manual = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let table = manual.split("\n## Audit actions\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let named: Vec<&str> = rows.map(|row| row.split('`').next().unwrap()).collect();
+    let ours: BTreeSet<&str> = latchkey_state::Action::ALL.iter().map(|action| action.as_str()).collect();
+    assert_eq!(named.iter().copied().collect::<BTreeSet<_>>(), ours);
+    assert_eq!(named.len(), ours.len(), "each has one row");
+}
+
+/// What is counted is not counted again by a client that nobody asked: a broken connection leaves unknown whether it was.
+#[test]
+fn the_retry_policy_repeats_no_report_of_usage() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    let policy = std::fs::read_to_string(root.join("retry.json")).unwrap();
+    let own = r#"{ "service": "latchkey.v1.ValidationService", "method": "ReportUsage" }"#;
+    let (_, rest) = policy.split_once(own).expect("it has an entry of its own");
+    assert!(!rest.split_once('}').unwrap().0.contains("retryPolicy"), "{rest}");
+}
+
+#[test]
 fn the_manual_names_every_service_and_method_and_the_retry_policy_every_service() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
     let manual = std::fs::read_to_string(root.join("README.md")).unwrap();
