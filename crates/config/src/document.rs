@@ -58,7 +58,15 @@ mod tests {
         for row in validation.iter().chain(&issuance).chain(&rotation).chain(&audit) {
             let said = row.meaning.contains("Required.") || row.meaning.contains("Default ");
             assert!(said && row.meaning.contains("Since 0."), "{}: {}", row.setting, row.meaning);
+            let since = row.meaning.rsplit("Since ").next().unwrap().trim_end_matches('.');
+            assert!(version(since) <= version(env!("CARGO_PKG_VERSION")), "{}: since {since}", row.setting);
         }
+    }
+
+    /// The first two numbers of a version.
+    fn version(text: &str) -> (u32, u32) {
+        let mut numbers = text.split('.').map(|number| number.parse().unwrap());
+        (numbers.next().unwrap(), numbers.next().unwrap())
     }
 
     #[test]

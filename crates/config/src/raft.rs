@@ -30,7 +30,7 @@ settings! {
         /// The newest feature level that this replica says it knows: 1 or more, 0 is all that its build knows. The cluster
         /// raises its level once every replica knows the next one, and never lowers it. So hold it at the level in force
         /// while a new build is tried: until then going back to the old build is a restart, afterwards it is a restore of
-        /// a backup. Take it out to go on. Default 0. Since 0.2.
+        /// a backup. Take it out to go on. Default 0. Since 0.1.
         value feature_level_max: u64 = 0;
     }
 }
