@@ -89,6 +89,14 @@ pub fn unexplained_objectives(rules: &str, manuals: &[&TextFile]) -> Findings {
     silent.collect()
 }
 
+/// Which files of rules the manual of the folder has no row for.
+#[must_use]
+pub fn unlisted_rules(rules: &[&TextFile], manual: &str) -> Findings {
+    let names = rules.iter().filter_map(|file| file.path.strip_prefix(FOLDER));
+    let unlisted = names.filter(|name| !manual.contains(&format!("\n| `{name}` |")));
+    unlisted.map(|name| format!("{FOLDER}README.md: its table has no row of {name}")).collect()
+}
+
 fn is_ours(name: &str) -> bool {
     BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) && names(name).next() == Some(name)
 }
@@ -152,6 +160,20 @@ mod tests {
         let found =
             unexplained_objectives("        labels: { slo: speed }\n        labels: { slo: rest }\n", &[&manual]);
         assert_eq!(found, ["manual: nothing is said of the objective rest"]);
+    }
+
+    #[test]
+    fn a_file_of_rules_without_a_row_is_found() {
+        let rules = ["few.yml", "many.yml"].map(|name| TextFile::new(&format!("{FOLDER}rules/{name}"), ALERT));
+        let found = unlisted_rules(&[&rules[0], &rules[1]], "| file |\n| `rules/few.yml` | alerts |\n");
+        assert_eq!(found, [format!("{FOLDER}README.md: its table has no row of rules/many.yml")]);
+    }
+
+    #[test]
+    fn every_file_of_rules_has_its_row() {
+        let rules = in_folder("rules/");
+        let manual = repository::read(&format!("{FOLDER}README.md"));
+        assert_none(&unlisted_rules(&rules.iter().collect::<Vec<_>>(), &manual));
     }
 
     #[test]
