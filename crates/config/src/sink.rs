@@ -207,7 +207,8 @@ settings! {
         value tls: bool = "true";
         /// Whose, by the ids of tenants. Default empty: all tenants' and those of the cluster itself. Since 0.1.
         value tenants: Vec<Slug> = "";
-        /// Of entries: which actions, such as `key.*`. Default empty: all. Since 0.1.
+        /// Of entries: which actions, such as `key.*`; `proto/README.md` lists them under "Audit actions". Default empty: all.
+        /// Since 0.1.
         value actions: Vec<ActionPattern> = "";
         /// Whether a sink that is new begins with the first entry there is; else with the next that comes. Default `true`. Since 0.1.
         value from_beginning: bool = "true";

@@ -109,7 +109,8 @@ struct Which {
   latchkey audit list --key acme/orders/0Jx5k3f9QmZ2aB7c --oldest-first --limit 0
   latchkey audit list --filter 'actor = \"tenants/acme/identities/deploy\" AND age < 24h' --output json
 
-The fields of a filter: actor, action, subject, key, owner, keyspace, time, age.")]
+The fields of a filter: actor, action, subject, key, owner, keyspace, operation, time, age.
+The actions, and the facts of each: \"Audit actions\" in proto/README.md.")]
 pub(crate) struct List {
     #[command(flatten)]
     which: Which,

@@ -45,6 +45,10 @@ pub(super) fn show(
         if dry_run {
             output::note("Nothing was changed: this is what would be.");
         }
+        let keyspace = names::short(keyspace);
+        output::note(&format!(
+            "Who validates these texts has to name the keyspace: latchkey validate --keyspace {keyspace}"
+        ));
         return output::print(&(lines.join("\n") + "\n"));
     }
     let value: Value = json!({
