@@ -30,15 +30,16 @@ pub struct FileStore {
     place: String,
     form: String,
     limit: Duration,
-    /// Steps come one after the other: folders are locked, and would be found locked by ourselves.
-    turn: Mutex<()>,
+    /// Steps come one after the other: folders are locked, and would be found locked by ourselves. A step whose disk hangs
+    /// keeps its turn beyond its time, so that no more than one thread ever hangs with it.
+    turn: Arc<Mutex<()>>,
 }
 
 impl FileStore {
     /// To the path that `form` gives: absolute, with `{tenant}`, `{keyspace}` and `{key}` in it.
     #[must_use]
     pub fn new(form: &str) -> Self {
-        Self { place: format!("file:{form}"), form: form.to_owned(), limit: LIMIT_DEFAULT, turn: Mutex::new(()) }
+        Self { place: format!("file:{form}"), form: form.to_owned(), limit: LIMIT_DEFAULT, turn: Arc::default() }
     }
 
     /// With a step taking at most so long.
@@ -57,10 +58,12 @@ impl FileStore {
         let path = target.path.clone();
         let work = Arc::new(move || step(&target));
         let done = timeout(self.limit, async {
-            let _turn = self.turn.lock().await;
+            let mut turn = self.turn.clone().lock_owned().await;
             loop {
                 let work = work.clone();
-                let done = tokio::task::spawn_blocking(move || work()).await.expect("no step on files panics");
+                let blocking = tokio::task::spawn_blocking(move || (work(), turn));
+                let (done, kept) = blocking.await.expect("no step on files panics");
+                turn = kept;
                 match done {
                     Err(DeliveryError::File { source, .. }) if source.kind() == ErrorKind::WouldBlock => {
                         sleep(LOCK_PAUSE).await;

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// What our annotations begin with; the id of the key follows.
@@ -107,6 +108,13 @@ impl KubernetesStore {
         target.apply(&slots).await
     }
 
+    /// Gives a step up that is not done in time. Others wait for their turn, and however many there are, each call ends.
+    async fn in_time(&self, step: impl Future<Output = Result<(), DeliveryError>>) -> Result<(), DeliveryError> {
+        let (server, limit) = (self.server.address.clone(), self.server.limit);
+        let late = |_| Err(DeliveryError::Reach { server, source: DialError::Time(limit) });
+        timeout(limit, step).await.unwrap_or_else(late)
+    }
+
     /// The place of one key.
     fn target(&self, rotation: &RotationName) -> Result<Target<'_>, DeliveryError> {
         let filled = |form: &str| fill(form, &rotation.key);
@@ -127,7 +135,7 @@ impl Store for KubernetesStore {
     }
 
     fn stage<'a>(&'a self, item: &'a Item<'a>) -> BoxFuture<'a, Result<(), DeliveryError>> {
-        Box::pin(self.stage_text(item))
+        Box::pin(self.in_time(self.stage_text(item)))
     }
 
     fn deliver<'a>(
@@ -135,11 +143,11 @@ impl Store for KubernetesStore {
         rotation: &'a RotationName,
         version: &'a VersionName,
     ) -> BoxFuture<'a, Result<(), DeliveryError>> {
-        Box::pin(self.deliver_staged(rotation, version))
+        Box::pin(self.in_time(self.deliver_staged(rotation, version)))
     }
 
     fn finish<'a>(&'a self, rotation: &'a RotationName, ending: Ending) -> BoxFuture<'a, Result<(), DeliveryError>> {
-        Box::pin(self.end(rotation, ending))
+        Box::pin(self.in_time(self.end(rotation, ending)))
     }
 }
 

@@ -4,6 +4,8 @@ use latchkey_domain::KeyName;
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -282,4 +284,26 @@ async fn many_keys_of_one_folder_are_delivered_at_once() {
     })
     .await;
     assert_eq!(files.names().len(), 32);
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_holds_one_thread_however_often_it_is_tried() {
+    let store = Files::new().store.within(Duration::from_millis(20));
+    let begun = Arc::new(AtomicUsize::new(0));
+    let (mended, hangs) = mpsc::channel::<()>();
+    let hangs = Arc::new(std::sync::Mutex::new(hangs));
+    for _ in 0..3 {
+        let (begun, hangs) = (begun.clone(), hangs.clone());
+        let step = move |_: &Target| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            let _ = hangs.lock().unwrap().recv();
+            Ok(())
+        };
+        let error = store.step(store.target(&rotation_name(1)), step).await.unwrap_err();
+        assert!(error.is_retryable(), "{error:?}");
+    }
+    drop(mended);
+    // It is free again once the step that hung has ended.
+    let _turn = store.turn.lock().await;
+    assert_eq!(begun.load(Ordering::Relaxed), 1);
 }

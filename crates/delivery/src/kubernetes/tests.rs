@@ -207,3 +207,16 @@ async fn a_server_that_says_nothing_is_given_up() {
     let error = store.stage(&item(&rotation, &text)).await.unwrap_err();
     assert!(error.is_retryable() && error.told().contains("no answer within 1 s"), "{}", error.told());
 }
+
+#[tokio::test]
+async fn who_waits_for_a_step_that_does_not_end_gives_up_in_time() {
+    let cluster = Cluster::new().await;
+    let _turn = cluster.store.turn.lock().await;
+    // From here on nothing but the limit moves time.
+    tokio::time::pause();
+    for _ in 0..2 {
+        let error = cluster.stage(1).await.unwrap_err();
+        assert!(matches!(error, DeliveryError::Reach { source: DialError::Time(_), .. }), "{error:?}");
+        assert!(error.is_retryable());
+    }
+}
