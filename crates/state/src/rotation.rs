@@ -72,7 +72,8 @@ pub struct Course {
     pub hold_ends_at: Option<UnixMillis>,
     /// The key text, sealed under a replay key; until it is delivered.
     pub replay: Option<Box<[u8]>>,
-    /// The key text, sealed to the recipient; from its delivery until the end.
+    /// The key text, sealed to the recipient; from its delivery until a rotation of the key completes after it, or this one
+    /// comes to nothing.
     pub sealed: Option<Box<[u8]>>,
     /// How often a step was tried in vain since it was last resumed: held for the delivery or the check, or a lost secret
     /// replaced.
@@ -170,14 +171,14 @@ impl Rotation {
         is_activated && matches!(self.effective_state(), RotationState::Delivered | RotationState::Verified)
     }
 
-    /// Whether the new secret is where whoever is to use it finds it. In a store it is only staged until it was verified, and
-    /// an end before that destroys it: nobody would have it.
+    /// Whether the new secret is where whoever is to use it finds it. Until it was verified it is only staged in a store, and
+    /// an end before that destroys it; and what is sealed to a recipient is shown to nobody.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         let Some(course) = self.course.as_deref() else { return true };
         match course.delivery {
-            Some(Delivery::Store(_)) => course.verified_at.is_some(),
-            Some(Delivery::Recipient(_)) | None => course.delivered_at.is_some(),
+            Some(Delivery::Store(_) | Delivery::Recipient(_)) => course.verified_at.is_some(),
+            None => course.delivered_at.is_some(),
         }
     }
 

@@ -32,7 +32,7 @@ fn to_store(name: &str) -> v1::RotateKeyRequest {
     v1::RotateKeyRequest { delivery, overlap: None, ..rotate(name) }
 }
 
-fn public(secret: &RecipientSecret) -> v1::RecipientKey {
+pub(crate) fn public(secret: &RecipientSecret) -> v1::RecipientKey {
     let Ok(RecipientKey::X25519(bytes)) = secret.public() else { panic!("a drawn key is X25519") };
     v1::RecipientKey { key: Some(Key::X25519(bytes.to_vec())) }
 }

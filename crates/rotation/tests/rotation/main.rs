@@ -14,6 +14,7 @@ mod listing;
 mod racing;
 mod rehearsing;
 mod rotating;
+mod sealed;
 mod service;
 mod standby;
 mod stepping;

@@ -57,8 +57,8 @@ pub(super) fn rotate(
     Ok((rotation, made))
 }
 
-/// Whether whoever asked for it has the text of its new version. Of what is delivered elsewhere nobody knows that: in a
-/// store it is only staged, and both that and a sealed text go with the end of the rotation, which is now.
+/// Whether whoever asked for it has the text of its new version. Of what is delivered elsewhere nobody knows that: until it
+/// is verified it is only staged in a store, or sealed and shown to nobody.
 fn is_ready(rotation: &Rotation) -> bool {
     let is_delivered_elsewhere = rotation.course.as_ref().is_some_and(|course| course.delivery.is_some());
     rotation.is_standby() || (rotation.effective_state() == RotationState::Delivered && !is_delivered_elsewhere)

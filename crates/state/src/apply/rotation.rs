@@ -176,7 +176,12 @@ pub(super) fn end(
     rotation.ended_at = Some(completed_at.unwrap_or(now));
     rotation.text = text.clone();
     if let Some(course) = &mut rotation.course {
-        (course.hold, course.replay, course.sealed) = (None, None, None);
+        (course.hold, course.replay) = (None, None);
+        // What was completed may not have been fetched yet, and the key has no other secret.
+        course.sealed = course.sealed.take().filter(|_| state == RotationState::Completed);
+    }
+    if state == RotationState::Completed {
+        forget_sealed(transaction, subject, rotation.id);
     }
     let action = match state {
         RotationState::RolledBack => Action::RotationRolledBack,
@@ -286,14 +291,32 @@ pub(super) fn tell(
     subject.tell_of(transaction, action, name_of(subject, rotation.id), None, facts);
 }
 
-/// Of too many rotations that have ended the oldest leaves.
+/// The text that an earlier rotation sealed is that of a version whose place another has taken.
+fn forget_sealed(transaction: &mut Transaction<'_>, subject: &Subject, but: RotationId) {
+    let all = transaction.state().rotations_of(subject.key.keyspace, subject.key.id);
+    let keeps = |rotation: &&Arc<Rotation>| {
+        rotation.id != but && rotation.course.as_ref().is_some_and(|course| course.sealed.is_some())
+    };
+    // Its etag stays: nobody can change what has ended.
+    for rotation in all.filter(keeps).cloned().collect::<Vec<_>>() {
+        let mut rotation = (*rotation).clone();
+        if let Some(course) = &mut rotation.course {
+            course.sealed = None;
+        }
+        transaction.put(Row::Rotation(Arc::new(rotation)));
+    }
+}
+
+/// Of too many rotations that have ended the oldest leaves; last the one with a sealed text that is still of use.
 fn forget_oldest(transaction: &mut Transaction<'_>, subject: &Subject) {
     let (keyspace, key) = (subject.key.keyspace, subject.key.id);
     let ended = transaction.state().rotations_of(keyspace, key).filter(|rotation| rotation.state.is_final());
-    let mut ended: Vec<_> =
-        ended.map(|rotation| (rotation.created_at, rotation.changed.revision, rotation.id)).collect();
+    let is_of_use = |rotation: &Rotation| rotation.course.as_ref().is_some_and(|course| course.sealed.is_some());
+    let mut ended: Vec<_> = ended
+        .map(|rotation| (is_of_use(rotation), rotation.created_at, rotation.changed.revision, rotation.id))
+        .collect();
     if ended.len() > ENDED_ROTATIONS_MAX {
         ended.sort_unstable();
-        transaction.delete(RowId::Rotation(keyspace, key, ended[0].2));
+        transaction.delete(RowId::Rotation(keyspace, key, ended[0].3));
     }
 }

@@ -72,7 +72,7 @@ fn complete(
         return Err(not_in(subject, &rotation, transaction.now(), RotationState::Overlap.as_str()));
     }
     if !rotation.is_in_place() {
-        let expected = "a new secret that its store holds as the current one (resume it, cancel it or roll it back)";
+        let expected = "a new secret that its consumer can find (resume it, cancel it or roll it back)";
         return Err(not_in(subject, &rotation, transaction.now(), expected));
     }
     Ok(rotation::complete(transaction, subject, rotation, text, Vec::new()))

@@ -42,12 +42,12 @@ impl View<'_> {
     }
 
     /// As [`Self::rotation`], with what was sealed to its recipient. That is shown once the new version is accepted in
-    /// every region: whoever used it before could be refused by a replica that does not know it yet.
+    /// every region: whoever used it before could be refused by a replica that does not know it yet. From then on it is
+    /// shown for as long as the state keeps it.
     #[must_use]
     pub fn rotation_with_text(&self, rotation: &Rotation) -> v1::Rotation {
         let course = rotation.course.as_ref().filter(|course| course.verified_at.is_some());
-        let in_progress = !rotation.state_at(self.now).is_final();
-        let sealed = course.filter(|_| in_progress).and_then(|course| course.sealed.as_deref());
+        let sealed = course.and_then(|course| course.sealed.as_deref());
         v1::Rotation { sealed_key_text: sealed.unwrap_or_default().to_vec(), ..self.rotation(rotation) }
     }
 }
