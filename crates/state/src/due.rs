@@ -6,44 +6,34 @@ use crate::key::{Key, Version};
 use crate::records::Keyspace;
 use crate::rotation::Rotation;
 use crate::state::State;
-use crate::upkeep::KeyAt;
-use alloc::vec::Vec;
-use latchkey_domain::{
-    DurationMillis, KeyspaceNumber, RotationMode, RotationPolicy, RotationState, UnixMillis, VersionId,
-};
+use latchkey_domain::{DurationMillis, KeyspaceNumber, RotationMode, RotationPolicy, RotationState, UnixMillis};
 
 /// How long a key is left alone after a rotation that came to nothing: 24 hours. Whoever rolled back or cancelled did not
 /// want the same again at once.
 pub const ROTATION_RETRY: DurationMillis = DurationMillis::from_days(1);
 
-/// A key that is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// Which.
-    pub key: KeyAt,
-    /// Its active version.
-    pub version: VersionId,
-    /// Since when.
-    pub due_at: UnixMillis,
-    /// Who rotates it.
-    pub mode: RotationMode,
-    /// Whether a rotation is in progress already.
-    pub rotates: bool,
-}
+/// The shortest time that it is left alone, where its version would end before: 1 hour.
+const ROTATION_RETRY_MIN: DurationMillis = DurationMillis::from_secs(3_600);
 
 impl Key {
     /// The version that is accepted with no end by a rotation, if there is one. Of the two that a rotation may have
     /// before its overlap it is the old one.
     #[must_use]
     pub fn active_version(&self, now: UnixMillis) -> Option<&Version> {
-        let is_revoked = |version: &Version| version.revocation().is_some_and(|end| end.effective_at <= now);
-        let is_active = |version: &&Version| {
-            !version.is_pending()
-                && version.retires_at().is_none()
-                && version.expires_at().is_none_or(|end| now < end)
-                && !is_revoked(version)
-        };
-        self.versions.iter().find(is_active)
+        let lives = |version: &&Version| version.expires_at().is_none_or(|end| now < end);
+        self.unended_versions(now).find(lives)
+    }
+
+    /// When the last of its versions was over that ended by its lifetime alone: by no rotation, and by nobody's hand.
+    fn lapsed_at(&self, now: UnixMillis) -> Option<UnixMillis> {
+        self.unended_versions(now).filter_map(Version::expires_at).filter(|end| *end <= now).max()
+    }
+
+    /// The versions that are accepted, or were until their lifetime was over.
+    fn unended_versions(&self, now: UnixMillis) -> impl Iterator<Item = &Version> {
+        let is_revoked = move |version: &Version| version.revocation().is_some_and(|end| end.effective_at <= now);
+        let versions = self.versions.iter();
+        versions.filter(move |one| !one.is_pending() && one.retires_at().is_none() && !is_revoked(one))
     }
 }
 
@@ -75,21 +65,33 @@ impl State {
         key.rotation_policy().or_else(of_keyspace)
     }
 
-    /// When a key is due, whether or not it rotates already; absent: it has no policy, no active version, is suspended or
-    /// dead.
+    /// When a key is due, whether or not it rotates already; absent: it has no policy, is suspended or dead, or has no
+    /// active version although none ended by its lifetime.
+    ///
+    /// That is early enough for the overlap and the hold of its policy before its version ends by its lifetime. One whose
+    /// last version has ended so is due since then.
     #[must_use]
     pub fn rotation_due_at(&self, keyspace: &Keyspace, key: &Key, now: UnixMillis) -> Option<UnixMillis> {
         let policy = key.rotation_policy().or(keyspace.settings.rotation_policy.as_deref())?;
-        let version = key.active_version(now)?;
         if key.suspension().is_some() || self.death_of(key, now).is_some() {
             return None;
         }
-        let since = version.active_since().max(key.not_before().unwrap_or_default());
-        let due_at = policy.due_at(since, key.id);
+        let (due_at, end) = match key.active_version(now) {
+            Some(version) => {
+                let since = version.active_since().max(key.not_before().unwrap_or_default());
+                let due_at = policy.due_at(since, key.id);
+                let end = version.expires_at().map(|ends_at| End::of(policy, version.active_since(), ends_at));
+                (end.map_or(due_at, |end| end.latest.min(due_at)), end)
+            }
+            None => {
+                let lapsed_at = key.lapsed_at(now)?;
+                (lapsed_at, Some(End { latest: lapsed_at, ends_at: lapsed_at }))
+            }
+        };
         let again_at = self.rotations_of(key.keyspace, key.id).filter_map(|rotation| match rotation.state {
             RotationState::RolledBack | RotationState::Cancelled | RotationState::Failed => {
                 rotation.course.as_ref().filter(|course| course.by_policy)?;
-                rotation.ended_at.map(|end| end.plus(ROTATION_RETRY))
+                rotation.ended_at.map(|ended_at| again_at(ended_at, end))
             }
             _ => None,
         });
@@ -120,32 +122,33 @@ impl State {
         self.notice_at(keyspace, key, now).is_some()
     }
 
-    /// Among the next `scan` keys after `after`, those that are due at `now`; and where to go on, absent at the end of all
-    /// keys. A time ahead tells what will be due then.
-    #[must_use]
-    pub fn rotation_due(&self, after: Option<KeyAt>, now: UnixMillis, scan: usize) -> (Vec<Due>, Option<KeyAt>) {
-        let mut keys = self.all_keys_after(after);
-        let mut due = Vec::new();
-        let mut last = None;
-        for key in keys.by_ref().take(scan) {
-            last = Some((key.keyspace, key.id));
-            due.extend(self.due_one(key, now));
-        }
-        let more = keys.next().is_some();
-        (due, last.filter(|_| more))
-    }
-
-    fn due_one(&self, key: &Key, now: UnixMillis) -> Option<Due> {
-        let keyspace = self.keyspaces().by_number(key.keyspace)?;
-        let mode = self.rotation_policy(key)?.mode;
-        let due_at = self.rotation_due_at(keyspace, key, now).filter(|due_at| *due_at <= now)?;
-        let version = key.active_version(now)?.id;
-        Some(Due { key: (key.keyspace, key.id), version, due_at, mode, rotates: key.rotation().is_some() })
-    }
-
     /// How many rotations of a keyspace count against what it may have at once.
     #[must_use]
     pub fn unsettled_rotations(&self, keyspace: KeyspaceNumber) -> u64 {
         self.index().unsettled.get(&keyspace).copied().unwrap_or_default()
     }
+}
+
+/// The end of a version by its lifetime.
+#[derive(Clone, Copy)]
+struct End {
+    /// When a rotation has to begin at the latest, so that its overlap and its hold have the time that they may take.
+    latest: UnixMillis,
+    ends_at: UnixMillis,
+}
+
+impl End {
+    fn of(policy: &RotationPolicy, since: UnixMillis, ends_at: UnixMillis) -> Self {
+        let lasts = policy.terms.overlap.plus(policy.terms.hold_max());
+        Self { latest: UnixMillis::new(ends_at.millis().saturating_sub(lasts.millis())).max(since), ends_at }
+    }
+}
+
+/// When a key is due again whose rotation came to nothing. Where its version would be too old by then it is half of what is
+/// left of its life: never so soon that one failure follows the other all the time.
+fn again_at(ended_at: UnixMillis, end: Option<End>) -> UnixMillis {
+    let rested_at = ended_at.plus(ROTATION_RETRY);
+    let Some(End { latest, ends_at }) = end.filter(|end| end.latest < rested_at) else { return rested_at };
+    let half = DurationMillis::new(ends_at.since(ended_at).millis() / 2);
+    ended_at.plus(half.clamp(ROTATION_RETRY_MIN, ROTATION_RETRY)).max(latest)
 }

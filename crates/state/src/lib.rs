@@ -55,7 +55,7 @@ pub use command::{
 pub use decode::{DecodedEvent, EventError};
 pub use directory::{Directory, Listed, NO_TENANT};
 pub use driving::{AGE_DAYS, DrivenRotations, DueKey, PhaseTally, RotationAt, Survey, SurveyedKeyspace, VersionState};
-pub use due::{Due, ROTATION_RETRY};
+pub use due::ROTATION_RETRY;
 pub use event::{Action, EVENT_FORMAT, Entry, Event};
 pub use expiring::{EXPIRING_DAYS, ExpiringKey, ExpiryAt, ExpiryNotice, OwedExpiries};
 pub use hash::{HashedAt, StateHash};

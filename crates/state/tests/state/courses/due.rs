@@ -7,9 +7,19 @@ use latchkey_state::{
 };
 
 fn due(state: &State, now: UnixMillis) -> Vec<(u64, bool)> {
-    let (due, next) = state.rotation_due(None, now, 1_000);
-    assert_eq!(next, None);
-    due.into_iter().map(|due| (due.due_at.since(START).millis(), due.rotates)).collect()
+    let keyspace = state.keyspace(&keyspace(KEY)).unwrap();
+    let due = |key: &Arc<Key>| {
+        let due_at = state.rotation_due_at(keyspace, key, now).filter(|due_at| *due_at <= now)?;
+        Some((due_at.since(START).millis(), key.rotation().is_some()))
+    };
+    state.keys_of(keyspace.number, None).filter_map(due).collect()
+}
+
+/// After how long the key is due, as all stands now.
+fn due_after(house: &House) -> Option<u64> {
+    let keyspace = house.world.state.keyspace(&keyspace(KEY)).unwrap();
+    let due_at = house.world.state.rotation_due_at(keyspace, house.key(), house.now());
+    due_at.map(|due_at| due_at.since(START).millis())
 }
 
 fn notices(house: &mut House, keys: &[u8]) -> Applied {
@@ -23,21 +33,11 @@ fn own_policy(policy: Option<RotationPolicy>) -> Command {
 }
 
 #[test]
-fn keys_are_due_by_the_age_of_their_version_and_the_walk_goes_on_where_it_stopped() {
+fn keys_are_due_by_the_age_of_their_version() {
     let house = House::new(policy());
     let state = &house.world.state;
     assert_eq!(due(state, later(START, INTERVAL - 1)), []);
     assert_eq!(due(state, later(START, INTERVAL)), [(INTERVAL, false); 3]);
-    let (mut after, mut found) = (None, 0);
-    loop {
-        let (some, next) = state.rotation_due(after, later(START, INTERVAL), 2);
-        found += some.len();
-        after = next;
-        if after.is_none() {
-            break;
-        }
-    }
-    assert_eq!(found, 3);
 }
 
 #[test]
@@ -152,6 +152,86 @@ fn standbys_of_other_keys_take_no_place_of_what_may_rotate_at_once() {
     }
     house.pass(INTERVAL);
     assert_eq!(house.plan(&[1]), 1, "two may rotate at once");
+}
+
+/// Versions live for their interval, the overlap and the hold, and no longer.
+const LIFETIME: u64 = INTERVAL + 3 * DAY;
+
+fn mortal() -> RotationPolicy {
+    let policy = RotationPolicy { maximum_lifetime: Some(span(LIFETIME)), ..policy() };
+    policy.check().unwrap();
+    policy
+}
+
+#[test]
+fn a_standby_that_waited_is_due_before_its_lifetime_ends_it() {
+    let mut house = House::new(mortal());
+    with_standby(&mut house, 1);
+    house.pass(5 * DAY);
+    let rotate = RotateKey { rotation: rotation_id(1), ..rotating(false, None) };
+    house.world.done(by_root(Operation::RotateKey(Box::new(rotate))));
+    house.pass(HOUR);
+    house.world.done(by_replica(Operation::Settle));
+    assert_eq!(house.key().active_version(house.now()).map(|version| version.id), Some(version_id(101)));
+    assert_eq!(due_after(&house), Some(INTERVAL));
+}
+
+#[test]
+fn a_version_that_was_held_before_its_delivery_is_due_before_its_lifetime_ends_it() {
+    let mut house = House::to(mortal(), RotationState::Prepared);
+    house.operator(RotationStep::Hold).answer.unwrap();
+    house.pass(2 * DAY);
+    house.operator(RotationStep::Resume).answer.unwrap();
+    for step in [DriverStep::Deliver { sealed: None }, DriverStep::Verify, DriverStep::BeginOverlap] {
+        house.advance(step);
+    }
+    house.pass(5 * HOUR);
+    house.advance(DriverStep::Retire(evidence(house.now(), None)));
+    assert_eq!(due_after(&house), Some(2 * INTERVAL));
+}
+
+#[test]
+fn a_key_that_begins_late_is_due_before_the_lifetime_of_its_version_is_over() {
+    let mut house = House::new(mortal());
+    let late = latchkey_state::NewKey { not_before: Some(later(START, 20 * DAY)), ..new_key(13) };
+    house.world.done(by_root(create_keys(KEY, vec![late])));
+    let keyspace = house.world.state.keyspace(&keyspace(KEY)).unwrap();
+    let key = house.world.state.key(&key_name(KEY, 13)).unwrap();
+    let due_at = house.world.state.rotation_due_at(keyspace, key, house.now());
+    assert_eq!(due_at, Some(later(house.now(), INTERVAL)));
+}
+
+#[test]
+fn a_rotation_that_came_to_nothing_is_tried_again_before_the_lifetime_is_over() {
+    let terms = RotationTerms { at_deadline: AtDeadline::Enforce, ..terms() };
+    let lifetime = INTERVAL + DAY;
+    let policy = RotationPolicy { terms, maximum_lifetime: Some(span(lifetime)), ..policy() };
+    let mut house = House::planned(policy);
+    house.operator(RotationStep::Cancel).answer.unwrap();
+    assert_eq!(due_after(&house), Some(INTERVAL + DAY / 2));
+    house.pass(DAY - 2);
+    assert_eq!(house.plan(&[2]), 0, "nobody has such a key");
+    let plan =
+        PlannedRotation { key: key(), rotation: rotation_id(50), phase: 0, starts_at: Some(later(START, 90 * DAY)) };
+    let operation = Operation::PlanRotations(PlanRotations { fence: house.fence, plans: vec![plan] });
+    assert_eq!(house.world.done(by_driver(operation)), Answer::Counted(1));
+    let again = RotationName { key: key(), rotation: rotation_id(50) };
+    let cancel = StepRotation { rotation: again, step: RotationStep::Cancel, text: because(), etag: None };
+    house.world.done(by_root(Operation::StepRotation(cancel)));
+    assert_eq!(due_after(&house), Some(lifetime - 2 + HOUR), "an hour is the least that it is left alone");
+}
+
+#[test]
+fn a_living_key_whose_last_version_has_ended_by_its_lifetime_is_due_since_then() {
+    let mut house = House::new(mortal());
+    house.pass(LIFETIME);
+    assert_eq!(house.key().active_version(house.now()), None);
+    assert_eq!(due_after(&house), Some(LIFETIME));
+    assert_eq!(actions(&notices(&mut house, &[1])), ["key.rotation_due"]);
+    let survey = house.world.state.rotation_survey(None, house.now(), 100);
+    let told = survey.keyspaces.iter().find(|told| told.overdue > 0).unwrap();
+    assert_eq!((told.overdue, told.due.len()), (3, 3));
+    assert_eq!(house.plan(&[1]), 1);
 }
 
 #[test]
