@@ -134,6 +134,16 @@ pub async fn rotation(
 
 /// Reads what looking at keys tells.
 ///
+/// Reads the rotations of the same key that have ended and had a delivery, in the order of their ends.
+///
+/// # Errors
+/// `UNAVAILABLE`.
+pub async fn ended(registry: &impl Registry, name: &RotationName, by: Instant) -> Result<Vec<Driven>, Status> {
+    let (_, told) = read(registry, What::Rotation(name.to_string()), by).await?;
+    let Told::Rotations(page) = told else { return Err(unexpected("ended rotations")) };
+    page.ended.iter().map(driven).collect::<Result<_, _>>().map_err(damaged)
+}
+
 /// # Errors
 /// `UNAVAILABLE`.
 pub async fn survey(registry: &impl Registry, after: Vec<u8>, by: Instant) -> Result<SurveyPage, Status> {

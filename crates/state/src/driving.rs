@@ -21,6 +21,10 @@ use latchkey_domain::{
 /// For how long a rotation that has ended is shown to whoever told a store of it.
 const ENDED_SHOWN: DurationMillis = DurationMillis::from_days(1);
 
+/// For how long one that was undone is: until its store is told, consumers read a secret that ends. A store that is away for
+/// longer is told by the next rotation of the key, before anything is laid there.
+const UNDONE_SHOWN: DurationMillis = DurationMillis::from_days(30);
+
 /// The ages that versions are counted by. Days.
 pub const AGE_DAYS: [u64; 7] = [1, 7, 30, 60, 90, 180, 365];
 
@@ -56,7 +60,8 @@ pub struct SurveyedKeyspace {
     pub due: Vec<DueKey>,
     /// Keys of which a notice is owed.
     pub noticed: Vec<KeyId>,
-    /// Rotations with a delivery that ended lately: their stores may have something to tidy up.
+    /// Rotations with a delivery that ended within a day, or were undone within 30: their stores may have something to tidy
+    /// up.
     pub ended: Vec<Arc<Rotation>>,
     /// How the phases of its policy stand, those last that are in none.
     pub phases: [PhaseTally; PHASES_MAX + 1],
@@ -235,7 +240,8 @@ impl<'a> Surveyor<'a> {
         if key.details.as_ref().is_some() {
             let is_shown = |rotation: &&Arc<Rotation>| {
                 let delivered = rotation.course.as_ref().is_some_and(|course| course.delivery.is_some());
-                delivered && rotation.ended_at.is_some_and(|time| now.since(time) < ENDED_SHOWN)
+                let shown = if rotation.state == RotationState::Completed { ENDED_SHOWN } else { UNDONE_SHOWN };
+                delivered && rotation.ended_at.is_some_and(|time| now.since(time) < shown)
             };
             self.told.ended.extend(state.rotations_of(key.keyspace, key.id).filter(is_shown).cloned());
         }

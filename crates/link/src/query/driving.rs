@@ -43,8 +43,9 @@ pub(super) fn driving(state: &State, now: UnixMillis, query: &pb::DrivingQuery) 
         }
         What::Rotation(text) => {
             let found = state.rotation(&name(RotationName::parse(text))?);
+            let ended = found.map(|rotation| ended(state, rotation)).unwrap_or_default();
             let rotations = found.and_then(|rotation| driven(state, rotation)).into_iter().collect();
-            Told::Rotations(pb::DrivenRotations { rotations, ..pb::DrivenRotations::default() })
+            Told::Rotations(pb::DrivenRotations { rotations, ended, ..pb::DrivenRotations::default() })
         }
         What::Survey(page) => {
             let after = position(&page.after, read_key_at)?;
@@ -76,7 +77,17 @@ fn rotations(state: &State, now: UnixMillis, after: Option<RotationAt>, scan: us
         rotations: page.rotations.iter().filter_map(|rotation| driven(state, rotation)).collect(),
         states: page.states.to_vec(),
         next: page.next.map(write_rotation_at).unwrap_or_default(),
+        ended: Vec::new(),
     }
+}
+
+/// The rotations of the same key that have ended, in that order: their stores may not have been told.
+fn ended(state: &State, rotation: &Rotation) -> Vec<pb::DrivenRotation> {
+    let all = state.rotations_of(rotation.keyspace, rotation.key);
+    let delivered = |one: &&Arc<Rotation>| one.course.as_ref().is_some_and(|course| course.delivery.is_some());
+    let mut ended: Vec<_> = all.filter(|one| one.state.is_final()).filter(delivered).collect();
+    ended.sort_unstable_by_key(|one| (one.ended_at, one.changed.revision));
+    ended.into_iter().filter_map(|one| driven(state, one)).collect()
 }
 
 /// With its policy where the window of that still matters.

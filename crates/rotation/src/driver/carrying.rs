@@ -66,12 +66,24 @@ impl<R: Registry> Shared<R> {
             }
             Delivery::Store(name) => {
                 let item = Item { rotation: &driven.name, version, text: &text };
+                self.finish_before(driven, name).await?;
                 self.need_current(driven).await?;
                 let staged = self.outlet(driven, name)?.stage(&item).await;
                 staged.map_err(|error| failed(HoldCause::Delivery, error.told(), !error.is_retryable()))?;
                 Ok(None)
             }
         }
+    }
+
+    /// Tells the store of what has ended before: staging destroys what that left there, such as the secret that is to be put
+    /// back after a roll-back.
+    async fn finish_before(&self, driven: &Driven, store: &Slug) -> Result<(), Trouble> {
+        let ended = driving::ended(&*self.registry, &driven.name, Instant::now() + CALL_MAX).await?;
+        for one in &ended {
+            let told = self.finish_at(one, store).await;
+            told.map_err(|error| failed(HoldCause::Delivery, error.told(), !error.is_retryable()))?;
+        }
+        Ok(())
     }
 
     /// The text of the new version, out of its box.

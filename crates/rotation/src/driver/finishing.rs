@@ -3,7 +3,7 @@
 //! Stores are the machines of others. One that hangs, or fails, keeps neither the planner nor another store waiting.
 
 use super::{Shared, telling};
-use latchkey_delivery::Ending;
+use latchkey_delivery::{DeliveryError, Ending};
 use latchkey_domain::{Delivery, HoldCause, RotationName, RotationState, Slug};
 use latchkey_link::Registry;
 use latchkey_link::driving::Driven;
@@ -43,6 +43,10 @@ impl Finished {
             Some(Told::Again(at)) => Instant::now() < *at,
             None => false,
         }
+    }
+
+    fn is_done(&self, name: &RotationName) -> bool {
+        matches!(self.lock().get(name), Some(Told::Done))
     }
 
     fn remember(&self, name: &RotationName, told: Told) {
@@ -120,19 +124,34 @@ impl<R: Registry> Finisher<R> {
 impl<R: Registry> Shared<R> {
     /// Tells the store of a rotation that has ended, where it was not told yet. What fails is tried again later.
     pub(super) async fn finish(&self, driven: &Driven) {
-        let name = &driven.name;
-        let Some((store, ending)) = ending_of(driven).filter(|_| !self.finished.is_settled(name)) else { return };
-        let Some(outlet) = self.stores.find(store, &name.key) else { return };
-        let told = match outlet.finish(name, ending).await {
-            Ok(()) => Told::Done,
-            Err(error) => {
-                telling::delivery_failed(HoldCause::Delivery);
-                let (ending, problem) = (ending.as_str(), error.told());
-                tracing::warn!(rotation = %name, ending, problem, "a store was not told of the end of a rotation");
-                Told::Again(Instant::now() + RETRY_AFTER)
+        if let Some((store, ending)) = ending_of(driven).filter(|_| !self.finished.is_settled(&driven.name))
+            && let Err(error) = self.tell_end(&driven.name, store, ending).await
+        {
+            telling::delivery_failed(HoldCause::Delivery);
+            let (rotation, ending, problem) = (&driven.name, ending.as_str(), error.told());
+            tracing::warn!(%rotation, ending, problem, "a store was not told of the end of a rotation");
+        }
+    }
+
+    /// Tells this store of a rotation that has ended there, where it was not told yet; also where that failed just now.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]: it is not told.
+    pub(super) async fn finish_at(&self, driven: &Driven, store: &Slug) -> Result<(), DeliveryError> {
+        match ending_of(driven) {
+            Some((of, ending)) if of == store && !self.finished.is_done(&driven.name) => {
+                self.tell_end(&driven.name, store, ending).await
             }
-        };
+            _ => Ok(()),
+        }
+    }
+
+    async fn tell_end(&self, name: &RotationName, store: &Slug, ending: Ending) -> Result<(), DeliveryError> {
+        let Some(outlet) = self.stores.find(store, &name.key) else { return Ok(()) };
+        let done = outlet.finish(name, ending).await;
+        let told = if done.is_ok() { Told::Done } else { Told::Again(Instant::now() + RETRY_AFTER) };
         self.finished.remember(name, told);
+        done
     }
 }
 

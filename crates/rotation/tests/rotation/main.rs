@@ -19,3 +19,4 @@ mod service;
 mod standby;
 mod stepping;
 mod stuck;
+mod undone;
