@@ -30,7 +30,8 @@ pub(crate) struct Plan {
 }
 
 impl Surveyed {
-    /// Adds more of the same keyspace, of which so many rotations are unsettled as a whole. At most `keep` keys are held: more than the cap are never planned at once.
+    /// Adds more of the same keyspace, of which so many rotations are unsettled as a whole. At most `keep` keys are held:
+    /// more than the cap are never planned at once.
     pub(crate) fn add(&mut self, due: Vec<DueKey>, phases: &[PhaseTally; PHASE_PLACES], unsettled: u64, keep: usize) {
         self.due.extend(due);
         self.unsettled = unsettled;
@@ -46,16 +47,23 @@ impl Surveyed {
         }
     }
 
-    /// What is to be planned now, with at most `at_once_max` rotations unsettled. `is_open` tells whether the window of a
-    /// key is.
+    /// What is to be planned now, with at most `at_once_max` rotations unsettled, and at most as many as a key's own policy
+    /// allows where that key is. `is_open` tells whether the window of a key is.
     pub(crate) fn plan(mut self, at_once_max: u32, now: UnixMillis, is_open: impl Fn(&DueKey) -> bool) -> Plan {
         let reached = self.reached();
         self.due.retain(|due| (due.own_policy.is_some() || usize::from(due.phase) <= reached) && is_open(due));
         self.due.sort_unstable_by_key(|due| (due.due_at, due.key));
-        let free = u64::from(at_once_max).saturating_sub(self.unsettled);
-        let waiting = self.due.split_off(self.due.len().min(usize::try_from(free).unwrap_or(usize::MAX)));
-        let behind = waiting.first().is_some_and(|due| due.due_at.plus(BEHIND_AFTER) <= now);
-        Plan { keys: self.due, behind }
+        let (mut keys, mut behind) = (Vec::new(), false);
+        for due in self.due {
+            // What the state would pass over is not proposed: it would be, at each survey.
+            let cap = due.own_policy.as_ref().map_or(at_once_max, |own| own.at_once_max.min(at_once_max));
+            if self.unsettled + (keys.len() as u64) < u64::from(cap) {
+                keys.push(due);
+            } else {
+                behind |= due.due_at.plus(BEHIND_AFTER) <= now;
+            }
+        }
+        Plan { keys, behind }
     }
 
     /// The last phase that may begin: each before it is healthy, with nothing due, nothing unsettled and no trouble.
@@ -68,7 +76,7 @@ impl Surveyed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latchkey_domain::KeyId;
+    use latchkey_domain::{KeyId, RiskClass, RotationMode, RotationPolicy, RotationTerms};
 
     const NOW: UnixMillis = UnixMillis::new(100_000_000);
 
@@ -115,6 +123,34 @@ mod tests {
         let mut own_trouble = second();
         own_trouble.phases[1].troubled = 1;
         assert_eq!(planned(own_trouble, 100), [2], "the cap bounds what goes wrong within a phase");
+    }
+
+    #[test]
+    fn a_key_whose_own_cap_is_reached_is_passed_over_and_holds_nobody_back() {
+        let own = |key, at_once_max| {
+            let policy = RotationPolicy { at_once_max, ..own_policy() };
+            DueKey { own_policy: Some(Box::new(policy)), ..due(key, 0, 30) }
+        };
+        let keys = || surveyed([own(1, 1), own(2, 2), due(3, 0, 10)]);
+        assert_eq!(planned(Surveyed { unsettled: 1, ..keys() }, 100), [2, 3]);
+        assert_eq!(planned(keys(), 100), [1, 2, 3]);
+        assert_eq!(planned(Surveyed { unsettled: 1, ..surveyed([own(1, 1)]) }, 100), [0_u8; 0]);
+    }
+
+    fn own_policy() -> RotationPolicy {
+        RotationPolicy {
+            risk: RiskClass::High,
+            mode: RotationMode::Automatic,
+            interval: DurationMillis::from_days(30),
+            terms: RotationTerms::of_overlap(DurationMillis::from_days(1)),
+            notices: [].into(),
+            windows: [].into(),
+            jitter: DurationMillis::ZERO,
+            at_once_max: 1,
+            phases: [].into(),
+            maximum_lifetime: None,
+            delivery: None,
+        }
     }
 
     #[test]
