@@ -11,6 +11,9 @@ use latchkey_domain::{
 /// How long a rotation may be held before its overlap: then it fails. 7 days.
 pub const HOLD_BEFORE_OVERLAP_MAX: DurationMillis = DurationMillis::from_days(7);
 
+/// By so much the clocks of replicas may be apart that tell when a version was used.
+const USE_MARGIN: DurationMillis = DurationMillis::from_secs(1);
+
 /// How one version of a key takes the place of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
@@ -180,6 +183,18 @@ impl Rotation {
             Some(Delivery::Store(_) | Delivery::Recipient(_)) => course.verified_at.is_some(),
             None => course.delivered_at.is_some(),
         }
+    }
+
+    /// Whether a use of the new version at this time can only be that of its consumers. What checks a staged secret uses it
+    /// too: before it is verified, and not while the rotation is held.
+    #[must_use]
+    pub fn is_by_consumer(&self, used_at: UnixMillis) -> bool {
+        let Some(course) = self.course.as_deref() else { return true };
+        if !matches!(course.delivery, Some(Delivery::Store(_))) {
+            return true;
+        }
+        let checked_at = course.verified_at.or(course.hold.as_ref().map(|held| held.at));
+        checked_at.is_some_and(|time| time.plus(USE_MARGIN) < used_at)
     }
 
     /// Whether it is a standby: kept ready for whoever asks for the rotation, and driven by nobody.

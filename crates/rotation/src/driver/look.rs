@@ -1,7 +1,7 @@
 //! What the replicas told about one rotation, as its next step needs it.
 
 use crate::evidence::{self, Watched};
-use latchkey_domain::{DurationMillis, UnixMillis};
+use latchkey_domain::UnixMillis;
 use latchkey_state::{Evidence, Rotation};
 
 /// What was seen, and what follows from it.
@@ -9,7 +9,7 @@ use latchkey_state::{Evidence, Rotation};
 pub(crate) struct Look {
     /// The time of the cluster then.
     pub(crate) at: UnixMillis,
-    /// Whether anybody has used the new version.
+    /// Whether a consumer has used the new version.
     pub(crate) new_seen: bool,
     /// What follows for the old version.
     pub(crate) verdict: Verdict,
@@ -33,16 +33,18 @@ pub(crate) enum Verdict {
 
 impl Look {
     /// From what all replicas together told.
-    pub(crate) fn of(seen: &evidence::Evidence, silence: Option<DurationMillis>) -> Self {
-        let verdict = match evidence::may_retire(seen, silence) {
+    pub(crate) fn of(seen: &evidence::Evidence, rotation: &Rotation) -> Self {
+        let silence = rotation.course.as_ref().and_then(|course| course.terms.silence);
+        let new_seen = evidence::new_seen(seen, rotation);
+        let verdict = match evidence::may_retire(seen, new_seen, silence) {
             Ok(()) => Verdict::Moved,
             Err(kept) => {
                 let known = seen.unheard.is_empty() && seen.watched_since.is_some();
                 Verdict::Keep { text: kept.to_string(), known }
             }
         };
-        let new_seen = evidence::new_seen(seen).is_some();
-        Self { at: seen.now, new_seen, verdict, evidence: evidence::to_record(seen) }
+        let evidence = evidence::to_record(seen, new_seen);
+        Self { at: seen.now, new_seen: new_seen.is_some(), verdict, evidence }
     }
 }
 

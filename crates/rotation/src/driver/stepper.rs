@@ -123,8 +123,7 @@ impl<R: Registry> Stepper<R> {
             }
         };
         for (driven, seen) in asked.into_iter().zip(&seen) {
-            let silence = driven.rotation.course.as_ref().and_then(|course| course.terms.silence);
-            self.shared.memory.of(driven, |known| known.look = Some(Look::of(seen, silence)));
+            self.shared.memory.of(driven, |known| known.look = Some(Look::of(seen, &driven.rotation)));
             match self.shared.memory.decide(driven, seen.now) {
                 Step::Wait(_) | Step::Look => {}
                 step => self.begin(driven.clone(), step).await?,

@@ -3,6 +3,7 @@
 use super::{Evidence, Unheard};
 use latchkey_domain::{DurationMillis, UnixMillis};
 use latchkey_link::evidence::CallerUse;
+use latchkey_state::Rotation;
 use std::fmt;
 
 /// Callers that one sentence names.
@@ -13,7 +14,7 @@ const NAMED_MAX: usize = 3;
 pub(crate) enum Kept {
     /// The policy lets nothing end before its deadline.
     NeverEarly,
-    /// Nobody has used the new version.
+    /// No consumer has used the new version.
     NewUnseen,
     /// The old one was used within the time that was asked about.
     Used {
@@ -31,23 +32,29 @@ pub(crate) enum Kept {
     },
 }
 
-/// Whether the old version may go before its deadline: the new one was seen, and the old one was silent for `silence` in
-/// every place where it could have been used.
+/// Whether the old version may go before its deadline: the new one was `seen` with a consumer, and the old one was silent
+/// for `silence` in every place where it could have been used.
 ///
 /// # Errors
 /// Why it stays.
-pub(crate) fn may_retire(evidence: &Evidence, silence: Option<DurationMillis>) -> Result<(), Kept> {
+pub(crate) fn may_retire(
+    evidence: &Evidence,
+    seen: Option<UnixMillis>,
+    silence: Option<DurationMillis>,
+) -> Result<(), Kept> {
     let silence = silence.ok_or(Kept::NeverEarly)?;
-    still_used(evidence, silence).map_or(Ok(()), Err)
+    still_used(evidence, seen, silence).map_or(Ok(()), Err)
 }
 
-/// When the new version was first used, as far as is known: one who saw it is enough.
-pub(crate) fn new_seen(evidence: &Evidence) -> Option<UnixMillis> {
-    evidence.new.first
+/// When a consumer used the new version, the first time that is known: one who saw it is enough. Of what its store's own
+/// check did it is told nothing.
+pub(crate) fn new_seen(evidence: &Evidence, rotation: &Rotation) -> Option<UnixMillis> {
+    let times = [evidence.new.first, evidence.new.last].into_iter().flatten();
+    times.into_iter().find(|time| rotation.is_by_consumer(*time))
 }
 
 /// Why the old version is not known to be unused for `window`. What is known for certain comes before what is not known.
-fn still_used(evidence: &Evidence, window: DurationMillis) -> Option<Kept> {
+fn still_used(evidence: &Evidence, seen: Option<UnixMillis>, window: DurationMillis) -> Option<Kept> {
     let began = UnixMillis::new(evidence.now.millis().saturating_sub(window.millis()));
     if let Some(old) = &evidence.old
         && let Some(last) = old.last.filter(|last| *last > began)
@@ -55,7 +62,7 @@ fn still_used(evidence: &Evidence, window: DurationMillis) -> Option<Kept> {
         let by = old.latest_callers(usize::MAX).into_iter().filter(|caller| caller.last > began);
         return Some(Kept::Used { last, by: by.cloned().collect() });
     }
-    if evidence.new.first.is_none() {
+    if seen.is_none() {
         return Some(Kept::NewUnseen);
     }
     if !evidence.unheard.is_empty() {

@@ -99,8 +99,8 @@ fn evidence(gathered: &Gathered, new: usize, old: Option<usize>) -> Evidence {
     }
 }
 
-/// What a decision stands on, as it is written down with it.
-pub(crate) fn to_record(evidence: &Evidence) -> latchkey_state::Evidence {
+/// What a decision stands on, as it is written down with it: with when a consumer was `seen` to use the new version.
+pub(crate) fn to_record(evidence: &Evidence, seen: Option<UnixMillis>) -> latchkey_state::Evidence {
     let old = evidence.old.as_ref();
     let callers = old.map(|old| old.latest_callers(CALLERS_MAX)).unwrap_or_default();
     let caller = |caller: &latchkey_link::evidence::CallerUse| Caller {
@@ -111,7 +111,7 @@ pub(crate) fn to_record(evidence: &Evidence) -> latchkey_state::Evidence {
     };
     latchkey_state::Evidence {
         old_last_used: old.and_then(|old| old.last),
-        new_first_used: evidence.new.first,
+        new_first_used: seen,
         // Nothing was watched where somebody did not answer.
         watched_since: evidence.watched_since.unwrap_or(evidence.now),
         callers: callers.into_iter().map(caller).collect(),

@@ -109,7 +109,13 @@ impl Fleet {
         (0..self.keys.len()).map(|place| self.state(place)).collect()
     }
 
-    fn uses(&self, text: &str) {
+    /// A consumer uses it, later than any check of its store.
+    pub(crate) fn uses_later(&self, text: &str) {
+        self.house.advance(DurationMillis::from_secs(2));
+        self.uses(text);
+    }
+
+    pub(crate) fn uses(&self, text: &str) {
         self.house.registry.saw(parse(text).unwrap().version, None, "consumer");
     }
 
@@ -140,7 +146,7 @@ async fn a_key_that_is_due_gets_a_new_secret_and_loses_the_old_one_when_its_traf
     assert!(opened, "what was delivered lies nowhere else");
 
     fleet.uses(&old);
-    fleet.uses(&new);
+    fleet.uses_later(&new);
     fleet.house.advance(HOUR);
     fleet.uses(&old);
     driver.turn().await.unwrap();
@@ -162,7 +168,7 @@ async fn an_old_version_that_is_used_at_the_deadline_is_held_and_ends_when_it_is
     fleet.house.advance(DurationMillis::from_days(10));
     driver.turn().await.unwrap();
     let (old, new) = (fleet.keys[0].1.clone(), fleet.delivered(0).unwrap());
-    fleet.uses(&new);
+    fleet.uses_later(&new);
     fleet.house.advance(DAY);
     fleet.uses(&old);
     driver.turn().await.unwrap();
@@ -183,7 +189,7 @@ async fn a_region_that_tells_nothing_or_has_forgotten_keeps_the_old_version() {
     fleet.house.advance(DurationMillis::from_days(10));
     driver.turn().await.unwrap();
     let (old, new) = (fleet.keys[0].1.clone(), fleet.delivered(0).unwrap());
-    fleet.uses(&new);
+    fleet.uses_later(&new);
     fleet.house.registry.set_deaf(true);
     fleet.house.advance(DurationMillis::new(3 * HOUR.millis()));
     driver.turn().await.unwrap();

@@ -15,6 +15,7 @@ mod racing;
 mod rehearsing;
 mod rotating;
 mod sealed;
+mod seeing;
 mod service;
 mod standby;
 mod stepping;

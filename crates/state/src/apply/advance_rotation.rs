@@ -187,7 +187,7 @@ impl Driving<'_, '_> {
         self.course.hold.as_ref().map(|held| held.cause)
     }
 
-    /// Whether the old version may end by evidence: the new one was seen, the old one was not for as long as it has to be
+    /// Whether the old version may end by evidence: a consumer used the new one, the old one was not for as long as it has to be
     /// silent, and somebody would have seen it; never before the minimum.
     fn is_silent(&self, evidence: &Evidence) -> bool {
         let (terms, now) = (&self.course.terms, self.now);
@@ -195,7 +195,7 @@ impl Driving<'_, '_> {
         let is_past = |time: UnixMillis, span| time.plus(span) <= now;
         let shortest = if planted::is(Plant::OverlapMinIgnored) { DurationMillis::ZERO } else { terms.overlap_min };
         self.course.overlap_began_at.is_some_and(|began| is_past(began, shortest))
-            && evidence.new_first_used.is_some()
+            && evidence.new_first_used.is_some_and(|used_at| self.rotation.is_by_consumer(used_at))
             && evidence.old_last_used.is_none_or(|last| is_past(last, silence))
             && is_past(evidence.watched_since, silence)
     }

@@ -115,7 +115,7 @@ pub enum DriverStep {
 pub struct Evidence {
     /// When the old version was last used; absent: not since the watch began.
     pub old_last_used: Option<UnixMillis>,
-    /// When the new version was first used; absent: not since the watch began.
+    /// When the new version was used by its consumers, the first time that is known; absent: not since the watch began.
     pub new_first_used: Option<UnixMillis>,
     /// Since when every replica has watched both.
     pub watched_since: UnixMillis,

@@ -1,6 +1,10 @@
 use super::*;
-use latchkey_domain::{Network, NodeId};
+use latchkey_domain::{
+    Delivery, HoldCause, KeyId, KeyspaceNumber, Network, NodeId, ReasonText, Revision, RotationId, RotationState,
+    RotationTerms, Slug,
+};
 use latchkey_link::evidence::VersionUse;
+use latchkey_state::{Change, Course, Held};
 
 const NOW: u64 = 1_800_000_000_000;
 const HOUR: u64 = 3_600_000;
@@ -25,22 +29,57 @@ fn silent() -> Evidence {
     }
 }
 
+/// Of one that nobody drives, whose new version nothing but consumers use.
+fn by_hand() -> Rotation {
+    Rotation {
+        id: RotationId::LOWEST,
+        keyspace: KeyspaceNumber(1),
+        key: KeyId::LOWEST,
+        state: RotationState::Overlap,
+        old: None,
+        new: None,
+        overlap: None,
+        overlap_ends_at: None,
+        created_at: ago(9 * HOUR),
+        changed: Change { revision: Revision::new(1, 1), at: ago(9 * HOUR) },
+        ended_at: None,
+        text: ReasonText::default(),
+        course: None,
+    }
+}
+
+/// Of one whose store has checked the new secret, and that was verified so long ago.
+fn verified(millis: u64) -> Rotation {
+    let terms = RotationTerms::of_overlap(SILENCE);
+    let course = Course::new(terms, Some(Delivery::Store(Slug::parse("vault").unwrap())));
+    let course = Course { verified_at: Some(ago(millis)), ..course };
+    Rotation { course: Some(Box::new(course)), ..by_hand() }
+}
+
+fn retires(evidence: &Evidence, silence: Option<DurationMillis>) -> Result<(), Kept> {
+    may_retire(evidence, new_seen(evidence, &by_hand()), silence)
+}
+
+fn keeps(evidence: &Evidence, window: DurationMillis) -> Option<Kept> {
+    still_used(evidence, new_seen(evidence, &by_hand()), window)
+}
+
 fn away() -> Vec<Unheard> {
     vec![Unheard { region: "us".to_owned(), replica: NodeId(3) }]
 }
 
 #[test]
 fn what_was_silent_for_long_enough_everywhere_may_go() {
-    assert_eq!((may_retire(&silent(), Some(SILENCE)), still_used(&silent(), SILENCE)), (Ok(()), None));
+    assert_eq!((retires(&silent(), Some(SILENCE)), keeps(&silent(), SILENCE)), (Ok(()), None));
     let never = Evidence { old: Some(VersionUse::default()), ..silent() };
-    assert_eq!(may_retire(&never, Some(SILENCE)), Ok(()));
+    assert_eq!(retires(&never, Some(SILENCE)), Ok(()));
     let alone = Evidence { old: None, watched_since: None, ..silent() };
-    assert_eq!(may_retire(&alone, Some(SILENCE)), Ok(()), "there is nobody to wait for");
+    assert_eq!(retires(&alone, Some(SILENCE)), Ok(()), "there is nobody to wait for");
 }
 
 #[test]
 fn each_thing_that_is_missing_keeps_the_old_version() {
-    assert_eq!(may_retire(&silent(), None), Err(Kept::NeverEarly));
+    assert_eq!(retires(&silent(), None), Err(Kept::NeverEarly));
     let cases = [
         (Evidence { old: Some(used(9 * HOUR, HOUR - 1)), ..silent() }, "is still used"),
         (Evidence { new: VersionUse::default(), ..silent() }, "nobody has used the new version"),
@@ -49,20 +88,46 @@ fn each_thing_that_is_missing_keeps_the_old_version() {
         (Evidence { watched_since: None, ..silent() }, "nobody watches"),
     ];
     for (evidence, why) in cases {
-        let kept = may_retire(&evidence, Some(SILENCE)).unwrap_err();
+        let kept = retires(&evidence, Some(SILENCE)).unwrap_err();
         assert!(kept.to_string().contains(why), "{kept}");
-        assert_eq!(still_used(&evidence, SILENCE), Some(kept));
+        assert_eq!(keeps(&evidence, SILENCE), Some(kept));
     }
 }
 
 #[test]
 fn what_is_known_is_said_before_what_is_not() {
     let both = Evidence { old: Some(used(HOUR, 5)), unheard: away(), watched_since: None, ..silent() };
-    assert!(matches!(may_retire(&both, Some(SILENCE)), Err(Kept::Used { .. })));
+    assert!(matches!(retires(&both, Some(SILENCE)), Err(Kept::Used { .. })));
     let unseen = Evidence { new: VersionUse::default(), unheard: away(), watched_since: None, ..silent() };
-    assert_eq!(may_retire(&unseen, Some(SILENCE)).unwrap_err(), Kept::NewUnseen);
+    assert_eq!(retires(&unseen, Some(SILENCE)).unwrap_err(), Kept::NewUnseen);
     // One who saw the new one is enough, whoever else is silent.
-    assert_eq!(new_seen(&Evidence { unheard: away(), watched_since: None, ..silent() }), Some(ago(3 * HOUR)));
+    assert_eq!(
+        new_seen(&Evidence { unheard: away(), watched_since: None, ..silent() }, &by_hand()),
+        Some(ago(3 * HOUR))
+    );
+}
+
+#[test]
+fn what_checks_a_staged_secret_is_no_consumer() {
+    let seen = |new, rotation: &Rotation| new_seen(&Evidence { new, ..silent() }, rotation);
+    let second = 1_000;
+    // The check uses it, then it is verified; the clocks of both may be apart.
+    for last in [3 * HOUR, 2 * HOUR, 2 * HOUR - second] {
+        assert_eq!(seen(used(3 * HOUR, last), &verified(2 * HOUR)), None, "{last} ms ago");
+    }
+    let after = 2 * HOUR - second - 1;
+    assert_eq!(seen(used(3 * HOUR, after), &verified(2 * HOUR)), Some(ago(after)));
+    assert_eq!(seen(used(HOUR, 0), &verified(2 * HOUR)), Some(ago(HOUR)));
+    assert_eq!(seen(used(3 * HOUR, 3 * HOUR), &by_hand()), Some(ago(3 * HOUR)), "nothing checks what no store has");
+    // Before it is verified nobody knows who used it, but for what came after it was held: nothing checks it then.
+    let mut staged = verified(0);
+    let course = staged.course.as_mut().unwrap();
+    course.verified_at = None;
+    assert_eq!(seen(used(3 * HOUR, 0), &staged), None);
+    let (from, cause) = (RotationState::Delivered, HoldCause::Check);
+    staged.course.as_mut().unwrap().hold = Some(Held { from, at: ago(HOUR), cause, text: ReasonText::default() });
+    assert_eq!(seen(used(3 * HOUR, HOUR), &staged), None);
+    assert_eq!(seen(used(3 * HOUR, 0), &staged), Some(ago(0)));
 }
 
 #[test]
@@ -83,7 +148,7 @@ fn who_still_uses_it_is_named_and_who_has_stopped_is_not() {
         caller("2001:db8:7::/48", "", 30),
         caller("203.0.113.0/24", "python", 40),
     ];
-    let kept = still_used(&Evidence { old: Some(old), ..silent() }, SILENCE).unwrap();
+    let kept = keeps(&Evidence { old: Some(old), ..silent() }, SILENCE).unwrap();
     assert_eq!(
         kept.to_string(),
         "the old version is still used from 192.0.2.0/24 (curl/8.5), an unnamed network in eu, 2001:db8:7::/48 and 1 more"
@@ -93,7 +158,7 @@ fn who_still_uses_it_is_named_and_who_has_stopped_is_not() {
 #[test]
 fn a_window_longer_than_time_asks_for_all_of_it() {
     let forever = DurationMillis::new(u64::MAX);
-    assert!(still_used(&silent(), forever).is_some());
+    assert!(keeps(&silent(), forever).is_some());
     let zero = DurationMillis::ZERO;
-    assert_eq!(may_retire(&silent(), Some(zero)), Ok(()));
+    assert_eq!(retires(&silent(), Some(zero)), Ok(()));
 }

@@ -250,7 +250,7 @@ fn evidence(now: UnixMillis, old_used_ago: Option<u64>) -> Evidence {
     let ago = |millis| UnixMillis::new(now.millis() - millis);
     Evidence {
         old_last_used: old_used_ago.map(ago),
-        new_first_used: Some(ago(3 * HOUR)),
+        new_first_used: Some(ago(HOUR / 2)),
         watched_since: ago(4 * HOUR),
         callers: Vec::new(),
     }

@@ -467,6 +467,7 @@ fn what_has_no_evidence_in_its_favour_does_not_end() {
     };
     assert!(retired(|_| ()), "never used since the watch began is silent");
     assert!(!retired(|evidence| evidence.new_first_used = None), "the new one was never seen");
+    assert!(!retired(|evidence| evidence.new_first_used = Some(START)), "only its store's check used it");
     assert!(!retired(|evidence| evidence.watched_since = later(evidence.watched_since, 2 * HOUR + 1)), "nobody looked");
     assert!(!retired(|evidence| evidence.old_last_used = Some(later(evidence.watched_since, 2 * HOUR + 1))));
 }

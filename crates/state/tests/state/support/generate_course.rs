@@ -117,7 +117,9 @@ fn advance(fence: u64, key: u8, step: DriverStep) -> Operation {
 
 fn evidence(is_silent: bool) -> Evidence {
     let old_last_used = (!is_silent).then_some(UnixMillis::LAST);
-    Evidence { old_last_used, new_first_used: Some(START), watched_since: START, callers: Vec::new() }
+    // Later than whatever was verified: by its consumer.
+    let new_first_used = Some(START.plus(DurationMillis::from_days(1_000)));
+    Evidence { old_last_used, new_first_used, watched_since: START, callers: Vec::new() }
 }
 
 fn driver_step() -> impl Strategy<Value = DriverStep> {
