@@ -30,6 +30,11 @@ pub(super) fn rotate_key(transaction: &mut Transaction<'_>, operation: &RotateKe
         return Ok(Answer::Rotation { rotation, key: subject.put(transaction), made, replay: None });
     }
     let standby = standby(transaction, &mut subject, &operation.text)?;
+    let is_delivered = operation.course.as_ref().is_some_and(|course| course.delivery.is_some());
+    if let Some(prepared) = standby.as_ref().filter(|_| is_delivered) {
+        // Its text lies at whoever made it: the store would go on to show the version that this retires.
+        return Err(Refusal::RotationInProgress { rotation: rotation::name_of(&subject, prepared.id) });
+    }
     let old = rotation::active(&subject.key, now);
     let (mut rotation, made) = match standby {
         Some(prepared) => (Rotation { old, ..prepared }, None),
@@ -42,12 +47,7 @@ pub(super) fn rotate_key(transaction: &mut Transaction<'_>, operation: &RotateKe
     rotation::touch(transaction, &mut rotation);
     let rotation = match &operation.course {
         None => begin(transaction, &mut subject, rotation, operation.overlap),
-        Some(course) => {
-            // The text of a standby lies at whoever made it: there is nothing to deliver.
-            let course =
-                NewCourse { delivery: course.delivery.clone().filter(|_| made.is_some()), ..(**course).clone() };
-            set_out(transaction, &mut subject, rotation, course, operation.replay.clone())
-        }
+        Some(course) => set_out(transaction, &mut subject, rotation, (**course).clone(), operation.replay.clone()),
     };
     Ok(Answer::Rotation { rotation, key: subject.put(transaction), made, replay: None })
 }

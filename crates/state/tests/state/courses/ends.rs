@@ -3,7 +3,7 @@
 use super::*;
 use crate::support::{as_request, revoke};
 use latchkey_domain::{HOLD_MAX, HoldCause, Network, Refusal};
-use latchkey_state::{ExpiryChange, HOLD_BEFORE_OVERLAP_MAX, KeyChanges, RevokeKey, Row, UpdateKey};
+use latchkey_state::{ExpiryChange, HOLD_BEFORE_OVERLAP_MAX, KeyChanges, PrepareStandby, RevokeKey, Row, UpdateKey};
 
 fn hold(cause: HoldCause) -> DriverStep {
     DriverStep::Hold { cause, text: because(), evidence: None }
@@ -202,6 +202,25 @@ fn a_rotation_that_fails_without_an_old_version_leaves_the_new_one_its_place() {
     assert_eq!(actions(&house.world.apply(fail)), ["rotation.failed"]);
     assert_eq!(house.version(NEW).ends_at(), None, "the key has no other");
     assert_eq!(house.key().active_version(house.now()).unwrap().id, version_id(NEW));
+}
+
+#[test]
+fn what_is_to_be_delivered_does_not_take_the_place_of_a_standby() {
+    let mut house = House::new(policy());
+    let terms = terms();
+    let RotateKey { key, new, text, .. } = rotating(false, None);
+    let prepare = PrepareStandby { key, rotation: rotation_id(3), new, text, etag: None, replay: None };
+    house.world.done(by_root(Operation::PrepareStandby(Box::new(prepare))));
+    let course = |delivery| Some(NewCourse { terms, delivery, activate_at: None });
+    let rotate = |delivery| {
+        let new = new_version(3);
+        by_root(Operation::RotateKey(Box::new(RotateKey { new, ..rotating(false, course(delivery)) })))
+    };
+    let refused = house.world.refused(rotate(Some(Delivery::Store(slug("vault")))));
+    assert!(matches!(refused, Refusal::RotationInProgress { .. }), "{refused:?}");
+    assert_eq!(house.accepted(), (true, false));
+    house.world.done(rotate(None));
+    assert_eq!(house.accepted(), (true, true), "whoever made the standby has its text");
 }
 
 #[test]
