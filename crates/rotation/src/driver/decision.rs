@@ -87,8 +87,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) rotation: &'a Rotation,
     /// The time of the cluster.
     pub(crate) now: UnixMillis,
-    /// When its window is next open; `now` or before: it is.
-    pub(crate) opens_at: UnixMillis,
+    /// When its window is next open; `now` or before: it is. Absent: what its policy planned is wanted no more.
+    pub(crate) opens_at: Option<UnixMillis>,
     /// What went wrong since it came into its state.
     pub(crate) attempts: &'a Attempts,
     /// Whether the new version's text cannot be had any more.
@@ -135,7 +135,10 @@ pub(crate) fn next_step(standing: Standing<'_>) -> Step {
 }
 
 fn planned(standing: Standing<'_>, course: &Course) -> Step {
-    let starts_at = course.starts_at.unwrap_or_default().max(standing.opens_at);
+    let Some(opens_at) = standing.opens_at else {
+        return Step::Fail { text: "the policy that planned it is gone, or does not rotate by itself any more".to_owned() };
+    };
+    let starts_at = course.starts_at.unwrap_or_default().max(opens_at);
     if standing.now < starts_at { Step::Wait(starts_at) } else { Step::Prepare { replaces: None } }
 }
 

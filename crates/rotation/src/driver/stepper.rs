@@ -6,7 +6,7 @@ use super::look::{Look, watched};
 use super::trouble::Trouble;
 use super::{CALL_MAX, Shared, telling};
 use crate::evidence::{self, Detail, ROTATIONS_PER_GATHERING};
-use latchkey_domain::{Revision, RotationName, RotationState, UnixMillis};
+use latchkey_domain::{Revision, RotationMode, RotationName, RotationState, UnixMillis};
 use latchkey_link::Registry;
 use latchkey_link::driving::{self, Driven};
 use latchkey_schedule::Windows;
@@ -258,10 +258,14 @@ impl Memory {
     }
 }
 
-/// When its window is open next; at once where it waits for none.
-fn opens_at(driven: &Driven, now: UnixMillis) -> UnixMillis {
-    let Some(policy) = &driven.policy else { return now };
+/// When its window is open next; at once where it waits for none. Absent: what a policy planned is wanted no more, since that
+/// is gone or does not rotate by itself.
+fn opens_at(driven: &Driven, now: UnixMillis) -> Option<UnixMillis> {
+    if !driven.rotation.course.as_ref().is_some_and(|course| course.by_policy) {
+        return Some(now);
+    }
+    let policy = driven.policy.as_ref().filter(|policy| policy.mode == RotationMode::Automatic)?;
     // What does not parse, which the API refuses, is never open.
     let windows = Windows::parse(&policy.windows).ok();
-    windows.and_then(|windows| windows.next_open(now)).unwrap_or(UnixMillis::LAST)
+    Some(windows.and_then(|windows| windows.next_open(now)).unwrap_or(UnixMillis::LAST))
 }

@@ -2,6 +2,7 @@
 //! it stands on: a driver that is late, or wrong, changes nothing.
 
 use super::claim_rotations::need_fence;
+use super::prepare_rotation::is_wanted;
 use super::rotation::{self, Facts, not_in};
 use super::subject::Subject;
 use super::transaction::Transaction;
@@ -64,7 +65,10 @@ fn has_come_to(rotation: &Rotation, step: &DriverStep) -> bool {
             let held = course.and_then(|course| course.hold.as_ref()).map(|held| held.cause);
             rotation.state == RotationState::Held && held == Some(*cause)
         }
-        DriverStep::Fail { .. } => rotation.state == RotationState::Failed,
+        DriverStep::Fail { .. } => {
+            rotation.state == RotationState::Failed
+                || (rotation.state == RotationState::Cancelled && rotation.new.is_none())
+        }
     }
 }
 
@@ -165,6 +169,10 @@ impl Driving<'_, '_> {
             DriverStep::Hold { cause, text, evidence } => {
                 let facts = evidence.as_ref().map(facts_of).unwrap_or_default();
                 course::hold(transaction, subject, rotation, *cause, text, facts)
+            }
+            // What began nothing, and whose policy does not want it any more, is no failure.
+            DriverStep::Fail { text } if rotation.new.is_none() && !is_wanted(transaction, subject, &rotation) => {
+                rotation::cancel(transaction, subject, rotation, text)
             }
             DriverStep::Fail { text } => fail(transaction, subject, rotation, text),
         }

@@ -8,11 +8,12 @@ use super::subject::Subject;
 use super::transaction::Transaction;
 use crate::command::PrepareRotation;
 use crate::event::Action;
+use crate::rotation::Rotation;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use latchkey_domain::planted::{self, Plant};
-use latchkey_domain::{ReasonText, Refusal, RevocationReason, RotationState};
+use latchkey_domain::{ReasonText, Refusal, RevocationReason, RotationMode, RotationState};
 
 /// Idempotent: the version that is there already is the answer.
 pub(super) fn prepare_rotation(
@@ -32,6 +33,9 @@ pub(super) fn prepare_rotation(
     if rotation.state != expected {
         return Err(not_in(&subject, &rotation, now, expected.as_str()));
     }
+    if rotation.new.is_none() && !is_wanted(transaction, &subject, &rotation) {
+        return Err(not_in(&subject, &rotation, now, "a policy that rotates its key"));
+    }
     let Some(course) = &mut rotation.course else {
         return Err(not_in(&subject, &rotation, now, "a rotation that is driven"));
     };
@@ -40,6 +44,11 @@ pub(super) fn prepare_rotation(
     }
     if rotation.new != operation.replaces {
         return Err(not_in(&subject, &rotation, now, "a rotation of this version"));
+    }
+    // It may have been planned a while ago: what holds is the policy as it begins.
+    let policy = state.rotation_policy(&subject.key).filter(|_| course.by_policy && operation.replaces.is_none());
+    if let Some(policy) = policy {
+        (course.terms, course.delivery) = (policy.terms, policy.delivery.clone());
     }
     course.replay = Some(operation.replay.clone());
     let mut facts = Vec::new();
@@ -57,4 +66,11 @@ pub(super) fn prepare_rotation(
     rotation.new = Some(made);
     let rotation = rotation::step(transaction, &mut subject, rotation, Action::RotationPrepared, facts);
     Ok(Answer::Rotation { rotation, key: subject.put(transaction), made: Some(made), replay: None })
+}
+
+/// Whether it is to begin: nobody who brakes, by taking the policy away or letting it tell alone, wants what that planned.
+pub(super) fn is_wanted(transaction: &Transaction<'_>, subject: &Subject, rotation: &Rotation) -> bool {
+    let by_policy = rotation.course.as_ref().is_some_and(|course| course.by_policy);
+    let policy = transaction.state().rotation_policy(&subject.key);
+    !by_policy || policy.is_some_and(|policy| policy.mode == RotationMode::Automatic)
 }

@@ -103,7 +103,7 @@ fn kept(known: bool) -> Look {
 }
 
 fn standing<'a>(rotation: &'a Rotation, attempts: &'a Attempts, look: Option<&'a Look>) -> Standing<'a> {
-    Standing { rotation, now: NOW, opens_at: NOW, attempts, text_lost: false, look }
+    Standing { rotation, now: NOW, opens_at: Some(NOW), attempts, text_lost: false, look }
 }
 
 fn step_of(rotation: &Rotation, look: Option<&Look>) -> Step {
@@ -134,8 +134,10 @@ fn what_is_planned_starts_at_its_time_in_its_window() {
     let later = NOW.plus(HOUR);
     assert_eq!(step_of(&planned(Some(later)), None), Step::Wait(later));
     let (rotation, attempts) = (planned(None), Attempts::default());
-    let closed = Standing { opens_at: later, ..standing(&rotation, &attempts, None) };
+    let closed = Standing { opens_at: Some(later), ..standing(&rotation, &attempts, None) };
     assert_eq!(next_step(closed), Step::Wait(later));
+    let unwanted = Standing { opens_at: None, ..standing(&rotation, &attempts, None) };
+    assert!(matches!(next_step(unwanted), Step::Fail { .. }));
 }
 
 #[test]
@@ -327,7 +329,7 @@ fn every_state_has_a_step_or_a_time_at_every_moment() {
                     let look = look.clone().map(|look| Look { at: now, ..look });
                     let attempts = Attempts::default();
                     let standing =
-                        Standing { now, opens_at: now, look: look.as_ref(), ..standing(&rotation, &attempts, None) };
+                        Standing { now, opens_at: Some(now), look: look.as_ref(), ..standing(&rotation, &attempts, None) };
                     match next_step(standing) {
                         Step::Wait(until) => assert!(until > now, "{state} at {minute} waits for what has been"),
                         Step::Look => assert!(look.is_none(), "{state} looks twice"),

@@ -223,6 +223,39 @@ fn what_is_to_be_delivered_does_not_take_the_place_of_a_standby() {
     assert_eq!(house.accepted(), (true, true), "whoever made the standby has its text");
 }
 
+/// Lets the keyspace have this policy from now on.
+fn governed(house: &mut House, policy: Option<RotationPolicy>) {
+    let rotation_policy = Some(policy.map(Box::new));
+    let changes = KeyspaceChanges { rotation_policy, ..KeyspaceChanges::default() };
+    let update = UpdateKeyspace { name: keyspace(KEY), changes, etag: None };
+    house.world.done(by_root(Operation::UpdateKeyspace(Box::new(update))));
+}
+
+#[test]
+fn what_a_policy_planned_does_not_begin_once_that_is_gone_or_tells_alone() {
+    for brake in [None, Some(RotationPolicy { mode: RotationMode::Notify, ..policy() })] {
+        let mut house = House::planned(policy());
+        governed(&mut house, brake);
+        let prepare = house.preparing(NEW, None);
+        assert!(matches!(house.world.refused(prepare), Refusal::RotationNotIn { .. }));
+        let applied = house.advance(DriverStep::Fail { text: because() });
+        assert_eq!(actions(&applied), ["rotation.cancelled"]);
+        let again = house.advance(DriverStep::Fail { text: because() });
+        assert!(is_unchanged(&again));
+        assert_eq!((house.rotation().state, house.key().versions.len()), (RotationState::Cancelled, 1));
+    }
+}
+
+#[test]
+fn what_a_policy_planned_begins_as_that_says_by_then() {
+    let mut house = House::planned(policy());
+    let terms = RotationTerms { overlap: span(2 * DAY), ..terms() };
+    governed(&mut house, Some(RotationPolicy { terms, delivery: Some(Delivery::Store(slug("other"))), ..policy() }));
+    house.prepare();
+    let course = house.rotation().course.as_ref().unwrap();
+    assert_eq!((course.terms, &course.delivery), (terms, &Some(Delivery::Store(slug("other")))));
+}
+
 #[test]
 fn a_roll_back_before_the_overlap_gives_the_old_version_its_place_and_the_new_one_an_end() {
     for state in [RotationState::Delivered, RotationState::Verified, RotationState::Overlap] {
