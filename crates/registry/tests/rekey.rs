@@ -5,7 +5,7 @@ mod support;
 
 use latchkey_crypto::envelope;
 use latchkey_decision::{Access, Ground as Decided, Question, Undecided, decide};
-use latchkey_domain::{Duty, Grant, NodeId, Outcome, Refusal, RingNumber, Scope};
+use latchkey_domain::{Duty, Grant, KeyspaceNumber, NodeId, Outcome, Refusal, RingNumber, Scope};
 use latchkey_policy::AccessContext;
 use latchkey_registry::{BackupPlan, Member, NewEpoch, Registry, Remains};
 use latchkey_state::{Expiry, Operation, RingPurpose, RowId, State};
@@ -288,6 +288,25 @@ async fn rotations_go_on_whoever_leads_restarts_or_comes_back_from_a_snapshot() 
     for replica in replicas {
         replica.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_does_not_open_keeps_the_old_key_of_no_other_keyspace() {
+    let ground = Ground::found(1).await;
+    let replica = ground.start(NodeId(1)).await;
+    replica.until("it is fresh", |registry| registry.reader().is_fresh()).await;
+    make_keyspace(&ground, &[&replica]).await;
+    let (mut operation, _) = new_keys_with_texts(&ground, &replica, 2, Expiry::Default).await;
+    let Operation::CreateKeys(create) = &mut operation else { panic!("keys are made") };
+    *create.keys[0].inner.last_mut().expect("it is sealed") ^= 1;
+    carry_out(&[&replica], operation).await;
+    let purposes = purposes(&replica.registry.core().state());
+    let other = rotate(&[&replica], RingPurpose::Keyspace(KeyspaceNumber(1))).await;
+    let damaged = rotate(&[&replica], purposes[1]).await;
+    replica.until("the other's old key is destroyed", |registry| is_gone(registry, &[other])).await;
+    let state = replica.registry.core().state();
+    assert_eq!((state.ring_key(damaged).is_some(), state.versions_to_rekey()), (true, (0, 1)));
+    replica.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

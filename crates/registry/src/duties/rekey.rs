@@ -51,9 +51,21 @@ pub(super) struct Rekey {
     /// Where the walk over all keys goes on; absent: from the beginning.
     after: Option<KeyAt>,
     /// Versions that this walk could not make anew.
-    stuck: u64,
-    /// Boot time when the next look is due.
+    left: Left,
+    /// Whether this walk made anything anew.
+    made: bool,
+    /// Boot time when the next look is due, and the next step of a walk.
     look_at_ms: u64,
+    walk_at_ms: u64,
+}
+
+/// How many versions could not be made anew, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Left {
+    /// What is kept of their secrets does not open.
+    damaged: u64,
+    /// A key of the keyring that they need is not unwrapped here.
+    waiting: u64,
 }
 
 /// What one step of the walk makes anew.
@@ -62,7 +74,7 @@ struct Step {
     redigested: Option<RedigestVersions>,
     /// By data key.
     resealed: BTreeMap<RingNumber, ResealInners>,
-    stuck: u64,
+    left: Left,
 }
 
 impl Rekey {
@@ -79,13 +91,16 @@ impl Rekey {
         let is_left = state.versions_to_rekey() != (0, 0);
         drop(state);
         rewrap_keys(registry).await?;
-        if is_left {
-            self.walk(registry, boot_ms).await
+        if is_left && self.walk_at_ms <= boot_ms {
+            self.walk(registry, boot_ms).await?;
         } else {
-            (self.after, self.stuck) = (None, 0);
             self.look_at_ms = boot_ms + millis(LOOK_INTERVAL);
-            destroy_unused(registry).await
         }
+        if !is_left {
+            *self = Self { look_at_ms: self.look_at_ms, ..Self::default() };
+        }
+        // Whatever is left of one key of the keyring keeps no other.
+        destroy_unused(registry).await
     }
 
     /// Makes anew what some keys need, and goes on behind them the next time.
@@ -98,23 +113,41 @@ impl Rekey {
             (prepare(&core, &state, &keys), next)
         };
         let Ok((step, next)) = tokio::task::spawn_blocking(look).await else { return Ok(()) };
-        self.stuck += step.stuck;
+        self.left.damaged += step.left.damaged;
+        self.left.waiting += step.left.waiting;
         for operation in step.into_operations() {
             let applied = registry.propose(own(registry, operation), WITHIN).await?;
-            if let Err(refusal) = &applied.answer {
-                warn!(?refusal, "what an old key of the keyring made could not be made anew");
+            match &applied.answer {
+                Ok(_) => self.made = true,
+                Err(refusal) => warn!(?refusal, "what an old key of the keyring made could not be made anew"),
             }
             tokio::time::sleep(PACE).await;
         }
         self.after = next;
-        if next.is_none() && self.stuck > 0 {
-            error!(
-                versions = self.stuck,
-                "versions keep an old key of the keyring: what is kept of their secrets does not open"
-            );
-            (self.stuck, self.look_at_ms) = (0, boot_ms + millis(RETRY));
+        if next.is_none() {
+            self.end_walk(boot_ms);
         }
         Ok(())
+    }
+
+    /// Tells what a walk over all keys left behind, and lets the next one wait where this one was in vain.
+    fn end_walk(&mut self, boot_ms: u64) {
+        let Left { damaged, waiting } = std::mem::take(&mut self.left);
+        if damaged > 0 {
+            error!(
+                versions = damaged,
+                "versions keep an old key of the keyring: what is kept of their secrets does not open"
+            );
+        }
+        if waiting > 0 {
+            warn!(versions = waiting, "versions wait for a key of the keyring that is not unwrapped yet");
+        }
+        let in_vain = !std::mem::take(&mut self.made);
+        if damaged > 0 || waiting > 0 {
+            self.walk_at_ms = boot_ms + millis(RETRY);
+        } else if in_vain {
+            self.walk_at_ms = boot_ms + millis(LOOK_INTERVAL);
+        }
     }
 }
 
@@ -148,9 +181,14 @@ fn prepare(core: &Core, state: &State, keys: &[Arc<Key>]) -> Step {
                 continue;
             }
             let by = sealed_by.and_then(|number| core.keyring.at_hand(number));
-            let opened = by.and_then(|by| open_inner(&by, core.cluster(), keyspace.tenant, version).ok());
-            let (Some(inner), Some(data_key)) = (opened, core.keyring.at_hand(keyspace.data_key)) else {
-                step.stuck += 1;
+            let (Some(by), Some(data_key)) = (by, core.keyring.at_hand(keyspace.data_key)) else {
+                // A seal that names no key does not open either.
+                let left = &mut step.left;
+                *(if sealed_by.is_some() { &mut left.waiting } else { &mut left.damaged }) += 1;
+                continue;
+            };
+            let Ok(inner) = open_inner(&by, core.cluster(), keyspace.tenant, version) else {
+                step.left.damaged += 1;
                 continue;
             };
             if old_pepper {
