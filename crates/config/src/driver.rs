@@ -15,8 +15,8 @@ settings! {
         /// How many keys it may write a second, 1 to 10000: what is due is spread out, so that the cluster has room for
         /// everybody else. A rotation takes about five writes. Default 50. Since 0.1.
         value writes_per_second_max: u64 = "50";
-        /// How many rotations it works on at once, 1 to 1000: each may be waiting for a store or a check. Default 32.
-        /// Since 0.1.
+        /// How many rotations it works on at once, 1 to 1000: each may be waiting for a store or a check. Of these a quarter at
+        /// most are of one store, so that one that hangs keeps no other waiting. Default 32. Since 0.1.
         value parallel_max: u64 = "32";
     }
 }

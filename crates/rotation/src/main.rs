@@ -6,6 +6,7 @@ use latchkey_link::process::{self, Arguments};
 use latchkey_rotation::Rotation;
 use std::error::Error;
 use std::process::ExitCode;
+use tokio::runtime::Builder;
 
 const PROGRAM: &str = "latchkey-rotation";
 
@@ -17,9 +18,13 @@ struct Program {
     arguments: Arguments,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    process::exit_code(PROGRAM, run(&Program::parse().arguments.sources()).await)
+fn main() -> ExitCode {
+    let sources = Program::parse().arguments.sources();
+    let runtime = Builder::new_multi_thread().enable_all().build().expect("threads can be started");
+    let ended = runtime.block_on(run(&sources));
+    // A thread that writes to a disk which hangs would be waited for, and for ever.
+    runtime.shutdown_background();
+    process::exit_code(PROGRAM, ended)
 }
 
 async fn run(sources: &Sources) -> Result<(), Box<dyn Error>> {

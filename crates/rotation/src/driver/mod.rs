@@ -70,7 +70,7 @@ pub struct DriverOptions {
     pub poll: Duration,
     /// Keys written a second, at most.
     pub writes_per_second_max: u32,
-    /// Rotations worked on at once, at most.
+    /// Rotations worked on at once, at most; those of one store at most a quarter of it.
     pub parallel_max: usize,
 }
 

@@ -6,17 +6,23 @@ use super::look::{Look, watched};
 use super::trouble::Trouble;
 use super::{CALL_MAX, Shared, telling};
 use crate::evidence::{self, Detail, ROTATIONS_PER_GATHERING};
-use latchkey_domain::{Revision, RotationMode, RotationName, RotationState, UnixMillis};
+use latchkey_domain::{Delivery, Revision, RotationMode, RotationName, RotationState, Slug, UnixMillis};
 use latchkey_link::Registry;
 use latchkey_link::driving::{self, Driven};
 use latchkey_schedule::Windows;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
 /// Steps of one rotation one after the other, before others have their turn.
 const STEPS_AT_ONCE_MAX: usize = 8;
+
+/// Of all rotations that are worked on at once, one store has this part at most: one that hangs keeps no other waiting.
+const STORE_SHARE: usize = 4;
+
+/// Rotations that are kept until there is room for them. Of those beyond the next round decides.
+const LEFT_MAX: usize = 1_000;
 
 /// What this process remembers of rotations in progress. It outlives the claim: who gets it back need not try all anew.
 #[derive(Debug, Default)]
@@ -37,21 +43,22 @@ pub(super) struct Stepper<R> {
     shared: Arc<Shared<R>>,
     fence: u64,
     under_way: JoinSet<Walked>,
-    /// Whose steps are under way.
-    busy: HashSet<RotationName>,
+    /// Whose steps are under way, and at which store.
+    busy: HashMap<Id, (RotationName, Option<Slug>)>,
+    /// Those for which there was no room in this round, in their order.
+    left: VecDeque<(Driven, Step)>,
     steps: u64,
 }
 
 /// What came of walking along one rotation.
 struct Walked {
-    rotation: RotationName,
     steps: u64,
     fenced: bool,
 }
 
 impl<R: Registry> Stepper<R> {
     pub(super) fn new(shared: Arc<Shared<R>>, fence: u64) -> Self {
-        Self { shared, fence, under_way: JoinSet::new(), busy: HashSet::new(), steps: 0 }
+        Self { shared, fence, under_way: JoinSet::new(), busy: HashMap::new(), left: VecDeque::new(), steps: 0 }
     }
 
     /// Takes steps until the fence is old.
@@ -62,14 +69,32 @@ impl<R: Registry> Stepper<R> {
                 Err(trouble) => tracing::info!(trouble = trouble.word(), "the rotations in progress cannot be read"),
                 Ok(()) => {}
             }
-            // What takes long goes on meanwhile.
-            sleep(self.shared.options.poll).await;
+            if self.rest().await.is_err() {
+                return;
+            }
         }
+    }
+
+    /// Waits for the next round. What takes long goes on meanwhile, and those for which there was no room have their turn.
+    async fn rest(&mut self) -> Result<(), Trouble> {
+        let until = Instant::now() + self.shared.options.poll;
+        while !self.left.is_empty() {
+            tokio::select! {
+                () = sleep_until(until) => return Ok(()),
+                walked = self.under_way.join_next_with_id() => {
+                    walked.map_or(Ok(()), |walked| self.take(walked))?;
+                    self.begin_left();
+                }
+            }
+        }
+        sleep_until(until).await;
+        Ok(())
     }
 
     /// Begins the next step of each rotation that has one.
     pub(super) async fn round(&mut self) -> Result<(), Trouble> {
         let (mut after, mut seen) = (Vec::new(), HashSet::new());
+        self.left.clear();
         let mut states = [0; RotationState::ALL.len()];
         loop {
             let page = driving::rotations(&*self.shared.registry, after, Instant::now() + CALL_MAX).await?;
@@ -80,13 +105,13 @@ impl<R: Registry> Stepper<R> {
             for driven in page.rotations {
                 seen.insert(driven.name.clone());
                 self.reap()?;
-                if self.busy.contains(&driven.name) {
+                if self.busy.values().any(|(name, _)| *name == driven.name) {
                     continue;
                 }
                 match self.shared.memory.decide(&driven, page.now) {
                     Step::Wait(_) => {}
                     Step::Look => unseen.push(driven),
-                    step => self.begin(driven, step).await?,
+                    step => self.begin(driven, step),
                 }
             }
             for some in unseen.chunks(ROTATIONS_PER_GATHERING) {
@@ -104,8 +129,11 @@ impl<R: Registry> Stepper<R> {
 
     /// Waits for what is under way, and tells how many steps were taken.
     pub(super) async fn drain(mut self) -> u64 {
-        while let Some(walked) = self.under_way.join_next().await {
-            self.steps += walked.map_or(0, |walked| walked.steps);
+        while let Some(walked) = self.under_way.join_next_with_id().await {
+            if self.take(walked).is_err() {
+                self.left.clear();
+            }
+            self.begin_left();
         }
         self.steps
     }
@@ -126,54 +154,72 @@ impl<R: Registry> Stepper<R> {
             self.shared.memory.of(driven, |known| known.look = Some(Look::of(seen, &driven.rotation)));
             match self.shared.memory.decide(driven, seen.now) {
                 Step::Wait(_) | Step::Look => {}
-                step => self.begin(driven.clone(), step).await?,
+                step => self.begin(driven.clone(), step),
             }
         }
         Ok(())
     }
 
-    /// Begins to walk along a rotation, once there is room.
-    async fn begin(&mut self, driven: Driven, step: Step) -> Result<(), Trouble> {
-        while self.under_way.len() >= self.shared.options.parallel_max {
-            if let Some(walked) = self.under_way.join_next().await {
-                self.take(walked)?;
-            }
+    /// Begins to walk along a rotation, or keeps it until there is room.
+    fn begin(&mut self, driven: Driven, step: Step) {
+        if self.has_room(&driven) {
+            let of = (driven.name.clone(), store_of(&driven).cloned());
+            let task = self.under_way.spawn(along(self.shared.clone(), self.fence, driven, step));
+            self.busy.insert(task.id(), of);
+        } else if self.left.len() < LEFT_MAX {
+            self.left.push_back((driven, step));
         }
-        self.busy.insert(driven.name.clone());
-        self.under_way.spawn(along(self.shared.clone(), self.fence, driven, step));
-        Ok(())
+    }
+
+    /// Begins those that are left and for which there is room now.
+    fn begin_left(&mut self) {
+        for (driven, step) in std::mem::take(&mut self.left) {
+            self.begin(driven, step);
+        }
+    }
+
+    fn has_room(&self, driven: &Driven) -> bool {
+        let all = self.shared.options.parallel_max.max(1);
+        let at_store = |store| self.busy.values().filter(|(_, of)| of.as_ref() == Some(store)).count();
+        self.busy.len() < all && store_of(driven).is_none_or(|store| at_store(store) < (all / STORE_SHARE).max(1))
     }
 
     /// Takes note of what has ended meanwhile.
     fn reap(&mut self) -> Result<(), Trouble> {
-        while let Some(walked) = self.under_way.try_join_next() {
+        while let Some(walked) = self.under_way.try_join_next_with_id() {
             self.take(walked)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, walked: Result<Walked, tokio::task::JoinError>) -> Result<(), Trouble> {
+    fn take(&mut self, walked: Result<(Id, Walked), JoinError>) -> Result<(), Trouble> {
+        let id = walked.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let rotation = self.busy.remove(&id).map(|(rotation, _)| rotation);
         match walked {
-            Ok(walked) => {
-                self.busy.remove(&walked.rotation);
+            Ok((_, walked)) => {
                 self.steps += walked.steps;
                 if walked.fenced { Err(Trouble::Fenced) } else { Ok(()) }
             }
             Err(error) => {
-                // Which one it was is not known, so none counts as under way that has ended.
-                tracing::error!(%error, "a step of a rotation panicked");
-                if self.under_way.is_empty() {
-                    self.busy.clear();
-                }
+                let rotation = rotation.map(tracing::field::display);
+                tracing::error!(rotation, %error, "a step of a rotation panicked");
                 Ok(())
             }
         }
     }
 }
 
+/// Where its secret goes, and what may let it wait.
+fn store_of(driven: &Driven) -> Option<&Slug> {
+    match &driven.rotation.course.as_deref()?.delivery {
+        Some(Delivery::Store(store)) => Some(store),
+        Some(Delivery::Recipient(_)) | None => None,
+    }
+}
+
 /// Takes steps along one rotation, for as long as one follows from the other.
 async fn along<R: Registry>(shared: Arc<Shared<R>>, fence: u64, mut driven: Driven, mut step: Step) -> Walked {
-    let mut walked = Walked { rotation: driven.name.clone(), steps: 0, fenced: false };
+    let mut walked = Walked { steps: 0, fenced: false };
     for _ in 0..STEPS_AT_ONCE_MAX {
         let Some(word) = step.word() else { break };
         match shared.carry_out(&driven, step, fence).await {

@@ -2,17 +2,22 @@
 
 use crate::driving::{Fleet, policy, slug};
 use crate::house::KEYSPACE;
+use latchkey_config::KeyspacePattern;
 use latchkey_delivery::testing::MemoryStore;
-use latchkey_delivery::{BoxFuture, DeliveryError, Ending, Item, Store};
+use latchkey_delivery::{BoxFuture, DeliveryError, Ending, Item, Outlet, Store, Stores};
 use latchkey_domain::{
     AtDeadline, DurationMillis, IdentityName, KeyName, KeyspaceName, ReasonText, RevocationReason, RotationId,
     RotationName, RotationPhase, RotationPolicy, RotationState, Slug, UnixMillis, VersionName,
 };
+use latchkey_link::Material;
 use latchkey_link::testing::MemoryRegistry;
+use latchkey_rotation::driver::{Driver, DriverOptions};
 use latchkey_state::{
     Actor, Command, Cut, CutScope, KeyspaceChanges, Operation, PlanRotations, PlannedRotation, RotationStep,
     StepRotation, UpdateKeyspace,
 };
+use latchkey_wire::pb::v1;
+use latchkey_wire::pb::v1::rotation_delivery::Target;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +66,9 @@ async fn a_rotation_whose_key_has_died_fails_and_makes_room() {
 struct Odd {
     store: MemoryStore,
     cancels: Option<Arc<MemoryRegistry>>,
+    /// At the end of a rotation, and where it is to be laid there.
     hangs: bool,
+    hangs_first: bool,
 }
 
 impl Store for Odd {
@@ -70,7 +77,7 @@ impl Store for Odd {
     }
 
     fn stage<'a>(&'a self, item: &'a Item<'a>) -> BoxFuture<'a, Result<(), DeliveryError>> {
-        self.store.stage(item)
+        if self.hangs_first { Box::pin(pending()) } else { self.store.stage(item) }
     }
 
     fn deliver<'a>(
@@ -98,7 +105,12 @@ impl Store for Odd {
 #[tokio::test]
 async fn a_secret_that_is_cancelled_while_its_consumer_checks_it_never_gets_there() {
     let fleet = Fleet::new(policy(), &["one"]).await;
-    let store = Odd { store: fleet.store.clone(), cancels: Some(fleet.house.registry.clone()), hangs: false };
+    let store = Odd {
+        store: fleet.store.clone(),
+        cancels: Some(fleet.house.registry.clone()),
+        hangs: false,
+        hangs_first: false,
+    };
     let driver = fleet.driver_to(Box::new(store), 10_000);
     fleet.house.advance(DurationMillis::from_days(10));
     driver.turn().await.unwrap();
@@ -118,7 +130,7 @@ async fn a_store_that_hangs_at_the_end_of_one_rotation_keeps_no_other_from_being
     let (name, _) = fleet.house.key().await;
     fleet.house.advance(DurationMillis::from_secs(60));
 
-    let store = Odd { store: fleet.store.clone(), cancels: None, hangs: true };
+    let store = Odd { store: fleet.store.clone(), cancels: None, hangs: true, hangs_first: false };
     let driver = fleet.driver_to(Box::new(store), 10_000);
     let rotation_policy = Some(Some(Box::new(short())));
     let changes = KeyspaceChanges { rotation_policy, ..Default::default() };
@@ -173,4 +185,47 @@ async fn a_phase_goes_on_once_a_key_that_was_rolled_back_has_rotated_after_all()
         fleet.house.advance(DurationMillis::from_secs(1));
     }
     assert_eq!((fleet.state(0), fleet.state(1)), (Some(RotationState::Overlap), Some(RotationState::Overlap)));
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_keeps_the_rotations_of_no_other_waiting() {
+    let names: Vec<_> = (0..33).map(|_| "stuck").collect();
+    let fleet = Fleet::new(policy(), &names).await;
+    let seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+    // Of the next keyspace, whose rotations are looked at after all of these.
+    let own = v1::RotationPolicy {
+        risk_class: v1::RiskClass::Custom.into(),
+        mode: v1::RotationMode::Automatic.into(),
+        interval: seconds(5 * 86_400),
+        terms: Some(v1::RotationTerms { overlap: seconds(86_400), ..Default::default() }),
+        delivery: Some(v1::RotationDelivery { target: Some(Target::Store("files".to_owned())) }),
+        ..Default::default()
+    };
+    let parent = "tenants/acme/keyspaces/other".to_owned();
+    let request = v1::CreateKeyRequest { parent, rotation_policy: Some(own), ..Default::default() };
+    let (name, _) = fleet.house.key_of(request).await;
+    let (other, files) = (KeyName::parse(&name).unwrap(), MemoryStore::default());
+    fleet.house.advance(DurationMillis::from_days(10));
+
+    let stuck = Odd { store: fleet.store.clone(), cancels: None, hangs: false, hangs_first: true };
+    let everywhere = || vec![KeyspacePattern::parse("acme/*").unwrap()];
+    let stores = Stores::of([
+        Outlet::of(slug("vault"), everywhere(), Box::new(stuck)),
+        Outlet::of(slug("files"), everywhere(), Box::new(files.clone())),
+    ]);
+    let material = Arc::new(Material::new(fleet.house.kms.clone()));
+    let options = DriverOptions { writes_per_second_max: 10_000, ..DriverOptions::default() };
+    let driver = Driver::new(fleet.house.registry.clone(), material, stores, options);
+    tokio::time::pause();
+    let began = Instant::now();
+    driver
+        .run(async {
+            while files.read(&other).is_none() {
+                assert!(began.elapsed() < Duration::from_secs(20), "nothing is delivered");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        })
+        .await;
+    let hangs = |place| fleet.state(place) == Some(RotationState::Prepared);
+    assert!((0..names.len()).any(hangs), "a store hangs");
 }
