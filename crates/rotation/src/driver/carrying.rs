@@ -79,11 +79,8 @@ impl<R: Registry> Shared<R> {
     /// back after a roll-back.
     async fn finish_before(&self, driven: &Driven, store: &Slug) -> Result<(), Trouble> {
         let ended = driving::ended(&*self.registry, &driven.name, Instant::now() + CALL_MAX).await?;
-        for one in &ended {
-            let told = self.finish_at(one, store).await;
-            told.map_err(|error| failed(HoldCause::Delivery, error.told(), !error.is_retryable()))?;
-        }
-        Ok(())
+        let told = self.finish_at(&ended, store).await;
+        told.map_err(|error| failed(HoldCause::Delivery, error.told(), !error.is_retryable()))
     }
 
     /// The text of the new version, out of its box.

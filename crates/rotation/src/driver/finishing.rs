@@ -133,17 +133,22 @@ impl<R: Registry> Shared<R> {
         }
     }
 
-    /// Tells this store of a rotation that has ended there, where it was not told yet; also where that failed just now.
+    /// Tells this store of what has ended of one key, where it was not told yet; also where that failed just now. They come
+    /// in the order of their ends: when the last one was delivered that was, the store had been told of all before it.
     ///
     /// # Errors
     /// [`DeliveryError`]: it is not told.
-    pub(super) async fn finish_at(&self, driven: &Driven, store: &Slug) -> Result<(), DeliveryError> {
-        match ending_of(driven) {
-            Some((of, ending)) if of == store && !self.finished.is_done(&driven.name) => {
-                self.tell_end(&driven.name, store, ending).await
+    pub(super) async fn finish_at(&self, ended: &[Driven], store: &Slug) -> Result<(), DeliveryError> {
+        let endings = ended.iter().filter_map(|one| Some((one, ending_of(one)?)));
+        let here: Vec<_> = endings.filter(|(_, (of, _))| *of == store).collect();
+        let is_delivered = |one: &Driven| one.rotation.course.as_ref().is_some_and(|one| one.delivered_at.is_some());
+        let last = here.iter().rposition(|(one, _)| is_delivered(one)).unwrap_or(0);
+        for (one, (_, ending)) in here.into_iter().skip(last) {
+            if !self.finished.is_done(&one.name) {
+                self.tell_end(&one.name, store, ending).await?;
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     async fn tell_end(&self, name: &RotationName, store: &Slug, ending: Ending) -> Result<(), DeliveryError> {
