@@ -182,7 +182,8 @@ settings! {
         /// exits with 0 the rotation goes on. It is told what a hook is told, of a file also `LATCHKEY_STAGED`, the path where
         /// the new secret lies; it gets no secret itself. Default empty. Since 0.1.
         value check: Option<CommandLine> = "";
-        /// How long each command and each call may take, 1 to 600. Seconds. Default 30. Since 0.1.
+        /// How long each command may take, and each step at a store, with its waiting for others there, 1 to 600. Seconds.
+        /// Default 30. Since 0.1.
         value time_limit_s: u64 = "30";
         /// Of a Kubernetes Secret: where the API server is reached, over TLS. Default `kubernetes.default.svc:443`. Since 0.1.
         value server: HostPort = "kubernetes.default.svc:443";

@@ -23,8 +23,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder for itself alone: an error of the kind `WouldBlock` where another process is at work in it. With `fixed` it is made where it is
-    /// missing, but nothing up to `fixed`.
+    /// Opens a folder for itself alone: an error of the kind `WouldBlock` where another process is at work in it. With `fixed`
+    /// it is made where it is missing, but nothing up to `fixed`.
     pub(super) fn open(path: &Path, fixed: Option<&Path>) -> Result<Self, DeliveryError> {
         if let Some(fixed) = fixed {
             std::fs::metadata(fixed).map_err(|source| file_error("open the folder", fixed, source))?;
