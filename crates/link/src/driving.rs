@@ -49,6 +49,8 @@ pub struct Driven {
     pub rotation: Rotation,
     /// The policy of its key, where a policy planned it and it has not begun.
     pub policy: Option<RotationPolicy>,
+    /// Whether its old version lives; of one that had none it does not.
+    pub old_lives: bool,
 }
 
 /// What looking at some keys told.
@@ -180,7 +182,8 @@ fn driven(told: &pb::DrivenRotation) -> Result<Driven, DecodeError> {
     let rotation = read_rotation_row(row)?;
     let key = KeyName::parse(&told.key).map_err(|error| problem("driven.key", &error))?;
     let policy = told.policy.as_ref().map(read_rotation_policy).transpose()?;
-    Ok(Driven { name: RotationName { key, rotation: rotation.id }, rotation, policy })
+    let name = RotationName { key, rotation: rotation.id };
+    Ok(Driven { name, rotation, policy, old_lives: !told.old_is_dead })
 }
 
 fn keyspace(told: &pb::SurveyedKeyspace) -> Result<KeyspaceView, DecodeError> {

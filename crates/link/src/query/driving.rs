@@ -94,13 +94,18 @@ fn ended(state: &State, rotation: &Rotation) -> Vec<pb::DrivenRotation> {
 fn driven(state: &State, rotation: &Arc<Rotation>) -> Option<pb::DrivenRotation> {
     let keyspace = state.keyspaces().by_number(rotation.keyspace)?;
     let waits = rotation.new.is_none() && rotation.course.as_ref().is_some_and(|course| course.by_policy);
-    let own = state.key_at(rotation.keyspace, rotation.key).and_then(|key| key.rotation_policy());
+    let found = state.key_at(rotation.keyspace, rotation.key);
+    let own = found.and_then(|key| key.rotation_policy());
+    let old = found.and_then(|key| Some((key, key.version(rotation.old?)?)));
+    // By the time that is written down: whoever drives renews a claim all the time.
+    let old_lives = old.is_some_and(|(key, old)| !state.version_worth(key, old, state.clock()).is_dead());
     let policy = own.or(keyspace.settings.rotation_policy.as_deref()).filter(|_| waits);
     let name = KeyName { keyspace: state.keyspace_name(keyspace), key: rotation.key };
     Some(pb::DrivenRotation {
         key: name.to_string(),
         rotation: Some(write_rotation_row(rotation)),
         policy: policy.map(pace),
+        old_is_dead: !old_lives,
     })
 }
 

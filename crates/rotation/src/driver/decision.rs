@@ -8,7 +8,7 @@
 //! | DELIVERED | `Activate` at its time, then `Verify` |
 //! | VERIFIED | `BeginOverlap`, at once or when the new version was seen |
 //! | OVERLAP | `Retire` on evidence; at the deadline `Hold`, or nothing: the clock ends it |
-//! | HELD | what is held for traffic goes on as OVERLAP; what is held otherwise waits for a person, and fails at last |
+//! | HELD | for traffic: as OVERLAP; never used: as VERIFIED; else it waits for a person. What nobody uses fails at last |
 
 use super::attempts::{Attempts, FAILURES_MAX};
 use super::look::{Look, Verdict};
@@ -20,6 +20,10 @@ const LOOK_FRESH: DurationMillis = DurationMillis::from_secs(10);
 
 /// How long after the deadline replicas that do not answer are asked again before the rotation is held for it.
 const UNKNOWN_MAX: DurationMillis = DurationMillis::from_secs(30);
+
+/// For how long every replica has to have watched before a new version counts as one that nobody uses: a day, or the overlap
+/// where that is shorter.
+const UNUSED_FOR: DurationMillis = DurationMillis::from_days(1);
 
 /// The shortest and the longest time between two looks at the evidence of one rotation.
 const LOOK_MIN: DurationMillis = DurationMillis::from_secs(1);
@@ -89,6 +93,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) now: UnixMillis,
     /// When its window is next open; `now` or before: it is. Absent: what its policy planned is wanted no more.
     pub(crate) opens_at: Option<UnixMillis>,
+    /// Whether its old version lives.
+    pub(crate) old_lives: bool,
     /// What went wrong since it came into its state.
     pub(crate) attempts: &'a Attempts,
     /// Whether the new version's text cannot be had any more.
@@ -136,7 +142,9 @@ pub(crate) fn next_step(standing: Standing<'_>) -> Step {
 
 fn planned(standing: Standing<'_>, course: &Course) -> Step {
     let Some(opens_at) = standing.opens_at else {
-        return Step::Fail { text: "the policy that planned it is gone, or does not rotate by itself any more".to_owned() };
+        return Step::Fail {
+            text: "the policy that planned it is gone, or does not rotate by itself any more".to_owned(),
+        };
     };
     let starts_at = course.starts_at.unwrap_or_default().max(opens_at);
     if standing.now < starts_at { Step::Wait(starts_at) } else { Step::Prepare { replaces: None } }
@@ -167,7 +175,8 @@ fn delivered(standing: Standing<'_>, course: &Course) -> Step {
 }
 
 fn verified(standing: Standing<'_>, course: &Course) -> Step {
-    if course.terms.overlap_start == OverlapStart::AtOnce {
+    // Without an old version there is nothing left to wait with.
+    if course.terms.overlap_start == OverlapStart::AtOnce || !standing.old_lives {
         return Step::BeginOverlap;
     }
     let Some(look) = fresh(standing) else { return Step::Look };
@@ -175,19 +184,26 @@ fn verified(standing: Standing<'_>, course: &Course) -> Step {
         return Step::BeginOverlap;
     }
     let until = course.verified_at.unwrap_or(standing.now).plus(course.terms.overlap);
+    let next = standing.now.plus(look_interval(course));
     if standing.now < until {
-        return Step::Wait(until.min(standing.now.plus(look_interval(course))));
+        return Step::Wait(until.min(next));
     }
     // What was seen before is no reason to stop: it may have been used since.
     if look.at < until {
         return Step::Look;
     }
-    Step::Hold {
-        cause: HoldCause::NeverSeen,
-        text: "the new version was not used within the time of an overlap: see that its consumer reads it, then resume"
-            .to_owned(),
-        evidence: Some(look.evidence.clone()),
+    // Who did not answer may have seen it.
+    if !look.all_told && standing.now.since(until) < UNKNOWN_MAX {
+        return Step::Wait(next);
     }
+    let text = match look.all_told {
+        true => "the new version was not used within the time of an overlap: see that its consumer reads it",
+        false => {
+            "whether the new version was used within the time of an overlap is not known: some replica does not answer"
+        }
+    };
+    let (cause, evidence) = (HoldCause::NeverSeen, Some(look.evidence.clone()));
+    Step::Hold { cause, text: text.to_owned(), evidence }
 }
 
 /// Also of what is held for traffic, which is not held again.
@@ -227,17 +243,44 @@ fn held(standing: Standing<'_>, course: &Course) -> Step {
     let Some(hold) = &course.hold else { return Step::Wait(UnixMillis::LAST) };
     if hold.from == RotationState::Overlap {
         return match hold.cause {
-            HoldCause::StillUsed | HoldCause::NeverSeen => overlap(standing, course),
-            // Whoever held it wants the old version to go on. Its bound ends it by the clock.
-            HoldCause::Asked | HoldCause::Delivery | HoldCause::Check => Step::Wait(UnixMillis::LAST),
+            HoldCause::StillUsed => overlap(standing, course),
+            // Whoever held it wants the old version to go on. Its bound ends it by the clock. The rest is of before an overlap.
+            HoldCause::Asked | HoldCause::Delivery | HoldCause::Check | HoldCause::NeverSeen => {
+                Step::Wait(UnixMillis::LAST)
+            }
         };
     }
+    let Standing { rotation, now, .. } = standing;
     let fails_at = course.hold_ends_at.unwrap_or_else(|| hold.at.plus(HOLD_BEFORE_OVERLAP_MAX));
-    if standing.now < fails_at {
+    let is_over = fails_at <= now;
+    let fail = || Step::Fail {
+        text: format!("nobody resumed it in time; it was held ({}): {}", hold.cause.as_str(), hold.text.as_str()),
+    };
+    if !rotation.has_two_active() {
+        return if is_over { fail() } else { Step::Wait(fails_at) };
+    }
+    let goes_on = hold.cause == HoldCause::NeverSeen && rotation.is_in_place();
+    if !standing.old_lives {
+        // There is no going back: it is over where the new secret can be found, and else a person has to see to that.
+        return match rotation.is_in_place() {
+            true if goes_on || is_over => Step::BeginOverlap,
+            true => Step::Wait(fails_at),
+            false => Step::Wait(UnixMillis::LAST),
+        };
+    }
+    if !goes_on && !is_over {
         return Step::Wait(fails_at);
     }
-    Step::Fail {
-        text: format!("nobody resumed it in time; it was held ({}): {}", hold.cause.as_str(), hold.text.as_str()),
+    let Some(look) = fresh(standing) else { return Step::Look };
+    let next = now.plus(look_interval(course));
+    let watched_for = now.since(look.evidence.watched_since);
+    match look.new_seen {
+        true if goes_on => Step::BeginOverlap,
+        // What a failure would end is in use: whoever held it decides.
+        true => Step::Wait(next),
+        false if !is_over => Step::Wait(next.min(fails_at)),
+        false if look.all_told && watched_for >= UNUSED_FOR.min(course.terms.overlap) => fail(),
+        false => Step::Wait(next),
     }
 }
 

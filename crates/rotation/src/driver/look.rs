@@ -11,6 +11,8 @@ pub(crate) struct Look {
     pub(crate) at: UnixMillis,
     /// Whether a consumer has used the new version.
     pub(crate) new_seen: bool,
+    /// Whether every replica told.
+    pub(crate) all_told: bool,
     /// What follows for the old version.
     pub(crate) verdict: Verdict,
     /// What a command carries of it.
@@ -44,7 +46,7 @@ impl Look {
             }
         };
         let evidence = evidence::to_record(seen, new_seen);
-        Self { at: seen.now, new_seen: new_seen.is_some(), verdict, evidence }
+        Self { at: seen.now, new_seen: new_seen.is_some(), all_told: seen.unheard.is_empty(), verdict, evidence }
     }
 }
 

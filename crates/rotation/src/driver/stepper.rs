@@ -279,7 +279,8 @@ impl Memory {
         self.of(driven, |known| {
             let Known { attempts, text_lost, look, .. } = &*known;
             let (rotation, opens_at, look) = (&driven.rotation, opens_at(driven, now), look.as_ref());
-            next_step(Standing { rotation, now, opens_at, attempts, text_lost: *text_lost, look })
+            let (old_lives, text_lost) = (driven.old_lives, *text_lost);
+            next_step(Standing { rotation, now, opens_at, old_lives, attempts, text_lost, look })
         })
     }
 

@@ -49,8 +49,8 @@ pub(crate) fn may_retire(
 /// When a consumer used the new version, the first time that is known: one who saw it is enough. Of what its store's own
 /// check did it is told nothing.
 pub(crate) fn new_seen(evidence: &Evidence, rotation: &Rotation) -> Option<UnixMillis> {
-    let times = [evidence.new.first, evidence.new.last].into_iter().flatten();
-    times.into_iter().find(|time| rotation.is_by_consumer(*time))
+    let mut times = [evidence.new.first, evidence.new.last].into_iter().flatten();
+    times.find(|time| rotation.is_by_consumer(*time))
 }
 
 /// Why the old version is not known to be unused for `window`. What is known for certain comes before what is not known.

@@ -21,3 +21,4 @@ mod standby;
 mod stepping;
 mod stuck;
 mod undone;
+mod waiting;

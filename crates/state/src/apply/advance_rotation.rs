@@ -16,7 +16,9 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use latchkey_domain::planted::{self, Plant};
-use latchkey_domain::{AtDeadline, DurationMillis, HoldCause, ReasonText, Refusal, RotationState, UnixMillis};
+use latchkey_domain::{
+    AtDeadline, DurationMillis, HoldCause, ReasonText, Refusal, RotationState, UnixMillis, VersionId,
+};
 
 pub(super) fn advance_rotation(
     transaction: &mut Transaction<'_>,
@@ -101,7 +103,7 @@ impl Driving<'_, '_> {
                 self.check(self.course.activated_at.is_some(), "a new version that is accepted")
             }
             DriverStep::BeginOverlap => {
-                self.need_state(Verified)?;
+                self.check(self.may_begin(), Verified.as_str())?;
                 self.check(self.new_lives(), "a new version that lives")
             }
             DriverStep::Retire(evidence) => {
@@ -126,8 +128,11 @@ impl Driving<'_, '_> {
             }
             DriverStep::Fail { .. } => {
                 self.check(!self.rotation.overlaps(), "a state before OVERLAP")?;
-                let is_held = self.rotation.state == Held && self.course.hold_ends_at.is_none_or(|end| now < end);
-                self.check(!is_held, "a hold that is over")
+                let is_held = self.rotation.state == Held && !self.is_hold_over();
+                self.check(!is_held, "a hold that is over")?;
+                // The new version would stay, and its store be told to put the dead one back.
+                let is_last = self.rotation.has_two_active() && self.new_lives() && !self.old_lives();
+                self.check(!is_last, "an old version that lives")
             }
         }
     }
@@ -186,9 +191,34 @@ impl Driving<'_, '_> {
         self.check(self.rotation.state == state, state.as_str())
     }
 
+    /// It is verified; or it is held for a new version that nobody had used, which somebody may have by now; or it was held
+    /// for too long and has no old version to go back to.
+    fn may_begin(&self) -> bool {
+        let is_unseen = self.held_for() == Some(HoldCause::NeverSeen);
+        match self.rotation.state {
+            RotationState::Verified => true,
+            RotationState::Held if self.rotation.has_two_active() && self.rotation.is_in_place() => {
+                is_unseen || (!self.old_lives() && self.is_hold_over())
+            }
+            _ => false,
+        }
+    }
+
+    fn is_hold_over(&self) -> bool {
+        self.course.hold_ends_at.is_some_and(|end| end <= self.now)
+    }
+
     fn new_lives(&self) -> bool {
-        let new = self.rotation.new.and_then(|new| self.subject.key.version(new));
-        new.is_some_and(|new| rotation::lives(new, self.now))
+        self.lives(self.rotation.new)
+    }
+
+    fn old_lives(&self) -> bool {
+        self.lives(self.rotation.old)
+    }
+
+    fn lives(&self, version: Option<VersionId>) -> bool {
+        let version = version.and_then(|version| self.subject.key.version(version));
+        version.is_some_and(|version| rotation::lives(version, self.now))
     }
 
     fn held_for(&self) -> Option<HoldCause> {

@@ -53,6 +53,7 @@ pub(super) fn begin_overlap(
     rotation.overlap_ends_at = Some(deadline);
     let course = of(&mut rotation);
     course.overlap_began_at = Some(now);
+    course.hold = None;
     course.hold_ends_at = (deadline < last).then_some(last);
     if let Some(old) = old {
         rotation::change_version(&mut subject.key, old, |details| details.retires_at = Some(last));

@@ -212,7 +212,8 @@ pub(super) fn complete(
     end(transaction, subject, rotation, RotationState::Completed, text, facts)
 }
 
-/// Gives up the rotation in progress, and its new version with it; both versions of an overlap stay what they are.
+/// Gives up the rotation in progress, and its new version with it, which is not accepted yet; both versions of an overlap
+/// stay what they are.
 pub(super) fn cancel(
     transaction: &mut Transaction<'_>,
     subject: &mut Subject,

@@ -10,7 +10,7 @@ use crate::command::{RotationStep, StepRotation};
 use crate::rotation::Rotation;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use latchkey_domain::{DurationMillis, HoldCause, ReasonText, Refusal, RotationState, UnixMillis};
+use latchkey_domain::{DurationMillis, HoldCause, ReasonText, Refusal, RotationState, UnixMillis, VersionId};
 
 pub(super) fn step_rotation(transaction: &mut Transaction<'_>, operation: &StepRotation) -> Result<Answer, Refusal> {
     let (state, name) = (transaction.state(), &operation.rotation);
@@ -91,7 +91,21 @@ fn cancel(
         };
         return Err(not_in(subject, &rotation, transaction.now(), expected));
     }
-    Ok(rotation::cancel(transaction, subject, rotation, text))
+    if !rotation.has_two_active() {
+        return Ok(rotation::cancel(transaction, subject, rotation, text));
+    }
+    // Consumers may use the new version already: it ends as after a roll-back.
+    let now = transaction.now();
+    let lives = |id: Option<VersionId>| {
+        id.and_then(|id| subject.key.version(id)).is_some_and(|version| rotation::lives(version, now))
+    };
+    if lives(rotation.new) && !lives(rotation.old) {
+        let expected = "an old version that lives (complete it, or revoke the new version)";
+        return Err(not_in(subject, &rotation, now, expected));
+    }
+    let overlap = rotation.course.as_ref().map(|course| course.terms.overlap).unwrap_or_default();
+    course::give_back(transaction, subject, &rotation, overlap, text);
+    Ok(rotation::end(transaction, subject, rotation, RotationState::Cancelled, text, Vec::new()))
 }
 
 fn hold(

@@ -50,7 +50,9 @@ fn rotation(state: RotationState, change: impl FnOnce(&mut Rotation, &mut Course
     match state {
         RotationState::Prepared => course.replay = Some([1; 8].into()),
         RotationState::Delivered => course.activated_at = Some(ago(MINUTE)),
-        RotationState::Verified => course.verified_at = Some(ago(MINUTE)),
+        RotationState::Verified => {
+            (course.activated_at, course.verified_at) = (Some(ago(HOUR)), Some(ago(MINUTE)));
+        }
         // Half of it is over.
         RotationState::Overlap => began(&mut rotation, &mut course, DurationMillis::new(DAY.millis() / 2)),
         _ => {}
@@ -90,7 +92,8 @@ fn evidence() -> Evidence {
 }
 
 fn look(new_seen: bool, verdict: Verdict) -> Look {
-    Look { at: NOW, new_seen, verdict, evidence: evidence() }
+    let all_told = !matches!(verdict, Verdict::Keep { known: false, .. });
+    Look { at: NOW, new_seen, all_told, verdict, evidence: evidence() }
 }
 
 fn moved() -> Look {
@@ -103,7 +106,7 @@ fn kept(known: bool) -> Look {
 }
 
 fn standing<'a>(rotation: &'a Rotation, attempts: &'a Attempts, look: Option<&'a Look>) -> Standing<'a> {
-    Standing { rotation, now: NOW, opens_at: Some(NOW), attempts, text_lost: false, look }
+    Standing { rotation, now: NOW, opens_at: Some(NOW), old_lives: true, attempts, text_lost: false, look }
 }
 
 fn step_of(rotation: &Rotation, look: Option<&Look>) -> Step {
@@ -185,6 +188,16 @@ fn an_overlap_begins_at_once_or_when_the_new_version_is_seen() {
     assert_eq!(step_of(&on_use(ago(MINUTE)), Some(&used)), Step::BeginOverlap);
     assert_eq!(step_of(&on_use(ago(DAY)), Some(&used)), Step::BeginOverlap);
     assert!(matches!(step_of(&on_use(ago(DAY)), Some(&unused)), Step::Hold { cause: HoldCause::NeverSeen, .. }));
+    // Who does not answer may have seen it, and may answer soon.
+    let unknown = Look { new_seen: false, ..kept(false) };
+    assert_eq!(step_of(&on_use(ago(DAY)), Some(&unknown)), Step::Wait(NOW.plus(SOON)));
+    let Step::Hold { text, .. } = step_of(&on_use(ago(DAY.plus(UNKNOWN_MAX))), Some(&unknown)) else {
+        panic!("it is asked for ever")
+    };
+    assert!(text.contains("is not known"), "{text}");
+    let (rotation, attempts) = (on_use(ago(MINUTE)), Attempts::default());
+    let alone = Standing { old_lives: false, ..standing(&rotation, &attempts, None) };
+    assert_eq!(next_step(alone), Step::BeginOverlap, "there is nothing to wait with");
 }
 
 #[test]
@@ -249,14 +262,13 @@ fn the_next_look_is_not_later_than_the_deadline() {
 
 #[test]
 fn what_is_held_for_its_traffic_ends_when_that_has_moved_or_by_the_clock() {
-    for cause in [HoldCause::StillUsed, HoldCause::NeverSeen] {
-        let held_here = held(RotationState::Overlap, cause, nothing);
-        assert_eq!(step_of(&held_here, None), Step::Look);
-        assert_eq!(step_of(&held_here, Some(&moved())), Step::Retire(evidence()));
-        assert_eq!(step_of(&held_here, Some(&kept(true))), Step::Wait(NOW.plus(SOON)), "it is held already");
-        let over = held(RotationState::Overlap, cause, |_, course| course.hold_ends_at = Some(NOW));
-        assert_eq!(step_of(&over, Some(&kept(true))), Step::Wait(UnixMillis::LAST), "the clock has ended it");
-    }
+    let cause = HoldCause::StillUsed;
+    let held_here = held(RotationState::Overlap, cause, nothing);
+    assert_eq!(step_of(&held_here, None), Step::Look);
+    assert_eq!(step_of(&held_here, Some(&moved())), Step::Retire(evidence()));
+    assert_eq!(step_of(&held_here, Some(&kept(true))), Step::Wait(NOW.plus(SOON)), "it is held already");
+    let over = held(RotationState::Overlap, cause, |_, course| course.hold_ends_at = Some(NOW));
+    assert_eq!(step_of(&over, Some(&kept(true))), Step::Wait(UnixMillis::LAST), "the clock has ended it");
 }
 
 #[test]
@@ -276,6 +288,67 @@ fn what_is_held_before_its_overlap_waits_for_a_person_and_fails_at_last() {
             let Step::Fail { text } = step_of(&over, None) else { panic!("{from} {cause:?}") };
             assert!(text.contains(cause.as_str()) && text.contains("the hook ended with 1"), "{text}");
         }
+    }
+}
+
+/// Held before its overlap, when its new version was accepted for an hour.
+fn accepted(from: RotationState, cause: HoldCause, is_over: bool) -> Rotation {
+    held(from, cause, |_, course| {
+        course.activated_at = Some(ago(HOUR));
+        course.verified_at = (from == RotationState::Verified).then(|| ago(HOUR));
+        if is_over {
+            course.hold_ends_at = Some(NOW);
+        }
+    })
+}
+
+#[test]
+fn what_nobody_had_used_goes_on_once_somebody_does_and_fails_where_nobody_did() {
+    let unused = Look { new_seen: false, ..kept(true) };
+    let step =
+        |is_over, look: Option<&Look>| step_of(&accepted(RotationState::Verified, HoldCause::NeverSeen, is_over), look);
+    for is_over in [false, true] {
+        assert_eq!(step(is_over, None), Step::Look);
+        assert_eq!(step(is_over, Some(&kept(true))), Step::BeginOverlap);
+    }
+    assert_eq!(step(false, Some(&unused)), Step::Wait(NOW.plus(SOON)));
+    assert!(matches!(step(true, Some(&unused)), Step::Fail { .. }));
+}
+
+#[test]
+fn what_is_held_does_not_fail_while_its_new_version_is_or_may_be_in_use() {
+    let fails = |from, cause, look: &Look| {
+        let step = step_of(&accepted(from, cause, true), Some(look));
+        assert!(matches!(step, Step::Fail { .. } | Step::Wait(_)), "{step:?}");
+        matches!(step, Step::Fail { .. })
+    };
+    let unused = Look { new_seen: false, ..kept(true) };
+    let young = Evidence { watched_since: ago(HOUR), ..evidence() };
+    for (from, cause) in [
+        (RotationState::Verified, HoldCause::Asked),
+        (RotationState::Delivered, HoldCause::Check),
+        (RotationState::Delivered, HoldCause::Delivery),
+    ] {
+        assert!(fails(from, cause, &unused), "{from}");
+        assert!(!fails(from, cause, &kept(true)), "{from}: it is in use");
+        assert!(!fails(from, cause, &Look { all_told: false, ..unused.clone() }), "{from}: somebody tells nothing");
+        assert!(!fails(from, cause, &Look { evidence: young.clone(), ..unused.clone() }), "{from}: somebody forgot");
+    }
+}
+
+#[test]
+fn what_is_held_without_an_old_version_is_completed_or_left_to_a_person_and_never_fails() {
+    let attempts = Attempts::default();
+    let step = |from, cause, is_over| {
+        let rotation = accepted(from, cause, is_over);
+        next_step(Standing { old_lives: false, ..standing(&rotation, &attempts, None) })
+    };
+    use RotationState::{Delivered, Verified};
+    assert_eq!(step(Verified, HoldCause::NeverSeen, false), Step::BeginOverlap);
+    assert_eq!(step(Verified, HoldCause::Asked, true), Step::BeginOverlap);
+    assert!(matches!(step(Verified, HoldCause::Asked, false), Step::Wait(_)));
+    for is_over in [false, true] {
+        assert_eq!(step(Delivered, HoldCause::Check, is_over), Step::Wait(UnixMillis::LAST), "it is only staged");
     }
 }
 
@@ -328,8 +401,12 @@ fn every_state_has_a_step_or_a_time_at_every_moment() {
                     let now = ago(DAY).plus(DurationMillis::from_secs(minute * 60));
                     let look = look.clone().map(|look| Look { at: now, ..look });
                     let attempts = Attempts::default();
-                    let standing =
-                        Standing { now, opens_at: Some(now), look: look.as_ref(), ..standing(&rotation, &attempts, None) };
+                    let standing = Standing {
+                        now,
+                        opens_at: Some(now),
+                        look: look.as_ref(),
+                        ..standing(&rotation, &attempts, None)
+                    };
                     match next_step(standing) {
                         Step::Wait(until) => assert!(until > now, "{state} at {minute} waits for what has been"),
                         Step::Look => assert!(look.is_none(), "{state} looks twice"),

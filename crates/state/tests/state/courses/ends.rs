@@ -192,16 +192,62 @@ fn a_rotation_that_waits_before_its_overlap_fails_after_a_week_and_the_old_versi
 }
 
 #[test]
-fn a_rotation_that_fails_without_an_old_version_leaves_the_new_one_its_place() {
+fn a_rotation_without_an_old_version_does_not_come_to_nothing_while_its_new_one_is_accepted() {
     let mut house = House::to(policy(), RotationState::Delivered);
     house.advance(hold(HoldCause::Check));
     let revoke = RevokeKey { version: Some(version_id(OLD)), ..revoke(KEY, OLD) };
     house.world.done(by_root(Operation::RevokeKey(revoke)));
     let fail = house.advancing(DriverStep::Fail { text: because() });
     house.pass(HOLD_BEFORE_OVERLAP_MAX.millis());
-    assert_eq!(actions(&house.world.apply(fail)), ["rotation.failed"]);
+    // Its store would destroy the only secret that is accepted.
+    for command in [fail, by_operator(RotationStep::Cancel), house.advancing(DriverStep::BeginOverlap)] {
+        assert!(matches!(house.world.refused(command), Refusal::RotationNotIn { .. }));
+    }
+    house.operator(RotationStep::Resume).answer.unwrap();
+    house.advance(DriverStep::Verify);
+    house.advance(DriverStep::BeginOverlap);
+    assert_eq!(house.rotation().state, RotationState::Completed);
     assert_eq!(house.version(NEW).ends_at(), None, "the key has no other");
-    assert_eq!(house.key().active_version(house.now()).unwrap().id, version_id(NEW));
+}
+
+#[test]
+fn what_was_held_for_too_long_is_completed_where_its_old_version_is_dead() {
+    let lifetime = span(INTERVAL + 3 * DAY);
+    let mut house = House::to(RotationPolicy { maximum_lifetime: Some(lifetime), ..policy() }, RotationState::Verified);
+    house.operator(RotationStep::Hold).answer.unwrap();
+    let begin = house.advancing(DriverStep::BeginOverlap);
+    house.pass(3 * DAY);
+    assert_eq!(house.accepted(), (false, true), "the old one is too old");
+    assert!(matches!(house.world.refused(begin.clone()), Refusal::RotationNotIn { .. }), "somebody asked for it");
+    house.pass(4 * DAY);
+    let fail = house.advancing(DriverStep::Fail { text: because() });
+    assert!(matches!(house.world.refused(fail), Refusal::RotationNotIn { .. }));
+    house.world.done(begin);
+    assert_eq!((house.rotation().state, house.accepted()), (RotationState::Completed, (false, true)));
+}
+
+#[test]
+fn what_was_held_as_never_used_goes_on_when_it_is() {
+    let mut house = House::to(policy(), RotationState::Verified);
+    house.advance(hold(HoldCause::NeverSeen));
+    house.advance(DriverStep::BeginOverlap);
+    let ends_at = later(house.now(), DAY);
+    assert_eq!((house.rotation().state, house.rotation().overlap_ends_at), (RotationState::Overlap, Some(ends_at)));
+    assert_eq!(house.rotation().course.as_ref().unwrap().hold, None);
+}
+
+#[test]
+fn whoever_cancels_what_consumers_may_use_already_ends_it_after_an_overlap_and_not_at_once() {
+    for state in [RotationState::Delivered, RotationState::Verified] {
+        let mut house = House::to(policy(), state);
+        house.operator(RotationStep::Cancel).answer.unwrap();
+        assert_eq!((house.rotation().state, house.accepted()), (RotationState::Cancelled, (true, true)), "{state}");
+        assert_eq!(house.version(OLD).retires_at(), None);
+        assert_eq!(house.version(NEW).retires_at(), Some(later(house.now(), DAY)));
+    }
+    let mut house = House::to(policy(), RotationState::Prepared);
+    house.operator(RotationStep::Cancel).answer.unwrap();
+    assert_eq!(house.accepted(), (true, false), "nobody can have used it");
 }
 
 #[test]
