@@ -134,8 +134,6 @@ pub async fn rotation(
     Ok((now, page.rotations.first().map(driven).transpose().map_err(damaged)?))
 }
 
-/// Reads what looking at keys tells.
-///
 /// Reads the rotations of the same key that have ended and had a delivery, in the order of their ends.
 ///
 /// # Errors
@@ -146,6 +144,8 @@ pub async fn ended(registry: &impl Registry, name: &RotationName, by: Instant) -
     page.ended.iter().map(driven).collect::<Result<_, _>>().map_err(damaged)
 }
 
+/// Reads what looking at keys tells.
+///
 /// # Errors
 /// `UNAVAILABLE`.
 pub async fn survey(registry: &impl Registry, after: Vec<u8>, by: Instant) -> Result<SurveyPage, Status> {
