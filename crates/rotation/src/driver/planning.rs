@@ -31,9 +31,10 @@ pub(crate) struct Plan {
 
 impl Surveyed {
     /// Adds more of the same keyspace, of which so many rotations are unsettled as a whole. At most `keep` keys are held:
-    /// more than the cap are never planned at once.
+    /// more than the cap are never planned at once. Those whose own cap is reached take no place of others.
     pub(crate) fn add(&mut self, due: Vec<DueKey>, phases: &[PhaseTally; PHASE_PLACES], unsettled: u64, keep: usize) {
-        self.due.extend(due);
+        let has_room = |due: &DueKey| due.own_policy.as_ref().is_none_or(|own| unsettled < own.at_once_max.into());
+        self.due.extend(due.into_iter().filter(has_room));
         self.unsettled = unsettled;
         for (sum, more) in self.phases.iter_mut().zip(phases) {
             sum.due += more.due;
@@ -135,6 +136,9 @@ mod tests {
         assert_eq!(planned(Surveyed { unsettled: 1, ..keys() }, 100), [2, 3]);
         assert_eq!(planned(keys(), 100), [1, 2, 3]);
         assert_eq!(planned(Surveyed { unsettled: 1, ..surveyed([own(1, 1)]) }, 100), [0_u8; 0]);
+        let mut crowded = Surveyed::default();
+        crowded.add(vec![own(1, 1), own(2, 1), own(3, 1), due(4, 0, 10)], &[PhaseTally::default(); PHASE_PLACES], 1, 1);
+        assert_eq!(planned(crowded, 2), [4], "they take no place of one that has room");
     }
 
     fn own_policy() -> RotationPolicy {
