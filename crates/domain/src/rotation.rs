@@ -21,7 +21,7 @@ pub enum RotationState {
     Completed,
     /// The old version stayed, and the new one ended.
     RolledBack,
-    /// It ended before the new version was accepted, or with its key.
+    /// It ended before its overlap began, or with its key.
     Cancelled,
     /// It could not go on.
     Failed,
@@ -84,7 +84,7 @@ pub enum HoldCause {
     Check,
     /// The old version was used at the deadline.
     StillUsed,
-    /// The new version was never used.
+    /// No consumer used the new version.
     NeverSeen,
 }
 

@@ -8,7 +8,8 @@ use latchkey_domain::{
     UnixMillis, VersionId,
 };
 
-/// How long a rotation may be held before its overlap: then it fails. 7 days.
+/// How long a rotation may be held before its overlap: then it fails, unless its new version is in use, or all that the key
+/// has. 7 days.
 pub const HOLD_BEFORE_OVERLAP_MAX: DurationMillis = DurationMillis::from_days(7);
 
 /// By so much the clocks of replicas may be apart that tell when a version was used.

@@ -134,7 +134,7 @@ pub(super) fn resume(
 }
 
 /// Gives the place back to the old version: it has no end of its own any more. The new one is accepted for `overlap`
-/// still, where it ever was; and for good where the old one is dead, since the key would be left without any.
+/// still, where it ever was. Where the old one is dead it stays as it is: the key would be left without any.
 pub(super) fn give_back(
     transaction: &mut Transaction<'_>,
     subject: &mut Subject,

@@ -90,7 +90,8 @@ pub enum DriverStep {
     Activate,
     /// `DELIVERED` to `VERIFIED`: the new version is known in every region, and the consumer's own check passed.
     Verify,
-    /// `VERIFIED` to `OVERLAP`: the end of the old version is set.
+    /// `VERIFIED` to `OVERLAP`: the end of the old version is set. Also of what was held as never used, or for too long without
+    /// an old version.
     BeginOverlap,
     /// To `COMPLETED`: by evidence nobody uses the old version any more.
     Retire(Evidence),
@@ -103,7 +104,7 @@ pub enum DriverStep {
         /// What was seen, where that is why.
         evidence: Option<Evidence>,
     },
-    /// To `FAILED`: it cannot go on, and nothing is retired yet.
+    /// To `FAILED`: it cannot go on, and nothing is retired yet. To `CANCELLED` where its policy wants it no more.
     Fail {
         /// Why.
         text: ReasonText,
