@@ -161,7 +161,7 @@ fn used_in_state(state: &State) -> BTreeMap<RingNumber, u64> {
 
 /// Under which keys of the keyring the rows of keys lie on a disk.
 async fn used_on_disk(ground: &Ground, node: NodeId) -> BTreeSet<RingNumber> {
-    let table = RowId::Key(latchkey_domain::KeyspaceNumber(1), latchkey_domain::KeyId::LOWEST).table();
+    let table = RowId::Key(KeyspaceNumber(1), latchkey_domain::KeyId::LOWEST).table();
     let mut numbers = BTreeSet::new();
     let mut look = |row: latchkey_storage::Row| {
         if row.key.table == table {

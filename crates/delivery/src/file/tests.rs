@@ -4,7 +4,7 @@ use latchkey_domain::KeyName;
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -197,12 +197,12 @@ async fn a_reader_finds_one_text_or_the_other_whole_at_any_moment() {
     files.stage(1).await.unwrap();
     files.deliver(1).await.unwrap();
     let path = files.path();
-    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let reader = std::thread::spawn({
         let stop = stop.clone();
         move || {
             let mut looks = 0_u32;
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            while !stop.load(Ordering::Relaxed) {
                 let text = fs::read_to_string(&path).expect("it is there at any moment");
                 assert!(parse(&text).is_some(), "half a text");
                 looks += 1;
@@ -214,7 +214,7 @@ async fn a_reader_finds_one_text_or_the_other_whole_at_any_moment() {
         files.stage(2 + round % 2).await.unwrap();
         files.deliver(2 + round % 2).await.unwrap();
     }
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
     assert!(reader.join().expect("each text was whole") > 0);
 }
 
