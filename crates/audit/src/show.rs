@@ -7,9 +7,13 @@ use latchkey_domain::{Revision, RevocationReason, Sequence};
 use latchkey_wire::pb::v1;
 use latchkey_wire::pb::v1::entry::actor::Actor as Shown;
 use latchkey_wire::time::write_time;
+use std::collections::BTreeMap;
 
 /// What events call the cluster itself.
 const CLUSTER: &str = "cluster";
+
+/// What stands between the values of a fact that has several.
+const BETWEEN: &str = " | ";
 
 /// An entry as the API shows it.
 pub(crate) fn entry(found: Found) -> v1::Entry {
@@ -28,7 +32,7 @@ pub(crate) fn entry(found: Found) -> v1::Entry {
         reason: reason_number(&reason),
         reason_text,
         request_id: told.request.as_ref().map(uuid).unwrap_or_default(),
-        facts: told.facts.into_iter().collect(),
+        facts: facts(told.facts),
         tenant_number: told.tenant.map_or(0, |tenant| tenant.0),
     }
 }
@@ -44,6 +48,21 @@ pub fn entry_of(sequence: Sequence, revision: Revision, bytes: &[u8], tenant: St
     let (o, root) = ([0; 32], latchkey_transparency::empty_root());
     let event = Event { sequence, revision, format: 1, bytes: Vec::new(), o, root, trace: None };
     Ok(entry(Found { event, told, tenant }))
+}
+
+/// A word that an event tells several times, as `caller` for each of them, has all its values, in their order.
+fn facts(told: Vec<(String, String)>) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::<String, String>::new();
+    for (word, value) in told {
+        match facts.get_mut(&word) {
+            None => drop(facts.insert(word, value)),
+            Some(values) => {
+                values.push_str(BETWEEN);
+                values.push_str(&value);
+            }
+        }
+    }
+    facts
 }
 
 fn take(facts: &mut Vec<(String, String)>, name: &str) -> Option<String> {
@@ -107,11 +126,14 @@ mod tests {
         };
         let plain = Told {
             reason: None,
-            facts: vec![("lifted".to_owned(), "suspension".to_owned()), ("reason_text".to_owned(), "well".to_owned())],
+            facts: [("caller", "one"), ("reason_text", "well"), ("caller", "two")]
+                .map(|(word, value)| (word.to_owned(), value.to_owned()))
+                .to_vec(),
             ..told.clone()
         };
         let plain = entry(Found { event: event.clone(), told: plain, tenant: String::new() });
         assert_eq!((plain.reason, plain.reason_text.as_str(), plain.facts.len()), (0, "well", 1));
+        assert_eq!(plain.facts["caller"], "one | two");
         let shown = entry(Found { event, told, tenant: String::new() });
         assert_eq!((shown.sequence, shown.subject.as_str()), (7, ""));
         assert_eq!(shown.actor.unwrap().actor, Some(Shown::Replica(3)));
