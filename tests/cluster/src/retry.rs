@@ -30,7 +30,8 @@ fn read(service: &str) -> Option<Policy> {
     let file: Value = serde_json::from_str(FILE).ok()?;
     let applies = |config: &&Value| {
         let names = config["name"].as_array();
-        names.is_some_and(|names| names.iter().any(|name| name["service"] == service))
+        // An entry that names a method is of that method alone.
+        names.is_some_and(|names| names.iter().any(|name| name["service"] == service && name["method"].is_null()))
     };
     let retry = &file["methodConfig"].as_array()?.iter().find(applies)?["retryPolicy"];
     if retry["retryableStatusCodes"] != serde_json::json!(["UNAVAILABLE"]) {
