@@ -76,10 +76,12 @@ pub enum Plant {
     CountTwice,
     /// Entries are forgotten that no recorded checkpoint covers, where audit says so.
     TrimUnchecked,
+    /// A leader that is back in its term answers before it has applied what it acknowledged.
+    LedOnUnread,
 }
 
 /// Each bug and its word, in the order of their numbers.
-const WORDS: [(Plant, &str); 34] = [
+const WORDS: [(Plant, &str); 35] = [
     (Plant::SkippedSync, "skipped-sync"),
     (Plant::VoteBeforeLog, "vote-before-log"),
     (Plant::StaleQuorum, "stale-quorum"),
@@ -114,6 +116,7 @@ const WORDS: [(Plant, &str); 34] = [
     (Plant::AcknowledgeEarly, "acknowledge-early"),
     (Plant::CountTwice, "count-twice"),
     (Plant::TrimUnchecked, "trim-beyond-checkpoint"),
+    (Plant::LedOnUnread, "led-on-unread"),
 ];
 
 impl Plant {
@@ -171,7 +174,7 @@ mod tests {
         for plant in Plant::all() {
             assert_eq!(Plant::parse(plant.word()), Some(plant));
         }
-        assert_eq!(Plant::all().count(), Plant::TrimUnchecked as usize);
+        assert_eq!(Plant::all().count(), Plant::LedOnUnread as usize);
         assert_eq!(Plant::parse("none"), None);
     }
 

@@ -28,6 +28,7 @@ use latchkey_storage::{Store, Word};
 use latchkey_telemetry::Clock;
 use latchkey_transport::{Dialer, Proof};
 use openraft::error::{InitializeError, RaftError};
+use openraft::storage::RaftLogStorage as _;
 use openraft::{Config, SnapshotPolicy};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -129,14 +130,16 @@ impl Registry {
         let loading = tokio::spawn(state_machine::load(core.clone()));
         let network = Network { core: core.clone(), peers: peers.clone() };
         let config = Arc::new(config(timing).validate().map_err(|error| StartError::Raft(error.to_string()))?);
-        let raft = Raft::new(core.node().0, config, network, LogStore::new(core.clone()), machine)
+        let mut log = LogStore::new(core.clone());
+        let began_with = log.get_log_state().await.map_err(|error| StartError::Raft(error.to_string()))?.last_log_id;
+        let raft = Raft::new(core.node().0, config, network, log, machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
         let incarnation = u64::from_be_bytes(draw(&mut OsEntropy));
         let evidence = Arc::new(Evidence::begin(clock.clone(), incarnation));
         let observed = Arc::new(Observed::begin(ObservedOptions::default(), incarnation));
         let leadership = Arc::new(Leadership::new(core.node(), clock, timing.election_max_ms));
-        let (rounds, serve_rounds) = ReadIndex::new(raft.clone());
+        let (rounds, serve_rounds) = ReadIndex::new(raft.clone(), began_with);
         let lease = Arc::new(Lease::default());
         let renewal = Arc::new(Renewal {
             core: core.clone(),

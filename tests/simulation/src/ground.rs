@@ -140,6 +140,11 @@ impl Machine {
     pub fn stall_disk(&self, stalled: bool) {
         self.disk().set_faults(Faults { hold: stalled, ..Faults::default() });
     }
+
+    /// Lets rows lag behind the log, until the process ends.
+    pub fn lag_rows(&self) {
+        self.disk().set_faults(Faults { refuse_rows: true, ..Faults::default() });
+    }
 }
 
 impl Ground {

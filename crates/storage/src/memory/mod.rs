@@ -35,13 +35,15 @@ pub struct Faults {
     pub fail_append_after: Option<u64>,
     /// Fail the next sync. As a process that meets a failing disk, the store then stops.
     pub fail_sync: bool,
+    /// Refuse rows with [`StoreError::DiskFull`], so that they lag behind the log.
+    pub refuse_rows: bool,
     /// How much room there is.
     pub space: Space,
 }
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { hold: false, fail_append_after: None, fail_sync: false, space: Space::Enough }
+        Self { hold: false, fail_append_after: None, fail_sync: false, refuse_rows: false, space: Space::Enough }
     }
 }
 
@@ -187,6 +189,9 @@ impl Store for MemoryStore {
         batch.check()?;
         self.act(|inner| {
             inner.running()?;
+            if inner.faults.refuse_rows {
+                return Err(StoreError::DiskFull { free_bytes: 0, needed_bytes: 1 });
+            }
             inner.written.write_rows(batch)
         })
     }

@@ -71,6 +71,15 @@ pub(super) const RESTARTED: Scenario = Scenario {
     run: restarted,
 };
 
+pub(super) const LED_ON: Scenario = Scenario {
+    name: "led-on",
+    story: "A key is revoked and confirmed while the rows of the leader lag behind its log. It dies, is back before anybody \
+            stands, and leads on in its term with a replica that hears it and can store nothing: it answers nothing before it \
+            knows again what it acknowledged.",
+    finds: Plant::LedOnUnread,
+    run: led_on,
+};
+
 /// A world with keys that are known everywhere.
 fn furnished(profile: Profile, seed: u64, keys: usize, staleness_ms: Option<u64>) -> Outcome<(World, Furniture)> {
     let mut world = World::new(profile, seed)?;
@@ -197,6 +206,26 @@ fn restarted(seed: u64) -> Outcome {
     world.crash(away, false);
     world.restart(away);
     world.pass(Duration::from_secs(10))
+}
+
+fn led_on(seed: u64) -> Outcome {
+    let (mut world, furniture) = furnished(Profile::WAN, seed, 2, None)?;
+    let leader = led(&mut world)?;
+    let others = world.others(&[leader]);
+    world.machine(others[0]).stall_disk(true);
+    world.machine(leader).lag_rows();
+    world.call("a revocation", WAIT * 2, furniture.revoke(leader, 0, WAIT))?;
+    world.crash(leader, false);
+    world.crash(others[1], false);
+    world.restart(leader);
+    world.pass(Duration::from_secs(2))?;
+    if !world.leads_among(&[leader]) {
+        return Err(world.failure("the scenario itself", "whoever led does not lead on"));
+    }
+    // What takes records again lets the leader know what was acknowledged.
+    world.machine(others[0]).stall_disk(false);
+    world.until(ELECTED, "the leader answers again", |world| world.decide(leader, 1).is_valid())?;
+    Ok(())
 }
 
 fn report_in_flight(seed: u64) -> Outcome {

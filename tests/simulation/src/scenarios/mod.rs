@@ -30,7 +30,7 @@ pub struct Scenario {
 }
 
 /// Every scenario.
-pub const SCENARIOS: [Scenario; 34] = [
+pub const SCENARIOS: [Scenario; 35] = [
     barrier::LEFT_BEHIND,
     barrier::LATE_ANSWER,
     barrier::NEW_LEADER,
@@ -38,6 +38,7 @@ pub const SCENARIOS: [Scenario; 34] = [
     barrier::REPORT_IN_FLIGHT,
     barrier::REMOVED,
     barrier::RESTARTED,
+    barrier::LED_ON,
     clocks::FROZEN,
     clocks::APART,
     clocks::IN_APPLY,
