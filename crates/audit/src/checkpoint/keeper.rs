@@ -9,7 +9,7 @@ use latchkey_domain::Slug;
 use latchkey_link::{LogStanding, Registry, Vouching, answers, log_standing};
 use latchkey_state::{Actor, AuditCheckpoint, Command, Operation};
 use latchkey_telemetry::{OsEntropy, names};
-use latchkey_transparency::note::{Algorithm, VerifierKey};
+use latchkey_transparency::note::{Algorithm, Signature, VerifierKey};
 use latchkey_transparency::{Checkpoint, Hash};
 use latchkey_wire::request::Consistency;
 use metrics::{counter, gauge};
@@ -27,6 +27,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const CALL_MAX: Duration = Duration::from_secs(5);
 /// How long a checkpoint waits for its first cosignature.
 const ALONE_AFTER: Duration = Duration::from_secs(60);
+/// Between two looks for replicas that did not answer when the newest checkpoint was signed.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// Nothing bounds what may be trimmed.
 const UNBOUNDED: u64 = u64::MAX;
 
@@ -47,6 +49,8 @@ pub struct Checkpoints<R> {
     uncovered_since: Option<Instant>,
     /// Why a replica refuses to vouch, where a minority does.
     refused: Option<String>,
+    /// Who vouches for the checkpoint that was shown last.
+    vouchers: Vouchers,
     keys: watch::Sender<Vec<VerifierKey>>,
     handovers: watch::Sender<Vec<String>>,
     signed: watch::Sender<u64>,
@@ -65,6 +69,40 @@ pub struct Signing {
     pub waits: Duration,
     /// What a replica says that does not vouch for this log, though others do.
     pub refused: Option<String>,
+}
+
+/// Who vouches for one checkpoint: who was away when it was signed may be back before the log grows again.
+#[derive(Debug, Default)]
+struct Vouchers {
+    /// Which; absent: none was shown.
+    of: Option<Checkpoint>,
+    lines: Vec<Signature>,
+    /// When to ask those again that did not answer; absent: all did.
+    ask_at: Option<Instant>,
+}
+
+impl Vouchers {
+    /// Takes what was said for a checkpoint. Whether anybody vouches for it who did not before.
+    fn take(&mut self, of: &Checkpoint, gathered: &Gathered) -> bool {
+        if self.of.as_ref() != Some(of) {
+            *self = Self { of: Some(of.clone()), ..Self::default() };
+        }
+        let before = self.lines.len();
+        for line in &gathered.lines {
+            if !self.lines.iter().any(|known| known.name() == line.name()) {
+                self.lines.push(line.clone());
+            }
+        }
+        self.lines.sort_by(|a, b| a.name().cmp(b.name()));
+        let is_whole = self.lines.len() + gathered.conflicts.len() >= gathered.members;
+        self.ask_at = (!is_whole).then(|| Instant::now() + ASK_AGAIN);
+        self.lines.len() > before
+    }
+
+    /// Whether somebody is to be asked again.
+    fn are_due(&self) -> bool {
+        self.ask_at.is_some_and(|at| Instant::now() >= at)
+    }
 }
 
 /// Why a round did not end well.
@@ -112,6 +150,7 @@ impl<R: Registry + Vouching> Checkpoints<R> {
             left_at: None,
             uncovered_since: None,
             refused: None,
+            vouchers: Vouchers::default(),
             keys,
             handovers: watch::Sender::default(),
             signed,
@@ -208,7 +247,8 @@ impl<R: Registry + Vouching> Checkpoints<R> {
         }
         self.bound.send_replace(recorded.map_or(0, |recorded| recorded.size));
         // What has more than the replica says is ahead of it, or of a log that ended: whoever follows finds out which.
-        if here.size == 0 || here.size > standing.size || self.is_done(&here, recorded.as_ref()) {
+        let is_done = self.is_done(&here, recorded.as_ref());
+        if here.size == 0 || here.size > standing.size || (is_done && !self.vouchers.are_due()) {
             return Ok(());
         }
         let at_last =
@@ -228,10 +268,16 @@ impl<R: Registry + Vouching> Checkpoints<R> {
         if !self.is_vouched_for(&gathered)? {
             return Ok(());
         }
-        gathered.lines.iter().for_each(|line| note.add(line.clone()));
+        if !self.vouchers.take(&here, &gathered) && is_done {
+            return Ok(());
+        }
+        self.vouchers.lines.iter().for_each(|line| note.add(line.clone()));
         self.archive.write_checkpoint(here.size, &note.to_string()).await?;
+        gauge!(names::AUDIT_COSIGNERS).set(self.vouchers.lines.len() as f64);
+        if is_done {
+            return Ok(());
+        }
         self.record(AuditCheckpoint { size: here.size, root: here.root, key: public }).await?;
-        gauge!(names::AUDIT_COSIGNERS).set(gathered.lines.len() as f64);
         self.uncovered_since = None;
         self.show_keys(&standing);
         self.signed.send_replace(here.size);

@@ -195,6 +195,14 @@ impl House {
         }
     }
 
+    /// The replicas whose lines are below the checkpoint that is shown, each of which verifies.
+    async fn vouchers(&self) -> Vec<u64> {
+        let shown = self.disk.archive.checkpoint().await.unwrap().expect("one is shown");
+        let note = Note::parse(std::str::from_utf8(&shown).unwrap()).unwrap();
+        let vouches = |node: &u64| note.open(&[cosigner(*node).verifier().clone()]).is_ok();
+        NODES.into_iter().filter(vouches).collect()
+    }
+
     /// Of how many entries the recorded checkpoint is.
     fn recorded(&self) -> Option<u64> {
         self.cluster.world().recorded.map(|recorded| recorded.size)
@@ -272,6 +280,31 @@ async fn where_nobody_vouches_the_first_checkpoint_waits_for_a_minute_and_those_
     house.publish().await;
     house.round().await.unwrap();
     assert_eq!(house.recorded(), Some(9), "whoever was there is waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_away_when_a_checkpoint_was_signed_vouches_for_it_though_the_log_grows_no_more() {
+    let mut house = House::with(5, [Says::Yes, Says::Nothing, Says::Nothing]).await;
+    house.publish().await;
+    house.round().await.unwrap();
+    assert_eq!((house.recorded(), house.vouchers().await), (Some(5), vec![1]));
+    // Whoever vouched for it may be away now, and is not forgotten.
+    house.cluster.world().says = [Says::Nothing, Says::Yes, Says::Nothing];
+    house.round().await.unwrap();
+    assert_eq!(house.vouchers().await, [1], "nobody is asked in each round");
+    tokio::time::advance(ASK_AGAIN).await;
+    house.round().await.unwrap();
+    assert_eq!(house.vouchers().await, [1, 2]);
+    house.cluster.world().says[2] = Says::Yes;
+    tokio::time::advance(ASK_AGAIN).await;
+    house.round().await.unwrap();
+    assert_eq!(house.vouchers().await, [1, 2, 3]);
+    // A line is of one checkpoint.
+    house.append(1);
+    house.publish().await;
+    house.cluster.world().says = [Says::Nothing, Says::Nothing, Says::Yes];
+    house.round().await.unwrap();
+    assert_eq!((house.recorded(), house.vouchers().await), (Some(6), vec![3]));
 }
 
 #[tokio::test(start_paused = true)]
