@@ -8,6 +8,7 @@ use crate::report::Trouble;
 use crate::settings::of_service;
 use latchkey_wire::pb::v1;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::Errno;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -133,11 +134,18 @@ pub(super) fn ballast(disk: &Path) -> PathBuf {
 
 /// Fills a disk until so many bytes are left.
 pub(super) fn fill(disk: &Path, left_bytes: u64) -> Result<(), Trouble> {
-    let room = statvfs(disk).map_err(Trouble::not_run)?;
-    let fill = (room.f_bavail * room.f_frsize).saturating_sub(left_bytes);
     let ballast = File::create(ballast(disk)).map_err(Trouble::not_run)?;
-    if fill > 0 {
-        fallocate(&ballast, FallocateFlags::empty(), 0, fill).map_err(Trouble::not_run)?;
+    loop {
+        let room = statvfs(disk).map_err(Trouble::not_run)?;
+        let fill = (room.f_bavail * room.f_frsize).saturating_sub(left_bytes);
+        if fill == 0 {
+            return Ok(());
+        }
+        let taken = ballast.metadata().map_err(Trouble::not_run)?.len();
+        match fallocate(&ballast, FallocateFlags::empty(), taken, fill) {
+            // Whoever writes there took some of it since: there is less to be filled.
+            Err(Errno::NOSPC) => {}
+            filled => return filled.map_err(Trouble::not_run),
+        }
     }
-    Ok(())
 }
