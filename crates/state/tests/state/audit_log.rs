@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const MINUTE: u64 = 60_000;
 
 /// A cluster of which audit had the first nine entries, and a checkpoint of them.
-fn followed() -> World {
+pub(crate) fn followed() -> World {
     let mut world = World::furnished();
     world.done(by_replica(admit(1, ReplicaRole::Voter)));
     let tree = &world.state.progress().frontier;

@@ -13,4 +13,4 @@ pub(crate) use build::*;
 pub(crate) use generate_ring::inner;
 pub(crate) use generator::history;
 pub(crate) use oracle::{defined_root, leaf_of, rows_of};
-pub(crate) use world::World;
+pub(crate) use world::{World, begins_log};

@@ -7,7 +7,7 @@ use super::build::{
 use super::oracle::{defined_root, leaf_of, rows_of};
 use latchkey_crypto::opening;
 use latchkey_domain::{Duty, Refusal, Revision, Sequence};
-use latchkey_state::{Answer, Applied, Command, Operation, Progress, Row, RowId, State};
+use latchkey_state::{Action, Answer, Applied, Command, DecodedEvent, Entry, Operation, Progress, Row, RowId, State};
 use latchkey_transparency::Hash;
 
 #[derive(Clone, Default)]
@@ -47,7 +47,7 @@ impl World {
         let revision = Revision::new(1, self.log.len() as u64 + 1);
         let before = self.state.clone();
         let applied = self.state.apply(revision, &command);
-        if begins_log(&applied) {
+        if applied.entries.first().is_some_and(begins_log) {
             self.leaves.clear();
         }
         self.leaves.extend(applied.entries.iter().map(leaf_of));
@@ -87,15 +87,16 @@ fn check_changes(before: &State, after: &State, applied: &Applied) {
     assert_eq!(applied.changes, expected, "`changes` is not the difference of state");
 }
 
-fn begins_log(applied: &Applied) -> bool {
-    applied.entries.first().is_some_and(|first| first.sequence.0 == 0)
+/// Whether this is the first entry of a log that follows on one that was lost. The cluster's very first log begins without it.
+pub(crate) fn begins_log(entry: &Entry) -> bool {
+    DecodedEvent::decode(&entry.event).unwrap().action == Action::AuditLogBegan
 }
 
 fn check_entries(before: &State, command: &Command, applied: &Applied) {
     // That a claim goes on is no news: one that another takes has an entry.
     let is_told_of = |id: &RowId| !matches!(id, RowId::Progress | RowId::Request(..) | RowId::RotationClaim);
     assert!(!applied.changes.keys().any(is_told_of) || !applied.entries.is_empty(), "a change without an entry");
-    let next = if begins_log(applied) { 0 } else { before.progress().frontier.size() };
+    let next = if applied.entries.first().is_some_and(begins_log) { 0 } else { before.progress().frontier.size() };
     for (sequence, entry) in (next..).zip(&applied.entries) {
         assert_eq!(entry.sequence, Sequence(sequence));
         assert_eq!(entry.revision, applied.revision);
