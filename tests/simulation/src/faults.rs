@@ -11,6 +11,9 @@ const PAUSE_MS_MAX: u64 = 2_500;
 /// The longest time that a fault lasts. Milliseconds.
 const LASTS_MS_MAX: u64 = 9_000;
 
+/// The longest that a process is away that is back at once: often before anybody stands. Milliseconds.
+const BACK_MS_MAX: u64 = 600;
+
 /// How far a wall clock may jump: under the half second from which a replica is not trusted, most often. Milliseconds.
 const JUMP_MS_MAX: u64 = 900;
 
@@ -69,12 +72,15 @@ impl Faults {
         let (node, other) = (pick(), pick());
         // Half of the faults meet the leader, who has most to lose.
         let node = if self.random.below(2) == 0 { world.leader().unwrap_or(node) } else { node };
-        let ends = now + 50 + self.random.below(LASTS_MS_MAX);
+        let mut ends = now + 50 + self.random.below(LASTS_MS_MAX);
         let away = self.over.iter().any(|(_, over)| matches!(over, Over::Restart(away) if *away == node));
         self.count += 1;
-        let over = match self.random.below(7) {
+        let over = match self.random.below(8) {
             0 | 1 if !away => {
                 let power_cut = self.random.below(2) == 0;
+                if self.random.below(2) == 0 {
+                    ends = now + 1 + self.random.below(BACK_MS_MAX);
+                }
                 world.crash(node, power_cut);
                 Over::Restart(node)
             }
@@ -98,7 +104,12 @@ impl Faults {
                 world.machine(node).stall_disk(true);
                 Over::Disk(node)
             }
-            6 if !away && !world.machine(node).is_frozen() => {
+            6 if !away => {
+                world.note(format!("the rows of replica {node} lag behind its log"));
+                world.machine(node).lag_rows();
+                Over::Disk(node)
+            }
+            7 if !away && !world.machine(node).is_frozen() => {
                 world.freeze(node, Duration::from_millis(ends - now));
                 return;
             }

@@ -1,7 +1,7 @@
 //! What is in the cluster, and how callers ask for more: through a replica near them, again elsewhere where that fails.
 
 use crate::ground::Ground;
-use crate::history::{Confirmation, History, Key, Revoked, Told, Write};
+use crate::history::{Confirmation, History, Key, Read, Revoked, Told, Write};
 use crate::world::{Outcome, World};
 use latchkey_crypto::{KeyText, draw};
 use latchkey_domain::{
@@ -10,7 +10,7 @@ use latchkey_domain::{
 };
 use latchkey_kms::{Kms as _, OsEntropy};
 use latchkey_link::answers::told;
-use latchkey_link::{Barrier, KeyspaceMaterial, Material, MintKeys};
+use latchkey_link::{Barrier, KeyspaceMaterial, Material, MintKeys, Query};
 use latchkey_minting::contexts::RingKind;
 use latchkey_minting::{DrawnKey, KeyDetails, Numbered};
 use latchkey_registry::Registry;
@@ -21,6 +21,7 @@ use latchkey_state::{
 use latchkey_wire::applied;
 use latchkey_wire::pb::internal::v1 as pb;
 use latchkey_wire::pb::v1::replica_status::State;
+use latchkey_wire::request::Consistency;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -217,6 +218,18 @@ impl Furniture {
             revoked.confirmed_ms = Some(at_ms);
         }
         true
+    }
+
+    /// Asks the replica `near` by a state that is behind nobody.
+    pub async fn read(self, near: NodeId) {
+        let Some(registry) = self.ground.machines[&near].process() else { return };
+        let Some(least) = self.history().newest() else { return };
+        let (asked_ms, query) = (self.time.ms(), Query::AuditLog(pb::AuditLogQuery {}));
+        let asked =
+            latchkey_link::Registry::query(&registry, query, Consistency::FullyConsistent, Instant::now() + TRY_MAX);
+        let Ok(Ok(answer)) = tokio::time::timeout(TRY_MAX, asked).await else { return };
+        let found = answer.revision.expect("each answer names its revision").into();
+        self.history().read(Read { node: near, asked_ms, least, found });
     }
 
     /// Changes the keyspace's bound through the replica `near`. Whether that was acknowledged.

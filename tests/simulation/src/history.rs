@@ -62,6 +62,19 @@ pub struct Revoked {
     pub confirmed_ms: Option<u64>,
 }
 
+/// A consistent read that was answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Read {
+    /// By whom.
+    pub node: NodeId,
+    /// When it was asked for. Milliseconds.
+    pub asked_ms: u64,
+    /// The newest write that was acknowledged by then.
+    pub least: Revision,
+    /// What it was answered by.
+    pub found: Revision,
+}
+
 /// A key, from when it was acknowledged.
 #[derive(Clone, Debug)]
 pub struct Key {
@@ -104,6 +117,10 @@ pub struct History {
     pub keys: Vec<Key>,
     /// All writes that were acknowledged, in the order of that.
     pub writes: Vec<Write>,
+    /// So many consistent reads were answered.
+    pub reads: u64,
+    /// The first of them that was behind a write of before it.
+    pub stale_read: Option<Read>,
     /// So many decisions were looked at.
     pub decisions: u64,
     /// Of these, so many could not be made.
@@ -140,6 +157,20 @@ impl Key {
 }
 
 impl History {
+    /// The newest write that was acknowledged.
+    #[must_use]
+    pub fn newest(&self) -> Option<Revision> {
+        self.writes.iter().map(|write| write.revision).max()
+    }
+
+    /// Notes a consistent read.
+    pub fn read(&mut self, read: Read) {
+        self.reads += 1;
+        if read.found < read.least {
+            self.stale_read.get_or_insert(read);
+        }
+    }
+
     /// Notes an event.
     pub fn note(&mut self, at_ms: u64, what: String) {
         if self.events.len() == EVENTS_MAX {

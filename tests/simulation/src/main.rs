@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "what a harness has to say, it says to whoever started it")]
 
 use clap::{Parser, Subcommand};
-use latchkey_domain::planted::Plant;
+use latchkey_domain::planted::{self, Plant};
 use latchkey_simulation::figures::{self, Figure};
 use latchkey_simulation::ground::Profile;
 use latchkey_simulation::random::{self, Tally};
@@ -42,6 +42,9 @@ enum Task {
         /// At most so many histories.
         #[arg(long, default_value_t = u64::MAX)]
         count: u64,
+        /// A bug to plant: it shows what random histories find.
+        #[arg(long)]
+        plant: Option<String>,
     },
     /// Measures what the product promises, in simulated time, and fails where a promise is not kept.
     Figures {
@@ -83,7 +86,10 @@ fn main() -> ExitCode {
     }
     let done = match Arguments::parse().task {
         Task::Scenarios { name, seed, seeds } => scenarios(name.as_deref(), seed, seeds),
-        Task::Run { seconds, seed, count } => run(Duration::from_secs(seconds), seed, count),
+        Task::Run { seconds, seed, count, plant } => plant.as_deref().map(bug).transpose().and_then(|bug| {
+            planted::plant(bug);
+            run(Duration::from_secs(seconds), seed, count)
+        }),
         Task::Figures { seed, revocations, kills } => figures(seed, revocations, kills),
         Task::Plants { count, seed } => plants(count, seed),
         Task::Plant { word, seed } => plant(&word, seed),
@@ -134,13 +140,14 @@ fn run(span: Duration, seed: u64, count: u64) -> Result<String, String> {
         next += 1;
     }
     Ok(format!(
-        "simulation: {} histories of {} simulated s with seeds {seed} to {}: {} writes, {} of them revocations, {} faults, {} \
-         decisions; whole again within {} ms",
+        "simulation: {} histories of {} simulated s with seeds {seed} to {}: {} writes, {} of them revocations, {} consistent \
+         reads, {} faults, {} decisions; whole again within {} ms",
         tally.histories,
         tally.seconds,
         next - 1,
         tally.writes,
         tally.revocations,
+        tally.reads,
         tally.faults,
         tally.decisions,
         tally.healed_ms
@@ -173,11 +180,15 @@ fn plants(count: Option<usize>, seed: u64) -> Result<String, String> {
     Ok(format!("planted bugs: {count} planted, {count} found, seed {seed}"))
 }
 
-fn plant(word: &str, seed: u64) -> Result<String, String> {
-    let bug = Plant::parse(word).ok_or_else(|| {
+fn bug(word: &str) -> Result<Plant, String> {
+    Plant::parse(word).ok_or_else(|| {
         let words: Vec<_> = Plant::all().map(Plant::word).collect();
         format!("expected one of {}, found {word}", words.join(", "))
-    })?;
+    })
+}
+
+fn plant(word: &str, seed: u64) -> Result<String, String> {
+    let bug = bug(word)?;
     let scenario = Scenario::finding(bug).ok_or_else(|| format!("{word} is found elsewhere: see tests/README.md"))?;
     match scenario.hunt(seed, SEEDS_PER_PLANT) {
         Some(failure) => Ok(format!("{word}: found by {} as: {failure}", scenario.name)),

@@ -29,6 +29,8 @@ pub struct Tally {
     pub writes: u64,
     /// Of these, revocations.
     pub revocations: u64,
+    /// Consistent reads that were answered.
+    pub reads: u64,
     /// Decisions that were looked at.
     pub decisions: u64,
     /// Faults.
@@ -45,6 +47,7 @@ impl Tally {
         self.histories += other.histories;
         self.writes += other.writes;
         self.revocations += other.revocations;
+        self.reads += other.reads;
         self.decisions += other.decisions;
         self.faults += other.faults;
         self.seconds += other.seconds;
@@ -97,6 +100,7 @@ pub fn history(seed: u64) -> Outcome<Tally> {
         histories: 1,
         writes: history.writes.len() as u64,
         revocations,
+        reads: history.reads,
         decisions: history.decisions,
         faults: faults.count,
         seconds: world.now_ms() / 1_000,
@@ -130,6 +134,7 @@ fn near(world: &World, random: &mut Random) -> NodeId {
 
 fn call(world: &mut World, furniture: &Furniture, random: &mut Random) {
     let (near, furniture) = (near(world, random), furniture.clone());
+    world.spawn(furniture.clone().read(near));
     let alive: Vec<_> = {
         let history = world.history();
         let alive = |place: &usize| history.keys[*place].revoke_asked_ms.is_none();

@@ -3,6 +3,7 @@
 mod after_the_bound;
 mod clock;
 mod confirmed;
+mod consistent;
 mod fences;
 mod nothing_lost;
 mod replicas_equal;
@@ -74,6 +75,7 @@ impl Invariants {
         Self(vec![
             Box::new(after_the_bound::AfterTheBound),
             Box::new(confirmed::Confirmed),
+            Box::new(consistent::Consistent),
             Box::new(visible::Visible),
             Box::new(revisions::Revisions::default()),
             Box::new(replicas_equal::ReplicasEqual::default()),
