@@ -161,6 +161,7 @@ fn known(action: &str) -> Option<Meaning> {
         | "rotation.overlap_began"
         | "rotation.completed" => iam(&["change"], UPDATE),
         "rotation.resumed" => iam(&["info"], RESUME),
+        "rotation.ends_in_use" => grave(3, iam(&["info"], UPDATE)),
         "rotation.held" => grave(2, iam(&["info"], SUSPEND)),
         "rotation.cancelled" => iam(&["info"], DEACTIVATE),
         "rotation.rolled_back" => grave(2, iam(&["change"], DEACTIVATE)),

@@ -139,7 +139,7 @@ impl VersionState {
 
 impl State {
     /// Looks at up to `scan` rotations in progress after a place. Those that wait for the clock alone are counted and left
-    /// out: without a course, or in an overlap too young to end.
+    /// out: without a course, or in an overlap that is too young to end, or that only the clock ends and not soon.
     #[must_use]
     pub fn driven_rotations(&self, after: Option<RotationAt>, now: UnixMillis, scan: usize) -> DrivenRotations {
         let mut driven = DrivenRotations::default();
@@ -200,7 +200,9 @@ impl Rotation {
     fn may_move(&self, now: UnixMillis) -> bool {
         let Some(course) = self.course.as_deref() else { return false };
         let may_retire_at = course.overlap_began_at.map(|began_at| began_at.plus(course.terms.overlap_min));
-        !self.overlaps() || course.terms.silence.is_some() && may_retire_at.is_none_or(|time| time <= now)
+        !self.overlaps()
+            || self.warns_from().is_some_and(|time| time <= now)
+            || course.terms.silence.is_some() && may_retire_at.is_none_or(|time| time <= now)
     }
 }
 

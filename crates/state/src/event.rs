@@ -150,11 +150,13 @@ pub enum Action {
     BackupRemoved,
     /// The data of a tenant that was deleted before was destroyed.
     TenantDataDestroyed,
+    /// The old version of a rotation soon ends though it is used.
+    RotationEndsInUse,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 68] = [
+    pub const ALL: [Self; 69] = [
         Self::ClusterBootstrapped,
         Self::FeatureLevelRaised,
         Self::RingKeyAdded,
@@ -223,6 +225,7 @@ impl Action {
         Self::AuditLogBegan,
         Self::BackupRemoved,
         Self::TenantDataDestroyed,
+        Self::RotationEndsInUse,
     ];
 
     /// The word for it.
@@ -297,6 +300,7 @@ impl Action {
             Self::AuditLogBegan => "audit.log_began",
             Self::BackupRemoved => "backup.removed",
             Self::TenantDataDestroyed => "tenant.data_destroyed",
+            Self::RotationEndsInUse => "rotation.ends_in_use",
         }
     }
 }

@@ -72,7 +72,7 @@ pub use records::{
     TenantQuotas, Trimmed,
 };
 pub use ring::RingUses;
-pub use rotation::{Course, HOLD_BEFORE_OVERLAP_MAX, Held, Rotation, RotationClaim};
+pub use rotation::{Course, HOLD_BEFORE_OVERLAP_MAX, Held, Rotation, RotationClaim, WARNING_LEVEL};
 pub use row::{Changes, Row, RowId};
 pub use state::{Found, State};
 pub use upkeep::KeyAt;

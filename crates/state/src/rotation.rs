@@ -12,6 +12,12 @@ use latchkey_domain::{
 /// has. 7 days.
 pub const HOLD_BEFORE_OVERLAP_MAX: DurationMillis = DurationMillis::from_days(7);
 
+/// The feature level from which on a rotation tells that its old version soon ends though it is used.
+pub const WARNING_LEVEL: u32 = 6;
+
+/// It tells so in the last of so many parts of its overlap.
+const WARNING_PART: u64 = 10;
+
 /// By so much the clocks of replicas may be apart that tell when a version was used.
 const USE_MARGIN: DurationMillis = DurationMillis::from_secs(1);
 
@@ -82,6 +88,8 @@ pub struct Course {
     /// How often a step was tried in vain since it was last resumed: held for the delivery or the check, or a lost secret
     /// replaced.
     pub attempts: u32,
+    /// When it was told that the old version soon ends though it is used; absent: not of the end that is set now.
+    pub warned_at: Option<UnixMillis>,
 }
 
 /// That a rotation is held.
@@ -128,6 +136,7 @@ impl Course {
             replay: None,
             sealed: None,
             attempts: 0,
+            warned_at: None,
         }
     }
 }
@@ -153,6 +162,30 @@ impl Rotation {
     pub fn clock_end(&self) -> Option<UnixMillis> {
         let held_until = self.course.as_ref().and_then(|course| course.hold_ends_at);
         self.overlaps().then(|| held_until.or(self.overlap_ends_at)).flatten()
+    }
+
+    /// How long the last part of its overlap is, in which whoever still uses the old version is told of: a tenth of the time from
+    /// its beginning to its deadline. Absent: there is none yet.
+    #[must_use]
+    pub fn last_part(&self) -> Option<DurationMillis> {
+        let began_at = self.course.as_ref().and_then(|course| course.overlap_began_at)?;
+        let overlap = self.overlap_ends_at?.since(began_at);
+        Some(DurationMillis::new(overlap.millis() / WARNING_PART))
+    }
+
+    /// From when on whoever still uses the old version is told of; absent: it has no end by the clock.
+    #[must_use]
+    pub fn warns_from(&self) -> Option<UnixMillis> {
+        let (end, last_part) = self.clock_end().zip(self.last_part())?;
+        Some(UnixMillis::new(end.millis().saturating_sub(last_part.millis())))
+    }
+
+    /// Whether an old version that was last used then counts as used at `now`: within the silence that would end it, or where its
+    /// policy ends nothing early, within as long as the last part is.
+    #[must_use]
+    pub fn is_used(&self, last: UnixMillis, now: UnixMillis) -> bool {
+        let silence = self.course.as_ref().and_then(|course| course.terms.silence);
+        silence.or_else(|| self.last_part()).is_some_and(|window| now < last.plus(window))
     }
 
     /// Whether the end of the old version is set: in an overlap, also one that is held.

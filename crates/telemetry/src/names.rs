@@ -57,6 +57,8 @@ pub const ROTATION_WRITES_MAX: &str = "latchkey_rotation_writes_max";
 pub const ROTATION_DUE_KEYS: &str = "latchkey_rotation_due_keys";
 /// For how long the key that is due longest is.
 pub const ROTATION_OVERDUE_SECONDS: &str = "latchkey_rotation_overdue_seconds";
+/// Rotations of which it was told that their old version soon ends and was still used.
+pub const ROTATIONS_ENDING_IN_USE: &str = "latchkey_rotations_ending_in_use";
 /// Keyspaces in which more keys fall due than may be rotated at once.
 pub const ROTATION_BEHIND_KEYSPACES: &str = "latchkey_rotation_behind_keyspaces";
 /// Versions of keys, by state.
@@ -364,6 +366,7 @@ pub const ALL: &[Metric] = {
         gauge(ROTATION_WRITES_MAX, "latchkey.rotation.writes.max", "{key}", Happened).says("Keys that it may write a second: its budget"),
         gauge(ROTATION_DUE_KEYS, "latchkey.rotation.due.keys", "{key}", Happened).says("On the process that drives: keys that are due and not being rotated; elsewhere 0"),
         gauge(ROTATION_OVERDUE_SECONDS, "latchkey.rotation.overdue", "s", Happened).says("On the process that drives: for how long the key that is due longest is; elsewhere 0"),
+        gauge(ROTATIONS_ENDING_IN_USE, "latchkey.rotations.ending.in_use", "{rotation}", Happened).says("On the process that drives: rotations of which it was told that their old version ends within a tenth of the overlap and was still used; elsewhere 0"),
         gauge(ROTATION_BEHIND_KEYSPACES, "latchkey.rotation.behind.keyspaces", "{keyspace}", Happened).says("On the process that drives: keyspaces in which more keys fall due than may be rotated at once; elsewhere 0"),
         gauge(VERSIONS, "latchkey.versions", "{version}", Happened).by(&["state"]).says("On the process that drives: versions of keys; elsewhere 0"),
         gauge(VERSION_AGES, "latchkey.version.ages", "{version}", Happened).by(&["younger_than"]).says("On the process that drives: active versions by age, each counted once; elsewhere 0"),

@@ -6,8 +6,15 @@ use latchkey_wire::time::write_time;
 use std::fmt::Write as _;
 
 /// What notices are about.
-pub const ACTIONS: [&str; 6] =
-    ["key.rotation_due", "key.expires_soon", "rotation.held", "rotation.failed", "key.denied_locally", "epoch.began"];
+pub const ACTIONS: [&str; 7] = [
+    "key.rotation_due",
+    "key.expires_soon",
+    "rotation.held",
+    "rotation.ends_in_use",
+    "rotation.failed",
+    "key.denied_locally",
+    "epoch.began",
+];
 
 /// A notice. No part of it can hold a secret: entries have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +49,10 @@ impl Notice {
             "rotation.held" => {
                 ("has a rotation that waits", "Look at why, then resume, cancel or roll back the rotation.")
             }
+            "rotation.ends_in_use" => (
+                "has an old version that soon ends and is still used",
+                "Whoever is named here is refused from then on: give him the new version. A rotation can be held for a while, too.",
+            ),
             "rotation.failed" => {
                 ("has a rotation that failed", "Its version went on as before. Look at why, and rotate it again.")
             }

@@ -150,9 +150,10 @@ fn locked<M, T>(what: &Mutex<M>, act: impl FnOnce(&mut M) -> T) -> T {
 }
 
 /// What is said of a key is said once a day. But that it expires soon is said by an entry for each time that its keyspace names, and
-/// the last of these may be an hour after the one before.
+/// the last of these may be an hour after the one before; and of each end of an old version there is one entry.
 fn telling_of<'a>(notice: &'a Notice, contact: &'a str) -> Telling<'a> {
-    let about = if notice.kind == "key.expires_soon" { &notice.id } else { &notice.about };
+    let each = matches!(notice.kind.as_str(), "key.expires_soon" | "rotation.ends_in_use");
+    let about = if each { &notice.id } else { &notice.about };
     Telling { tenant: &notice.tenant, kind: &notice.kind, about, contact }
 }
 

@@ -155,14 +155,18 @@ async fn the_contacts_of_a_key_are_told_once_a_day_also_over_a_restart() {
 }
 
 #[tokio::test]
-async fn each_notice_of_an_expiry_is_told_once_however_near_it_is_to_the_one_before() {
+async fn each_notice_of_an_end_is_told_once_however_near_it_is_to_the_one_before() {
     let (mails, address) = Mails::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let soon = |sequence| record(sequence, "key.expires_soon", KEY);
-    // A day before and an hour before, and the first of them comes again.
-    for batch in [&[soon(1)][..], &[soon(1), soon(2)]] {
-        sink(&address, &["mailto:a@example.com"], folder.path()).send(batch, DAY).await.unwrap();
-        assert_eq!(mails.taken().len(), 1, "{batch:?}");
+    for (action, about) in
+        [("key.expires_soon", KEY.to_owned()), ("rotation.ends_in_use", format!("{KEY}/rotations/r1"))]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let soon = |sequence| record(sequence, action, &about);
+        // A day before and an hour before, and the first of them comes again.
+        for batch in [&[soon(1)][..], &[soon(1), soon(2)]] {
+            sink(&address, &["mailto:a@example.com"], folder.path()).send(batch, DAY).await.unwrap();
+            assert_eq!(mails.taken().len(), 1, "{batch:?}");
+        }
     }
 }
 

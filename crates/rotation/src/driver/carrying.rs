@@ -32,6 +32,7 @@ impl<R: Registry> Shared<R> {
             Step::Verify => self.verify(driven).await.map(|()| DriverStep::Verify)?,
             Step::BeginOverlap => DriverStep::BeginOverlap,
             Step::Retire(evidence) => DriverStep::Retire(evidence),
+            Step::Warn(evidence) => DriverStep::Warn(evidence),
             Step::Hold { cause, text, evidence } => DriverStep::Hold { cause, text: reason(text), evidence },
             Step::Fail { text } => DriverStep::Fail { text: reason(text) },
         };

@@ -7,13 +7,13 @@
 //! | PREPARED | `Deliver`; `Prepare` anew where the text is lost |
 //! | DELIVERED | `Activate` at its time, then `Verify` |
 //! | VERIFIED | `BeginOverlap`, at once or when the new version was seen |
-//! | OVERLAP | `Retire` on evidence; at the deadline `Hold`, or nothing: the clock ends it |
+//! | OVERLAP | `Retire` on evidence; in its last part `Warn` of who still uses the old version; at the deadline `Hold`, or nothing: the clock ends it |
 //! | HELD | for traffic: as OVERLAP; never used: as VERIFIED; else it waits for a person. What nobody uses fails at last |
 
 use super::attempts::{Attempts, FAILURES_MAX};
 use super::look::{Look, Verdict};
 use latchkey_domain::{AtDeadline, DurationMillis, HoldCause, OverlapStart, RotationState, UnixMillis, VersionId};
-use latchkey_state::{Course, Evidence, HOLD_BEFORE_OVERLAP_MAX, Rotation};
+use latchkey_state::{Course, Evidence, HOLD_BEFORE_OVERLAP_MAX, Rotation, WARNING_LEVEL};
 
 /// How long what the replicas told is good for a decision.
 const LOOK_FRESH: DurationMillis = DurationMillis::from_secs(10);
@@ -51,6 +51,8 @@ pub(crate) enum Step {
     BeginOverlap,
     /// End the old version: nobody uses it any more.
     Retire(Evidence),
+    /// Tell who still uses the old version, which soon ends by the clock.
+    Warn(Evidence),
     /// Stop, and tell a person.
     Hold {
         /// Why.
@@ -78,6 +80,7 @@ impl Step {
             Self::Verify => "verify",
             Self::BeginOverlap => "begin_overlap",
             Self::Retire(_) => "retire",
+            Self::Warn(_) => "warn",
             Self::Hold { .. } => "hold",
             Self::Fail { .. } => "fail",
         })
@@ -101,6 +104,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) text_lost: bool,
     /// What the replicas last told.
     pub(crate) look: Option<&'a Look>,
+    /// The feature level of the cluster.
+    pub(crate) level: u32,
 }
 
 /// What is to be done next.
@@ -208,6 +213,42 @@ fn verified(standing: Standing<'_>, course: &Course) -> Step {
 
 /// Also of what is held for traffic, which is not held again.
 fn overlap(standing: Standing<'_>, course: &Course) -> Step {
+    warning(standing, course, traffic(standing, course))
+}
+
+/// In place of waiting: in the last part of an overlap who still uses the old version is told of, once.
+fn warning(standing: Standing<'_>, course: &Course, step: Step) -> Step {
+    let Standing { rotation, now, old_lives, level, .. } = standing;
+    let (Step::Wait(until), Some(from), Some(last_part)) = (&step, rotation.warns_from(), rotation.last_part()) else {
+        return step;
+    };
+    if level < WARNING_LEVEL || course.warned_at.is_some() || !old_lives {
+        return step;
+    }
+    if now < from {
+        return Step::Wait((*until).min(from));
+    }
+    let interval = look_interval(course);
+    let recent = |look: &&Look| from <= look.at && now.since(look.at) < interval;
+    let Some(look) = fresh(standing).filter(recent) else { return Step::Look };
+    let again = Step::Wait((*until).min(now.plus(interval)));
+    // Whoever does not answer may know of more callers, and it is told once: there is half of the time left to ask again.
+    let unknown_max = UNKNOWN_MAX.min(DurationMillis::new(last_part.millis() / 2));
+    if !look.all_told && now.since(from) < unknown_max {
+        return again;
+    }
+    if !look.evidence.old_last_used.is_some_and(|last| rotation.is_used(last, now)) {
+        return again;
+    }
+    // A caller that comes once a night is silent by day.
+    let named_for = course.terms.silence.unwrap_or(last_part).max(last_part);
+    let mut evidence = look.evidence.clone();
+    evidence.callers.retain(|caller| now < caller.last_used.plus(named_for));
+    Step::Warn(evidence)
+}
+
+/// What the traffic of both versions asks for.
+fn traffic(standing: Standing<'_>, course: &Course) -> Step {
     let Standing { rotation, now, .. } = standing;
     let deadline = rotation.overlap_ends_at.unwrap_or(UnixMillis::LAST);
     let may_hold =
@@ -246,7 +287,7 @@ fn held(standing: Standing<'_>, course: &Course) -> Step {
             HoldCause::StillUsed => overlap(standing, course),
             // Whoever held it wants the old version to go on. Its bound ends it by the clock. The rest is of before an overlap.
             HoldCause::Asked | HoldCause::Delivery | HoldCause::Check | HoldCause::NeverSeen => {
-                Step::Wait(UnixMillis::LAST)
+                warning(standing, course, Step::Wait(UnixMillis::LAST))
             }
         };
     }

@@ -95,7 +95,7 @@ impl<R: Registry> Stepper<R> {
     pub(super) async fn round(&mut self) -> Result<(), Trouble> {
         let (mut after, mut seen) = (Vec::new(), HashSet::new());
         self.left.clear();
-        let mut states = [0; RotationState::ALL.len()];
+        let (mut states, mut ending_in_use) = ([0; RotationState::ALL.len()], 0);
         loop {
             let page = driving::rotations(&*self.shared.registry, after, Instant::now() + CALL_MAX).await?;
             for (sum, more) in states.iter_mut().zip(page.states) {
@@ -104,11 +104,12 @@ impl<R: Registry> Stepper<R> {
             let mut unseen = Vec::new();
             for driven in page.rotations {
                 seen.insert(driven.name.clone());
+                ending_in_use += u64::from(ends_in_use(&driven, page.now));
                 self.reap()?;
                 if self.busy.values().any(|(name, _)| *name == driven.name) {
                     continue;
                 }
-                match self.shared.memory.decide(&driven, page.now) {
+                match self.shared.decide(&driven, page.now) {
                     Step::Wait(_) => {}
                     Step::Look => unseen.push(driven),
                     step => self.begin(driven, step),
@@ -122,7 +123,7 @@ impl<R: Registry> Stepper<R> {
                 break;
             }
         }
-        telling::rotations(&states);
+        telling::rotations(&states, ending_in_use);
         self.shared.memory.keep(&seen);
         Ok(())
     }
@@ -152,7 +153,7 @@ impl<R: Registry> Stepper<R> {
         };
         for (driven, seen) in asked.into_iter().zip(&seen) {
             self.shared.memory.of(driven, |known| known.look = Some(Look::of(seen, &driven.rotation)));
-            match self.shared.memory.decide(driven, seen.now) {
+            match self.shared.decide(driven, seen.now) {
                 Step::Wait(_) | Step::Look => {}
                 step => self.begin(driven.clone(), step),
             }
@@ -209,6 +210,12 @@ impl<R: Registry> Stepper<R> {
     }
 }
 
+/// Whether somebody was told that its old version soon ends though it is used, and it has not ended yet.
+fn ends_in_use(driven: &Driven, now: UnixMillis) -> bool {
+    let course = driven.rotation.course.as_deref();
+    course.is_some_and(|course| course.warned_at.is_some()) && !driven.rotation.state_at(now).is_final()
+}
+
 /// Where its secret goes, and what may let it wait.
 fn store_of(driven: &Driven) -> Option<&Slug> {
     match &driven.rotation.course.as_deref()?.delivery {
@@ -248,12 +255,17 @@ async fn along<R: Registry>(shared: Arc<Shared<R>>, fence: u64, mut driven: Driv
             shared.finish(&driven).await;
             break;
         }
-        step = shared.memory.decide(&driven, now);
+        step = shared.decide(&driven, now);
     }
     walked
 }
 
 impl<R: Registry> Shared<R> {
+    /// The next step, by what is known.
+    fn decide(&self, driven: &Driven, now: UnixMillis) -> Step {
+        self.memory.decide(driven, now, self.feature_level())
+    }
+
     /// Takes note of what went wrong, by the time of the cluster.
     async fn remember(&self, driven: &Driven, trouble: Trouble) {
         let view = driving::claim(&*self.registry, Instant::now() + CALL_MAX).await;
@@ -275,12 +287,12 @@ impl<R: Registry> Shared<R> {
 
 impl Memory {
     /// The next step, by what is known.
-    fn decide(&self, driven: &Driven, now: UnixMillis) -> Step {
+    fn decide(&self, driven: &Driven, now: UnixMillis, level: u32) -> Step {
         self.of(driven, |known| {
             let Known { attempts, text_lost, look, .. } = &*known;
             let (rotation, opens_at, look) = (&driven.rotation, opens_at(driven, now), look.as_ref());
             let (old_lives, text_lost) = (driven.old_lives, *text_lost);
-            next_step(Standing { rotation, now, opens_at, old_lives, attempts, text_lost, look })
+            next_step(Standing { rotation, now, opens_at, old_lives, attempts, text_lost, look, level })
         })
     }
 

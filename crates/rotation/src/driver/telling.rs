@@ -45,7 +45,7 @@ pub(super) fn begin(options: &DriverOptions) {
 pub(super) fn claim(held: bool) {
     gauge!(names::ROTATION_CLAIM_HELD).set(f64::from(u8::from(held)));
     if !held {
-        rotations(&[0; RotationState::ALL.len()]);
+        rotations(&[0; RotationState::ALL.len()], 0);
         fleet(&Fleet::default());
         expiry_notices_owed(0);
     }
@@ -68,7 +68,9 @@ pub(super) fn delivery_failed(cause: HoldCause) {
     counter!(names::ROTATION_DELIVERY_FAILURES_TOTAL, "what" => what).increment(1);
 }
 
-pub(super) fn rotations(states: &[u64; RotationState::ALL.len()]) {
+/// Rotations in progress, and those of which somebody was told that their old version soon ends though it is used.
+pub(super) fn rotations(states: &[u64; RotationState::ALL.len()], ending_in_use: u64) {
+    gauge!(names::ROTATIONS_ENDING_IN_USE).set(ending_in_use as f64);
     for (state, count) in RotationState::ALL.into_iter().zip(states) {
         if !state.is_final() {
             gauge!(names::ROTATIONS, "state" => state.as_str()).set(*count as f64);

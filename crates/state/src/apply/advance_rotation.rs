@@ -67,6 +67,7 @@ fn has_come_to(rotation: &Rotation, step: &DriverStep) -> bool {
             let held = course.and_then(|course| course.hold.as_ref()).map(|held| held.cause);
             rotation.state == RotationState::Held && held == Some(*cause)
         }
+        DriverStep::Warn(_) => course.is_some_and(|course| course.warned_at.is_some()),
         DriverStep::Fail { .. } => {
             rotation.state == RotationState::Failed
                 || (rotation.state == RotationState::Cancelled && rotation.new.is_none())
@@ -126,6 +127,14 @@ impl Driving<'_, '_> {
                 let may = *cause != HoldCause::Asked && self.rotation.state != Held && !self.rotation.overlaps();
                 self.check(may, "a state before OVERLAP")
             }
+            DriverStep::Warn(evidence) => {
+                self.check(self.rotation.overlaps(), Overlap.as_str())?;
+                let is_time = self.rotation.warns_from().is_some_and(|time| time <= now);
+                self.check(is_time, "the last part of an overlap")?;
+                self.check(self.old_lives(), "an old version that lives")?;
+                let is_used = evidence.old_last_used.is_some_and(|last| self.rotation.is_used(last, now));
+                self.check(is_used, "evidence that the old version is used")
+            }
             DriverStep::Fail { .. } => {
                 self.check(!self.rotation.overlaps(), "a state before OVERLAP")?;
                 let is_held = self.rotation.state == Held && !self.is_hold_over();
@@ -174,6 +183,18 @@ impl Driving<'_, '_> {
             DriverStep::Hold { cause, text, evidence } => {
                 let facts = evidence.as_ref().map(facts_of).unwrap_or_default();
                 course::hold(transaction, subject, rotation, *cause, text, facts)
+            }
+            DriverStep::Warn(evidence) => {
+                course::of(&mut rotation).warned_at = Some(now);
+                let mut facts = facts_of(evidence);
+                // It may be revoked before that.
+                let old = rotation.old.zip(rotation.clock_end());
+                let ends_at = old.map(|(old, end)| rotation::earliest_end(&subject.key, old, end));
+                let revoked_at =
+                    rotation.old.and_then(|old| subject.key.version(old)?.revocation()).map(|told| told.effective_at);
+                let ends_at = ends_at.into_iter().chain(revoked_at).min();
+                facts.extend(ends_at.map(|end| ("ends_at_ms", end.millis().to_string())));
+                rotation::step(transaction, subject, rotation, Action::RotationEndsInUse, facts)
             }
             // What began nothing, and whose policy does not want it any more, is no failure.
             DriverStep::Fail { text } if rotation.new.is_none() && !is_wanted(transaction, subject, &rotation) => {

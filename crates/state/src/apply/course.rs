@@ -81,6 +81,7 @@ pub(super) fn hold(
     } else {
         Some(now.plus(HOLD_BEFORE_OVERLAP_MAX))
     };
+    let ended_at = rotation.clock_end();
     rotation.state = RotationState::Held;
     rotation.text = text.clone();
     let course = of(&mut rotation);
@@ -89,6 +90,7 @@ pub(super) fn hold(
     if matches!(cause, HoldCause::Delivery | HoldCause::Check) {
         course.attempts = course.attempts.saturating_add(1);
     }
+    forget_warning(&mut rotation, ended_at);
     if from == RotationState::Overlap {
         retire_old_at(subject, &rotation, bound);
     }
@@ -108,7 +110,7 @@ pub(super) fn resume(
 ) -> Arc<Rotation> {
     let now = transaction.now();
     let terms = of(&mut rotation).terms;
-    let from = rotation.effective_state();
+    let (from, ended_at) = (rotation.effective_state(), rotation.clock_end());
     let bound = match terms.at_deadline {
         _ if from != RotationState::Overlap => None,
         AtDeadline::Enforce => None,
@@ -129,6 +131,7 @@ pub(super) fn resume(
         });
         retire_old_at(subject, &rotation, bound.or(rotation.overlap_ends_at));
     }
+    forget_warning(&mut rotation, ended_at);
     let rotation = rotation::step(transaction, subject, rotation, Action::RotationResumed, Vec::new());
     complete_if_over(transaction, subject, rotation)
 }
@@ -154,6 +157,13 @@ pub(super) fn give_back(
     } else if old_lives {
         let ends_at = rotation::earliest_end(&subject.key, new, now.plus(overlap));
         rotation::change_version(&mut subject.key, new, |details| details.retires_at = Some(ends_at));
+    }
+}
+
+/// Of another end than that which was told of it is told anew.
+fn forget_warning(rotation: &mut Rotation, ended_at: Option<UnixMillis>) {
+    if rotation.clock_end() != ended_at {
+        of(rotation).warned_at = None;
     }
 }
 

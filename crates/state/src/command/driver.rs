@@ -104,6 +104,8 @@ pub enum DriverStep {
         /// What was seen, where that is why.
         evidence: Option<Evidence>,
     },
+    /// It stays where it is: the old version soon ends by the clock, and is still used. Once for each end.
+    Warn(Evidence),
     /// To `FAILED`: it cannot go on, and nothing is retired yet. To `CANCELLED` where its policy wants it no more.
     Fail {
         /// Why.

@@ -1,6 +1,10 @@
 //! Which feature level each command needs.
 
-use super::{Cut, CutScope, Delete, FEATURE_LEVEL_NEWEST, NewKey, NewRingKey, Operation, RotationStep, StepRotation};
+use super::{
+    AdvanceRotation, Cut, CutScope, Delete, DriverStep, FEATURE_LEVEL_NEWEST, NewKey, NewRingKey, Operation,
+    RotationStep, StepRotation,
+};
+use crate::rotation::WARNING_LEVEL;
 
 impl Operation {
     /// The lowest feature level that knows it. The first command of a cluster brings the newest: all its replicas are
@@ -11,6 +15,11 @@ impl Operation {
             Self::Bootstrap(_) => FEATURE_LEVEL_NEWEST,
             Self::SetNodeKey { .. } | Self::RecordCheckpoint { .. } | Self::GiveExpiryNotices(_) => 6,
             Self::RecordBackup(_) | Self::RecordKeptBackups { .. } | Self::BeginAuditLog(_) => 6,
+            Self::AdvanceRotation(operation)
+                if matches!(**operation, AdvanceRotation { step: DriverStep::Warn(_), .. }) =>
+            {
+                WARNING_LEVEL
+            }
             Self::Delete(Delete { destroy: true, .. } | Delete { number: Some(_), .. }) => 6,
             Self::CreateTenant(operation) if !operation.contacts.is_empty() => 6,
             // That there shall be none, or no sample, is what every build knows.

@@ -21,6 +21,7 @@ pub(super) fn rotation(out: &mut Encoder, row: &Rotation) {
     out.text(row.text.as_str());
     out.tagged(1, row.new.is_none().then_some(1), Encoder::u8);
     out.tagged(2, row.course.as_deref(), course);
+    out.tagged(3, row.course.as_ref().and_then(|course| course.warned_at), Encoder::time);
 }
 
 fn course(out: &mut Encoder, course: &Course) {

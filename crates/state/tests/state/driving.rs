@@ -5,13 +5,14 @@ use crate::support::{
 };
 use latchkey_crypto::Digest;
 use latchkey_domain::{
-    Delivery, DurationMillis, ReasonText, RiskClass, RotationId, RotationMode, RotationPhase, RotationPolicy,
-    RotationState, RotationTerms,
+    Delivery, DurationMillis, ReasonText, RiskClass, RotationId, RotationMode, RotationName, RotationPhase,
+    RotationPolicy, RotationState, RotationTerms,
 };
 use latchkey_state::{
-    KeyspaceChanges, NewKey, NewVersion, Operation, PhaseTally, RotateKey, SurveyedKeyspace, UpdateKeyspace,
-    bootstrap_ring,
+    Course, KeyspaceChanges, NewKey, NewVersion, Operation, PhaseTally, RotateKey, Rotation, Row, SurveyedKeyspace,
+    UpdateKeyspace, bootstrap_ring,
 };
+use std::sync::Arc;
 
 const DAY: u64 = 24 * HOUR;
 
@@ -145,4 +146,27 @@ fn a_rotation_without_a_course_is_counted_and_left_to_the_clock() {
     assert_eq!((driven.rotations.len(), driven.next), (0, None));
     let overlaps = RotationState::ALL.iter().position(|state| *state == RotationState::Overlap).unwrap();
     assert_eq!(driven.states[overlaps], 1);
+}
+
+/// What is in the last part of its overlap is told of, though only the clock ends it.
+#[test]
+fn an_overlap_that_only_the_clock_ends_is_left_to_it_until_its_last_part() {
+    for (silence, overlap_min) in [(None, 0), (Some(DurationMillis::new(HOUR)), DAY)] {
+        let mut world = world(policy(RotationMode::Automatic, &[]));
+        world.done(by_root(rotate()));
+        let name = RotationName { key: key_name("acme/live", 21), rotation: RotationId::LOWEST };
+        let rotation = world.state.rotation(&name).unwrap().clone();
+        let terms = RotationTerms {
+            silence,
+            overlap_min: DurationMillis::new(overlap_min),
+            ..RotationTerms::of_overlap(DurationMillis::from_days(1))
+        };
+        let course = Course { overlap_began_at: Some(rotation.changed.at), ..Course::new(terms, None) };
+        let began = rotation.changed.at;
+        world
+            .state
+            .install(Row::Rotation(Arc::new(Rotation { course: Some(Box::new(course)), ..(*rotation).clone() })));
+        let driven = |after| world.state.driven_rotations(None, later(began, after), 10).rotations.len();
+        assert_eq!([DAY - DAY / 10 - 1, DAY - DAY / 10, DAY - 1, DAY].map(driven), [0, 1, 1, 0], "{silence:?}");
+    }
 }

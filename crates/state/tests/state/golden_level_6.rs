@@ -1,14 +1,14 @@
 //! The bytes of what level 6 brought, in files of its own: those of the levels before must not change.
 
 use crate::golden::{check, keyspace_with};
-use crate::support::{START, key_id, later, new_key, settings, slug, text};
+use crate::support::{START, key_id, later, new_key, settings, slug, text, version_id};
 use latchkey_domain::{
-    DurationMillis, ExpiryNotices, KeyspaceNumber, NodeId, ReplicaPlace, ReplicaRole, Revision, RingNumber, Sequence,
-    TenantNumber, Terms,
+    DurationMillis, ExpiryNotices, KeyspaceNumber, NodeId, ReasonText, ReplicaPlace, ReplicaRole, Revision, RingNumber,
+    RotationId, RotationState, RotationTerms, Sequence, TenantNumber, Terms,
 };
 use latchkey_state::{
-    AuditCheckpoint, Backup, Change, Details, Holder, Key, KeyspaceSettings, NextNumbers, Progress, Rare, Replica,
-    ReplicaBackups, Row, Tenant, TenantQuotas, Trimmed, Versions,
+    AuditCheckpoint, Backup, Change, Course, Details, Holder, Key, KeyspaceSettings, NextNumbers, Progress, Rare,
+    Replica, ReplicaBackups, Rotation, Row, Tenant, TenantQuotas, Trimmed, Versions,
 };
 use latchkey_transparency::{Frontier, Hash};
 use std::sync::Arc;
@@ -64,6 +64,27 @@ fn the_bytes_of_progress_with_a_checkpoint_do_not_change() {
     check("row/progress_level_6", &[signed, anew, both].map(|row| Row::Progress(row).canonical_bytes()));
     check("row/progress_of_a_begun_log_level_6", &[Row::Progress(begun).canonical_bytes()]);
     check("row/progress_tenant_keys_gone_level_6", &[Row::Progress(gone).canonical_bytes()]);
+}
+
+#[test]
+fn the_bytes_of_a_rotation_that_warned_do_not_change() {
+    let terms = RotationTerms::of_overlap(DurationMillis::from_days(3));
+    let rotation = Rotation {
+        id: RotationId::from_random([6; 12]),
+        keyspace: KeyspaceNumber(3),
+        key: key_id(2),
+        state: RotationState::Overlap,
+        old: Some(version_id(1)),
+        new: Some(version_id(2)),
+        overlap: Some(terms.overlap),
+        overlap_ends_at: Some(later(START, 90_000)),
+        created_at: START,
+        changed: Change { revision: Revision::new(3, 9), at: later(START, 7) },
+        ended_at: None,
+        text: ReasonText::default(),
+        course: Some(Box::new(Course { warned_at: Some(later(START, 7)), ..Course::new(terms, None) })),
+    };
+    check("row/rotation_that_warned_level_6", &[Row::Rotation(Arc::new(rotation)).canonical_bytes()]);
 }
 
 #[test]

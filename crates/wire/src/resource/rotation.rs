@@ -73,6 +73,7 @@ fn with_course(rotation: v1::Rotation, course: &Course, keyspace: Option<&Keyspa
             .filter(|_| rotation.state() == v1::rotation::State::Held)
             .map(|held| hold(held, course)),
         attempts: course.attempts,
+        in_use_warning_time: course.warned_at.map(write_time),
         ..rotation
     }
 }

@@ -33,7 +33,7 @@ fn key_name() -> KeyName {
     KeyName { keyspace: keyspace_name(), key: key_id() }
 }
 
-fn rotation_name() -> RotationName {
+pub(crate) fn rotation_name() -> RotationName {
     RotationName { key: key_name(), rotation: rotation_id() }
 }
 
@@ -136,7 +136,7 @@ fn rotate_key(emergency: bool, course: Option<NewCourse>) -> Operation {
     }))
 }
 
-fn evidence() -> Evidence {
+pub(crate) fn evidence() -> Evidence {
     let caller = |network: Option<&str>, user_agent: &str| Caller {
         network: network.map(|network| Network::parse(network).unwrap()),
         user_agent: DisplayName::parse(user_agent).unwrap(),
@@ -250,7 +250,7 @@ fn key_row() -> Row {
     Row::Key(Arc::new(Key { versions: Versions::of(versions).unwrap(), ..key }))
 }
 
-fn rotation_row(state: RotationState, course: Course) -> Row {
+pub(crate) fn rotation_row(state: RotationState, course: Course) -> Row {
     let is_planned = state == RotationState::Planned;
     Row::Rotation(Arc::new(Rotation {
         id: rotation_id(),

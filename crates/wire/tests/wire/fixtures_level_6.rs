@@ -1,14 +1,15 @@
 //! What level 6 brought to commands and rows. Its golden files lie beside those of the levels before.
 
-use crate::fixtures::{keyspace_name, rows as rows_of_level_1, settings};
+use crate::fixtures::{keyspace_name, rows as rows_of_level_1, settings, version_id};
+use crate::fixtures_level_5::{evidence, rotation_name, rotation_row};
 use latchkey_domain::{
     DisplayName, DurationMillis, ExpiryNotices, IdentityName, KeyId, KeyName, NodeId, ReplicaPlace, ReplicaRole,
-    Revision, Sequence, Slug, TenantName, TenantNumber, UnixMillis,
+    Revision, RotationState, RotationTerms, Sequence, Slug, TenantName, TenantNumber, UnixMillis,
 };
 use latchkey_state::{
-    Actor, AuditCheckpoint, Backup, BeginAuditLog, Change, Command, CreateKeyspace, CreateTenant, Delete,
-    DirectoryName, GiveNotices, Key, Keyspace, KeyspaceChanges, KeyspaceSettings, Operation, Progress, Replica,
-    ReplicaBackups, Row, Tenant, TenantChanges, UpdateKeyspace, UpdateTenant, WrappedKey,
+    Actor, AdvanceRotation, AuditCheckpoint, Backup, BeginAuditLog, Change, Command, Course, CreateKeyspace,
+    CreateTenant, Delete, DirectoryName, DriverStep, GiveNotices, Key, Keyspace, KeyspaceChanges, KeyspaceSettings,
+    Operation, Progress, Replica, ReplicaBackups, Row, Tenant, TenantChanges, UpdateKeyspace, UpdateTenant, WrappedKey,
 };
 use latchkey_transparency::Hash;
 use std::sync::Arc;
@@ -85,7 +86,9 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
         data_key: wrapped(9),
     };
     let give = GiveNotices { fence: 7, keys: vec![KeyName { keyspace: keyspace_name(), key: KeyId::HIGHEST }; 2] };
-    let driver = Actor::Service(Slug::parse("rotation").unwrap());
+    let driver = || Actor::Service(Slug::parse("rotation").unwrap());
+    let step = DriverStep::Warn(evidence());
+    let warn = AdvanceRotation { fence: 41, rotation: rotation_name(), version: Some(version_id()), step };
     let node = NodeId(4);
     let tenant_name = DirectoryName::Tenant(TenantName::parse("tenants/acme").unwrap());
     let destroying = Delete { name: tenant_name, etag: None, destroy: true, number: None };
@@ -104,11 +107,12 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
         ("update_keyspace_notices", notices(Some(two_notices()))),
         ("update_keyspace_no_notices", notices(Some(no_notices()))),
         ("update_keyspace_notices_of_default", notices(None)),
-        ("give_expiry_notices", by(driver, Operation::GiveExpiryNotices(give))),
+        ("give_expiry_notices", by(driver(), Operation::GiveExpiryNotices(give))),
         ("delete_tenant_and_its_data", by(root(), Operation::Delete(destroying))),
         ("destroy_data_of_a_deleted_tenant", by(root(), Operation::Delete(deleted_before))),
         ("begin_audit_log", by(root(), Operation::BeginAuditLog(BeginAuditLog { force: false }))),
         ("begin_audit_log_by_force", by(root(), Operation::BeginAuditLog(BeginAuditLog { force: true }))),
+        ("warn", by(driver(), Operation::AdvanceRotation(Box::new(warn)))),
         ("record_backup", by(root(), Operation::RecordBackup(backup(1_040)))),
         (
             "record_kept_backups",
@@ -125,9 +129,12 @@ pub(crate) fn rows() -> Vec<(&'static str, Row)> {
         Replica { node: NodeId(4), place, role, admitted, changed, node_key: Some([0xED; 32]), backups: None };
     let backups = ReplicaBackups { given: Some(backup(1_030)), ..folder() };
     let backing_up = Replica { backups: Some(Box::new(backups)), ..replica.clone() };
+    let warned_at = Some(UnixMillis::new(1_700_000_000_000));
+    let warned = Course { warned_at, ..Course::new(RotationTerms::of_overlap(DurationMillis::from_days(3)), None) };
     let mut rows = vec![
         ("replica_with_node_key", Row::Replica(Arc::new(replica))),
         ("replica_with_backups", Row::Replica(Arc::new(backing_up))),
+        ("rotation_that_warned", rotation_row(RotationState::Overlap, warned)),
     ];
     for (of, row) in rows_of_level_1() {
         match row {

@@ -1,5 +1,5 @@
 //! What is seen of an old version decides when it ends: one that fell silent is retired early, one with traffic is held
-//! at its deadline, and the report names who still uses it.
+//! at its deadline, and the report names who still uses it; one whose policy ends it all the same names whom that hurts before.
 
 use super::rotations::{id_of, settings, whole};
 use crate::binaries::Binaries;
@@ -24,6 +24,9 @@ use tokio::time::{Instant, sleep};
 const OVERLAP: Duration = Duration::from_secs(16);
 const OVERLAP_MIN: Duration = Duration::from_secs(3);
 
+/// How long both are accepted where the old one ends all the same: whom it hurts is told of in the last tenth.
+const OVERLAP_ENFORCED: Duration = Duration::from_secs(60);
+
 /// What was not used for so long is silent.
 const SILENCE: Duration = Duration::from_secs(4);
 
@@ -33,10 +36,13 @@ const CALL_INTERVAL: Duration = Duration::from_millis(200);
 /// Who keeps using the old version, and how a report writes its network.
 const LATE: (&str, &str, &str) = ("203.0.113.77", "203.0.113.0/24", "billing-nightly/2.4");
 
+/// Who keeps using an old version that ends all the same.
+const HURT: (&str, &str, &str) = ("192.0.2.44", "192.0.2.0/24", "report-weekly/1.0");
+
 /// Who takes what is delivered.
 const PROMPT: (&str, &str, &str) = ("198.51.100.9", "198.51.100.0/24", "shop/7.1");
 
-/// Rotates a key whose callers all switch, and one with a caller that does not.
+/// Rotates a key whose callers all switch, and two with a caller that does not: one that is held for him, one that is not.
 pub(crate) async fn run(binaries: &Binaries, random: &mut Random, report: &mut Report) -> Result<(), Trouble> {
     let mut cluster = Cluster::found(binaries).await?;
     let ended = watch(&mut cluster, random, report).await;
@@ -49,18 +55,24 @@ async fn watch(cluster: &mut Cluster, random: &mut Random, report: &mut Report) 
     cluster.start_rotators(2, &settings(&secrets)).await?;
     let place = |key: &Made| secrets.join(id_of(KEYSPACE)).join(id_of(&key.name));
     let (silent, busy) = (key(cluster, "silent", random).await?, key(cluster, "busy", random).await?);
+    let enforced = key(cluster, "enforced", random).await?;
     let late = Use::begin(cluster, busy.text.clone(), LATE);
+    let hurt = Use::begin(cluster, enforced.text.clone(), HURT);
     let mut prompt = Vec::new();
     let mut rotations = Vec::new();
-    for key in [&silent, &busy] {
+    for (key, at_deadline) in
+        [(&silent, v1::AtDeadline::Hold), (&busy, v1::AtDeadline::Hold), (&enforced, v1::AtDeadline::Enforce)]
+    {
         let old = Use::begin(cluster, key.text.clone(), PROMPT);
-        let rotation = rotate(cluster, key, random).await?;
+        let rotation = rotate(cluster, key, at_deadline, random).await?;
         let text = delivered(place(key)).await?;
         old.end().await?;
         prompt.push(Use::begin(cluster, text, PROMPT));
         rotations.push(rotation);
     }
-    let [silent_rotation, busy_rotation] = &rotations[..] else { unreachable!("two keys were rotated") };
+    let [silent_rotation, busy_rotation, enforced_rotation] = &rotations[..] else {
+        unreachable!("three keys were rotated")
+    };
 
     let ended = reaches(cluster, silent_rotation, &[State::Completed, State::Held]).await?;
     report.check("an old version that fell silent is retired before its deadline", &early(&ended));
@@ -82,6 +94,21 @@ async fn watch(cluster: &mut Cluster, random: &mut Random, report: &mut Report) 
     );
     report.check("and they are not refused", &late.wrong());
 
+    let ended = reaches(cluster, enforced_rotation, &[State::Completed]).await?;
+    let (warned, over) = (ended.in_use_warning_time.as_ref().map(seconds), ended.end_time.as_ref().map(seconds));
+    let in_last_tenth = |(warned, over): (f64, f64)| over - warned <= OVERLAP_ENFORCED.as_secs_f64() / 10.0;
+    let early = warned.zip(over).is_some_and(in_last_tenth);
+    report.figure(
+        "whom it hurts was told",
+        format!("{:.1} s before the end", over.zip(warned).map_or(f64::NAN, |(over, warned)| over - warned)),
+    );
+    report.check(
+        "in the last tenth before a used version ends all the same, that is told",
+        &unless(early, &(warned, over)),
+    );
+    report.check("and then it ends", &accepted(cluster, &enforced).await?);
+    hurt.end().await?;
+
     late.end().await?;
     let ended = reaches(cluster, busy_rotation, &[State::Completed]).await?;
     report.figure("it ended", format!("{:?}, once its last caller was silent", ended.state()));
@@ -90,20 +117,27 @@ async fn watch(cluster: &mut Cluster, random: &mut Random, report: &mut Report) 
         report.check("whoever took what was delivered is never refused", &one.wrong());
         one.end().await?;
     }
-    told_of(cluster, report).await
+    let events = history::check_events(cluster, report).await?;
+    let events: Vec<_> = events.iter().filter_map(|event| DecodedEvent::decode(&event.event).ok()).collect();
+    report.check("the event of the hold names them too", &told_of(&events, "rotation.held", busy_rotation, LATE));
+    let wrong = told_of(&events, "rotation.ends_in_use", enforced_rotation, HURT);
+    report.check("that of an end in use names whom it hurts, of no other key", &wrong);
+    Ok(())
 }
 
-/// The event of the hold names who still uses it, so that an alarm can.
-async fn told_of(cluster: &Cluster, report: &mut Report) -> Result<(), Trouble> {
-    let events = history::check_events(cluster, report).await?;
-    let held = events.iter().filter_map(|event| DecodedEvent::decode(&event.event).ok());
-    let held: Vec<_> = held.filter(|event| event.action.as_str() == "rotation.held").collect();
-    let facts: Vec<_> =
-        held.iter().flat_map(|event| &event.facts).map(|(name, value)| format!("{name} {value}")).collect();
-    let (_, network, agent) = LATE;
-    let named = facts.iter().any(|fact| fact.contains(network)) && facts.iter().any(|fact| fact.contains(agent));
-    report.check("so does the event", &unless(named, &facts));
-    Ok(())
+/// What is wrong with the entries of an action: there is one, of this rotation, and it names this caller, so that an alarm can.
+fn told_of(
+    events: &[DecodedEvent],
+    action: &str,
+    rotation: &str,
+    (_, network, agent): (&str, &str, &str),
+) -> Vec<String> {
+    let told: Vec<_> = events.iter().filter(|event| event.action.as_str() == action).collect();
+    let callers = told.iter().flat_map(|event| &event.facts).filter(|(name, _)| *name == "caller");
+    let callers: Vec<_> = callers.map(|(_, value)| value.to_string()).collect();
+    let alone = told.len() == 1 && told[0].subject == rotation;
+    let named = callers.iter().any(|caller| caller.contains(network) && caller.contains(agent));
+    unless(alone && named, &(told.len(), callers))
 }
 
 fn unless(right: bool, found: &impl std::fmt::Debug) -> Vec<String> {
@@ -112,7 +146,6 @@ fn unless(right: bool, found: &impl std::fmt::Debug) -> Vec<String> {
 
 /// What is wrong with how a rotation ended that had to end early.
 fn early(rotation: &v1::Rotation) -> Vec<String> {
-    let seconds = |time: &prost_types::Timestamp| time.seconds as f64 + f64::from(time.nanos) / 1e9;
     let times = (rotation.overlap_begin_time.as_ref().map(seconds), rotation.end_time.as_ref().map(seconds));
     let (Some(began), Some(ended), State::Completed) = (times.0, times.1, rotation.state()) else {
         return vec![format!("{:?} {times:?}", rotation.state())];
@@ -120,6 +153,10 @@ fn early(rotation: &v1::Rotation) -> Vec<String> {
     let lasted = ended - began;
     let right = (OVERLAP_MIN.as_secs_f64()..OVERLAP.as_secs_f64()).contains(&lasted);
     unless(right, &format!("both were accepted for {lasted} s"))
+}
+
+fn seconds(time: &prost_types::Timestamp) -> f64 {
+    time.seconds as f64 + f64::from(time.nanos) / 1e9
 }
 
 /// Networks and user agents that still use the old version.
@@ -139,14 +176,20 @@ async fn key(cluster: &Cluster, name: &str, random: &mut Random) -> Result<Made,
 }
 
 /// Asks for a rotation that goes on by itself.
-async fn rotate(cluster: &Cluster, key: &Made, random: &mut Random) -> Result<String, Trouble> {
+async fn rotate(
+    cluster: &Cluster,
+    key: &Made,
+    at_deadline: v1::AtDeadline,
+    random: &mut Random,
+) -> Result<String, Trouble> {
     let caller = cluster.rotator(0);
     let terms = v1::RotationTerms {
-        overlap: whole(OVERLAP),
+        overlap: whole(if at_deadline == v1::AtDeadline::Enforce { OVERLAP_ENFORCED } else { OVERLAP }),
         overlap_min: whole(OVERLAP_MIN),
-        silence: whole(SILENCE),
-        at_deadline: v1::AtDeadline::Hold.into(),
-        hold_max: whole(STUCK * 2),
+        // Where there is none only the clock ends it.
+        silence: (at_deadline == v1::AtDeadline::Hold).then(|| whole(SILENCE)).flatten(),
+        at_deadline: at_deadline.into(),
+        hold_max: (at_deadline == v1::AtDeadline::Hold).then(|| whole(STUCK * 2)).flatten(),
         ..Default::default()
     };
     let target = Some(v1::rotation_delivery::Target::Store("files".to_owned()));

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::driver::attempts::Failure;
-use latchkey_domain::{Delivery, KeyId, KeyspaceNumber, ReasonText, Revision, RotationId, RotationTerms, Slug};
-use latchkey_state::Change;
-use latchkey_state::Held;
+use latchkey_domain::{
+    Delivery, DisplayName, KeyId, KeyspaceNumber, Network, ReasonText, Revision, RotationId, RotationTerms, Slug,
+};
+use latchkey_state::{Caller, Change, Held};
 
 const NOW: UnixMillis = UnixMillis::new(1_000_000_000);
 const MINUTE: DurationMillis = DurationMillis::from_secs(60);
@@ -106,7 +107,8 @@ fn kept(known: bool) -> Look {
 }
 
 fn standing<'a>(rotation: &'a Rotation, attempts: &'a Attempts, look: Option<&'a Look>) -> Standing<'a> {
-    Standing { rotation, now: NOW, opens_at: Some(NOW), old_lives: true, attempts, text_lost: false, look }
+    let level = WARNING_LEVEL;
+    Standing { rotation, now: NOW, opens_at: Some(NOW), old_lives: true, attempts, text_lost: false, look, level }
 }
 
 fn step_of(rotation: &Rotation, look: Option<&Look>) -> Step {
@@ -243,7 +245,12 @@ fn at_the_deadline_what_is_still_used_is_held_or_ended_as_the_terms_say() {
         })
     };
     let deadline = ago(HOUR).plus(DAY);
-    assert_eq!(step_of(&enforced(None), Some(&kept(true))), Step::Wait(deadline), "the clock ends it");
+    let warns_from = UnixMillis::new(deadline.millis() - DAY.millis() / 10);
+    assert_eq!(
+        step_of(&enforced(None), Some(&kept(true))),
+        Step::Wait(warns_from),
+        "then it is looked at, and the clock ends it"
+    );
     assert_eq!(step_of(&enforced(Some(HOUR)), Some(&moved())), Step::Retire(evidence()));
     assert_eq!(step_of(&enforced(Some(HOUR)), Some(&kept(true))), Step::Wait(NOW.plus(SOON)));
     let ended = rotation(RotationState::Overlap, |rotation, course| {
@@ -251,6 +258,76 @@ fn at_the_deadline_what_is_still_used_is_held_or_ended_as_the_terms_say() {
         began(rotation, course, DAY);
     });
     assert_eq!(step_of(&ended, Some(&kept(true))), Step::Wait(UnixMillis::LAST));
+}
+
+/// Three callers used the old version: one now, one within the length of the last part, one before it.
+fn used() -> Look {
+    let caller = |network, last_used| Caller {
+        network: Some(Network::parse(network).unwrap()),
+        user_agent: DisplayName::default(),
+        last_used,
+        count: 3,
+    };
+    let callers = vec![
+        caller("203.0.113.0/24", ago(MINUTE)),
+        caller("198.51.100.0/24", ago(HOUR)),
+        caller("192.0.2.0/24", ago(DurationMillis::new(DAY.millis() / 10))),
+    ];
+    Look { evidence: Evidence { old_last_used: Some(ago(MINUTE)), callers, ..evidence() }, ..kept(true) }
+}
+
+#[test]
+fn in_the_last_part_of_an_overlap_who_still_uses_the_old_version_is_told_of_once() {
+    let last_part = DurationMillis::new(DAY.millis() / 10);
+    // It ends so much later than the last part begins.
+    let ending = |at_deadline, silence, passed: DurationMillis| {
+        rotation(RotationState::Overlap, |rotation, course| {
+            (course.terms.at_deadline, course.terms.silence) = (at_deadline, silence);
+            began(rotation, course, DurationMillis::new(DAY.millis() - last_part.millis() + passed.millis()));
+        })
+    };
+    let (first, before) = (DurationMillis::ZERO, DurationMillis::from_secs(60));
+    for silence in [Some(HOUR), None] {
+        let rotation = ending(AtDeadline::Enforce, silence, first);
+        assert_eq!(step_of(&rotation, None), Step::Look, "{silence:?}");
+        let Step::Warn(told) = step_of(&rotation, Some(&used())) else { panic!("{silence:?}: it is used") };
+        assert_eq!(told.callers, used().evidence.callers[..2], "{silence:?}");
+        // Nobody is hurt, but somebody may be yet: he is looked for again.
+        assert!(matches!(step_of(&rotation, Some(&kept(true))), Step::Wait(until) if until <= NOW.plus(SOON)));
+        let unheard = Look { all_told: false, ..used() };
+        assert!(matches!(step_of(&rotation, Some(&unheard)), Step::Wait(_)), "whoever does not answer may know more");
+        let attempts = Attempts::default();
+        let alone = Standing { old_lives: false, ..standing(&rotation, &attempts, None) };
+        assert!(matches!(next_step(alone), Step::Wait(_) | Step::Look), "nobody uses what is dead");
+        let stale = Look { at: ago(DurationMillis::from_secs(1)), ..used() };
+        assert_eq!(step_of(&rotation, Some(&stale)), Step::Look, "what was seen before the last part is not enough");
+        let mut warned = rotation.clone();
+        warned.course.as_mut().unwrap().warned_at = Some(ago(MINUTE));
+        assert!(matches!(step_of(&warned, Some(&used())), Step::Wait(_)), "once is enough");
+        let (used, older) = (used(), WARNING_LEVEL - 1);
+        let step = next_step(Standing { level: older, ..standing(&rotation, &attempts, Some(&used)) });
+        assert!(matches!(step, Step::Wait(_)), "a cluster of an older level cannot write it down: {step:?}");
+    }
+    let early = rotation(RotationState::Overlap, |rotation, course| {
+        course.terms.at_deadline = AtDeadline::Enforce;
+        began(rotation, course, DurationMillis::new(DAY.millis() - last_part.millis() - before.millis()));
+    });
+    assert!(matches!(step_of(&early, Some(&used())), Step::Wait(until) if until <= NOW.plus(before)));
+    let later = ending(AtDeadline::Enforce, None, UNKNOWN_MAX);
+    let unheard = Look { all_told: false, ..used() };
+    assert!(matches!(step_of(&later, Some(&unheard)), Step::Warn(_)), "it was asked again for long enough");
+    // Silence ends it, and no warning comes before that.
+    let rotation = ending(AtDeadline::Enforce, Some(HOUR), first);
+    assert_eq!(step_of(&rotation, Some(&moved())), Step::Retire(evidence()));
+}
+
+#[test]
+fn what_is_held_is_told_of_before_its_bound() {
+    let nearly = DurationMillis::new(2 * DAY.millis() - MINUTE.millis());
+    let by = |cause| held(RotationState::Overlap, cause, |rotation, course| began(rotation, course, nearly));
+    for cause in [HoldCause::StillUsed, HoldCause::Asked] {
+        assert!(matches!(step_of(&by(cause), Some(&used())), Step::Warn(_)), "{cause:?}");
+    }
 }
 
 #[test]
@@ -274,7 +351,9 @@ fn what_is_held_for_its_traffic_ends_when_that_has_moved_or_by_the_clock() {
 #[test]
 fn what_a_person_held_in_its_overlap_is_left_to_him_and_to_the_clock() {
     let held = held(RotationState::Overlap, HoldCause::Asked, nothing);
-    assert_eq!(step_of(&held, Some(&moved())), Step::Wait(UnixMillis::LAST));
+    let warns_from = held.warns_from().unwrap();
+    assert!(NOW < warns_from);
+    assert_eq!(step_of(&held, Some(&moved())), Step::Wait(warns_from));
 }
 
 #[test]

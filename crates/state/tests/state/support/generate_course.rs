@@ -131,6 +131,7 @@ fn driver_step() -> impl Strategy<Value = DriverStep> {
         2 => Just(DriverStep::Verify),
         2 => Just(DriverStep::BeginOverlap),
         2 => any::<bool>().prop_map(|is_silent| DriverStep::Retire(evidence(is_silent))),
+        1 => any::<bool>().prop_map(|is_silent| DriverStep::Warn(evidence(is_silent))),
         3 => (select(HoldCause::ALL.to_vec()), option::of(any::<bool>().prop_map(evidence)))
             .prop_map(move |(cause, evidence)| DriverStep::Hold { cause, text: text(), evidence }),
         2 => Just(DriverStep::Fail { text: text() }),
@@ -188,20 +189,21 @@ pub(super) fn ending() -> BoxedStrategy<Vec<Operation>> {
 
 /// A rotation, one step after the other, as far as a driver came before it died.
 pub(super) fn course() -> BoxedStrategy<Vec<Operation>> {
-    (key_number(), 2..8_usize, any::<bool>(), any::<bool>(), prop::bool::weighted(0.3))
-        .prop_map(|(key, length, is_lost, is_silent, is_held)| {
+    // Of a driver that came to the end: how often he told that the old version is still used.
+    let warnings = prop_oneof![3 => Just(0), 1 => 1..16_usize];
+    (key_number(), 2..8_usize, any::<bool>(), any::<bool>(), prop::bool::weighted(0.3), warnings)
+        .prop_map(|(key, length, is_lost, is_silent, is_held, warnings)| {
             let mut steps = vec![claim(1), plan(1, &[key]), prepare(1, key, false)];
             if is_lost {
                 steps.push(prepare(1, key, false));
             }
-            let then = [
-                DriverStep::Deliver { sealed: None },
-                DriverStep::Verify,
-                DriverStep::BeginOverlap,
-                DriverStep::Retire(evidence(is_silent)),
-            ];
+            let then = [DriverStep::Deliver { sealed: None }, DriverStep::Verify, DriverStep::BeginOverlap];
             steps.extend(then.map(|step| advance(1, key, step)));
             steps.truncate(length);
+            if length == 7 {
+                steps.extend(vec![advance(1, key, DriverStep::Warn(evidence(false))); warnings]);
+                steps.push(advance(1, key, DriverStep::Retire(evidence(is_silent))));
+            }
             if is_held {
                 let (rotation, _) = parts(key);
                 let step = |step| {

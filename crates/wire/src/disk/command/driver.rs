@@ -76,6 +76,7 @@ pub(super) fn write_advance(operation: &AdvanceRotation) -> disk::AdvanceRotatio
             text: text.to_string(),
             evidence: evidence.as_ref().map(write_evidence),
         }),
+        DriverStep::Warn(evidence) => Step::Warn(write_evidence(evidence)),
         DriverStep::Fail { text } => Step::Fail(Fail { text: text.to_string() }),
     };
     disk::AdvanceRotation {
@@ -99,6 +100,7 @@ pub(super) fn read_advance(operation: &disk::AdvanceRotation) -> Result<AdvanceR
             text: read_text(text)?,
             evidence: evidence.as_ref().map(read_evidence).transpose()?,
         },
+        Step::Warn(evidence) => DriverStep::Warn(read_evidence(evidence)?),
         Step::Fail(Fail { text }) => DriverStep::Fail { text: read_text(text)? },
     };
     Ok(AdvanceRotation {

@@ -68,6 +68,7 @@ fn write_course(course: &Course) -> disk::Course {
         replay: course.replay.as_deref().map(<[u8]>::to_vec),
         sealed: course.sealed.as_deref().map(<[u8]>::to_vec),
         attempts: course.attempts,
+        warned_at_unix_ms: course.warned_at.map(UnixMillis::millis),
     }
 }
 
@@ -89,6 +90,7 @@ fn read_course(course: &disk::Course) -> Result<Course, DecodeError> {
         replay: course.replay.as_deref().map(Into::into),
         sealed: course.sealed.as_deref().map(Into::into),
         attempts: course.attempts,
+        warned_at: at(course.warned_at_unix_ms, "course.warned_at")?,
     })
 }
 

@@ -74,6 +74,9 @@ pub(super) fn line(rotation: &pb::Rotation) -> String {
     if let Some(hold) = &rotation.hold {
         write!(line, " {}", word(hold.cause().as_str_name(), "HOLD_CAUSE_")).expect("a text takes all");
     }
+    if ends_in_use(rotation) {
+        line.push_str(" ENDS_IN_USE");
+    }
     let Some(evidence) = &rotation.evidence else { return line };
     for (label, used) in [("old", &evidence.old), ("new", &evidence.new)] {
         let Some(used) = used else { continue };
@@ -101,6 +104,11 @@ pub(super) fn line(rotation: &pb::Rotation) -> String {
     line
 }
 
+/// Whether it was told that the old version soon ends though it is used. A rotation that has ended keeps the time of that.
+fn ends_in_use(rotation: &pb::Rotation) -> bool {
+    rotation.in_use_warning_time.is_some() && matches!(rotation.state(), State::Overlap | State::Held)
+}
+
 /// Its state, and what comes next.
 fn headline(rotation: &pb::Rotation, canvas: Canvas) -> String {
     let state = rotation.state();
@@ -117,8 +125,10 @@ fn headline(rotation: &pb::Rotation, canvas: Canvas) -> String {
         State::Overlap => when(rotation.overlap_end_time).map(|when| format!("the old version ends {when}")),
         _ => when(rotation.end_time),
     };
+    let warned = when(rotation.in_use_warning_time).filter(|_| ends_in_use(rotation));
+    let warned = warned.map(|when| canvas.painted(BAD, &format!("it was still used {when}, when that was told")));
     let since = when(rotation.create_time).map(|when| format!("begun {when}"));
-    [Some(word), next, since].into_iter().flatten().collect::<Vec<_>>().join("  ")
+    [Some(word), next, warned, since].into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
 fn held(hold: &pb::rotation::Hold, now: UnixMillis) -> String {

@@ -90,6 +90,18 @@ Who used the old version:
 }
 
 #[test]
+fn that_it_ends_in_use_is_said_until_it_has_ended() {
+    let warned = pb::Rotation { in_use_warning_time: at(20), ..moving() };
+    let shown = |rotation: &pb::Rotation| picture(rotation, canvas(200))[0].clone();
+    let expected = "the old version ends in 1h  it was still used 20s ago, when that was told  begun";
+    assert!(shown(&warned).contains(expected), "{}", shown(&warned));
+    assert!(line(&warned).starts_with("OVERLAP ENDS_IN_USE"), "{}", line(&warned));
+    let ended = pb::Rotation { state: State::Completed.into(), ..warned };
+    assert!(!shown(&ended).contains("still used"), "{}", shown(&ended));
+    assert!(line(&ended).starts_with("COMPLETED  "), "{}", line(&ended));
+}
+
+#[test]
 fn no_line_is_wider_than_the_terminal_and_colours_cost_no_width() {
     for columns in [1, 20, 80] {
         for line in picture(&moving(), Canvas { colour: true, ..canvas(columns) }) {
