@@ -20,6 +20,9 @@ use turmoil::{Builder, Sim};
 /// The machine from which everybody calls.
 const CALLERS: &str = "callers";
 
+/// Within how long everybody knows all that was acknowledged, where nothing is wrong any more. Simulated time.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
+
 /// The latest events of a world that fails are shown; so many.
 const EVENTS_SHOWN: usize = 400;
 
@@ -331,12 +334,17 @@ impl World {
         Ok(answer.expect("just waited for"))
     }
 
-    /// Checks what can only be said at the end: everything is healed, and everybody has caught up.
+    /// Waits until everybody knows all that was acknowledged, and checks what can only be said then. Everything is healed.
     ///
     /// # Errors
-    /// Where a rule is broken.
+    /// Where a rule is broken, or somebody does not catch up.
     pub fn finish(&mut self) -> Outcome {
         let entries = self.entries()?;
+        // Who is fresh may still know a write later than its caller.
+        self.until(CAUGHT_UP_WITHIN, "everybody knows all that was acknowledged", |world| {
+            let newest = world.history().newest();
+            world.seen().iter().all(|seen| newest <= Some(seen.state.revision()))
+        })?;
         let seen = self.seen();
         let history = self.history.clone();
         let history = history.lock().unwrap_or_else(PoisonError::into_inner);

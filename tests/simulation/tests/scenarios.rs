@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use latchkey_domain::planted::Plant;
+use latchkey_simulation::furniture::Furniture;
+use latchkey_simulation::ground::Profile;
 use latchkey_simulation::scenarios::{SCENARIOS, Scenario};
-use latchkey_simulation::world::Outcome;
+use latchkey_simulation::world::{Outcome, World};
 use latchkey_simulation::{figures, random};
 
 type Job = (&'static str, fn(u64) -> Outcome);
@@ -13,7 +16,7 @@ type Job = (&'static str, fn(u64) -> Outcome);
 /// One test: a bug is planted in the whole process.
 #[test]
 fn what_is_right_passes_and_what_is_planted_is_found() {
-    let mut jobs: Vec<Job> = vec![("history", history), ("visibility", visibility)];
+    let mut jobs: Vec<Job> = vec![("history", history), ("visibility", visibility), ("behind", behind)];
     jobs.extend(SCENARIOS.iter().map(|scenario| (scenario.name, scenario.run)));
     all_pass(&jobs);
 
@@ -42,6 +45,17 @@ fn all_pass(jobs: &[Job]) {
 
 fn history(seed: u64) -> Outcome {
     random::history(seed).map(drop)
+}
+
+/// A follower over regions may be fresh and know a write later than its caller does: that is no loss.
+fn behind(seed: u64) -> Outcome {
+    let mut world = World::new(Profile::WAN, seed)?;
+    let furniture = Furniture::put(&mut world, None)?;
+    let within = Duration::from_secs(60);
+    world.until(within, "everybody is fresh", |world| world.is_fresh())?;
+    let near = world.leader().expect("everybody is fresh");
+    world.call("a key", within, furniture.create(near, 1))?;
+    world.finish()
 }
 
 fn visibility(seed: u64) -> Outcome {
