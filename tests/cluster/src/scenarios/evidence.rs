@@ -97,14 +97,14 @@ async fn watch(cluster: &mut Cluster, random: &mut Random, report: &mut Report) 
     let ended = reaches(cluster, enforced_rotation, &[State::Completed]).await?;
     let (warned, over) = (ended.in_use_warning_time.as_ref().map(seconds), ended.end_time.as_ref().map(seconds));
     let in_last_tenth = |(warned, over): (f64, f64)| over - warned <= OVERLAP_ENFORCED.as_secs_f64() / 10.0;
-    let early = warned.zip(over).is_some_and(in_last_tenth);
+    let in_time = warned.zip(over).is_some_and(in_last_tenth);
     report.figure(
         "whom it hurts was told",
         format!("{:.1} s before the end", over.zip(warned).map_or(f64::NAN, |(over, warned)| over - warned)),
     );
     report.check(
         "in the last tenth before a used version ends all the same, that is told",
-        &unless(early, &(warned, over)),
+        &unless(in_time, &(warned, over)),
     );
     report.check("and then it ends", &accepted(cluster, &enforced).await?);
     hurt.end().await?;

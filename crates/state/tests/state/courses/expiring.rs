@@ -151,7 +151,7 @@ fn a_change_of_something_else_tells_nobody_anew() {
     let mut house = house(&[(1, 100)]);
     house.pass(70 * DAY);
     assert_eq!(give(&mut house, &[1]), [30]);
-    let changes = KeyChanges { display_name: Some(crate::support::text("Other")), ..KeyChanges::default() };
+    let changes = KeyChanges { display_name: Some(text("Other")), ..KeyChanges::default() };
     let update = UpdateKey { key: key_name(PLAIN, 1), changes, etag: None };
     house.world.done(by_root(Operation::UpdateKey(Box::new(update))));
     move_to(&mut house, 1, later(START, LIFE));

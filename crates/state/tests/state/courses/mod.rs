@@ -7,15 +7,16 @@ mod ends;
 mod expiring;
 mod lifetimes;
 mod table;
+mod warnings;
 
 use crate::support::{
     HOUR, START, World, by_replica, by_root, command, create_keys, key_name, keyspace, later, new_key, readings, slug,
-    version_id,
+    text, version_id,
 };
 use latchkey_crypto::Digest;
 use latchkey_domain::{
-    AtDeadline, Delivery, DurationMillis, KeyName, OverlapStart, ReasonText, RiskClass, RotationId, RotationMode,
-    RotationName, RotationPolicy, RotationState, RotationTerms, UnixMillis, VersionId,
+    AtDeadline, Delivery, DurationMillis, KeyName, Network, OverlapStart, ReasonText, RiskClass, RotationId,
+    RotationMode, RotationName, RotationPolicy, RotationState, RotationTerms, UnixMillis, VersionId,
 };
 use latchkey_state::{
     Actor, AdvanceRotation, Answer, Applied, Caller, ClaimRotations, Command, DecodedEvent, DriverStep, Evidence, Key,
@@ -253,6 +254,16 @@ fn evidence(now: UnixMillis, old_used_ago: Option<u64>) -> Evidence {
         new_first_used: Some(ago(HOUR / 2)),
         watched_since: ago(4 * HOUR),
         callers: Vec::new(),
+    }
+}
+
+/// One who used a version last at this time.
+fn caller(last_used: UnixMillis) -> Caller {
+    Caller {
+        network: Some(Network::parse("203.0.113.0/24").unwrap()),
+        user_agent: text("billing/2.4"),
+        last_used,
+        count: 17,
     }
 }
 
